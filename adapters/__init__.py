@@ -1,0 +1,1 @@
+"""What is learned: recipes, adapters, training and the engines that serve them. Imports db, never gradio."""

@@ -1,0 +1,189 @@
+"""One llama.cpp server inside this process, with a fixed set of adapters. `llamacpp.LlamaCppEngine` owns it.
+
+llama.cpp keeps a prompt cache a slot, and reuses it without asking which adapter computed it. So every slot
+here belongs to one voice (the base model or one adapter), the caches are separate, and every request names
+its slot and the scale of every adapter, zeros included.
+"""
+
+import json
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from adapters.engines.base import GenerationRequest, Turn
+from adapters.errors import AdapterError, EngineError, ModelError
+
+Chunk = dict[str, Any]
+
+# Prompt tokens computed at a time. Cancelling is looked at between two batches, so a batch must be short
+# (0.3 s on two cores for a 135M model); larger ones are hardly faster.
+_BATCH_TOKENS = 128
+# llama.cpp's own default. At a penalty of 1.3 a longer memory also punishes the words every sentence needs:
+# with 256 tokens the embedded model rambles on to its limit, with the whole context it says nothing at all.
+_PENALTY_TOKENS = 64
+# The order in which transformers applies them, so that the same sampling means the same in every engine.
+_SAMPLERS = ("penalties", "temperature", "top_k", "top_p")
+_TIMEOUT_SECONDS = 60.0
+
+
+class LlamaServer:
+    """A loaded base model and its adapters, ready to answer.
+
+    Args:
+        gguf: the base model's file.
+        adapters: versioned name → GGUF LoRA file.
+        slots: the voice of each slot, None for the base model alone.
+        context_tokens: window of one slot, tokens.
+        threads: compute threads; None lets llama.cpp choose.
+
+    Raises:
+        ModelError: the base model can't be loaded.
+        AdapterError: an adapter can't be loaded on it.
+    """
+
+    def __init__(
+        self,
+        gguf: Path,
+        adapters: Mapping[str, Path],
+        slots: Sequence[str | None],
+        context_tokens: int,
+        threads: int | None,
+    ) -> None:
+        self.adapters = dict(adapters)
+        self._key = secrets.token_urlsafe(32)  # the server also listens on a local port; nobody else may ask
+        self._server = self._start(gguf, len(slots), context_tokens, threads)
+        # The server's destructor waits for ever when its loop has not begun yet: one token proves it has.
+        self._probe()
+        self._check_window(context_tokens)
+
+    def count_tokens(self, turns: Sequence[Turn]) -> int:
+        """Length of the turns rendered by the model's own chat template, tokens.
+
+        Raises:
+            EngineError: the server refuses them.
+        """
+        answer = self._ask("/v1/chat/completions/input_tokens", {"messages": _messages(turns)})
+        return int(answer["input_tokens"])
+
+    def render(self, turns: Sequence[Turn]) -> str:
+        """The prompt that the model sees for these turns.
+
+        Raises:
+            EngineError: the server refuses them.
+        """
+        return str(self._ask("/apply-template", {"messages": _messages(turns)})["prompt"])
+
+    def generate(self, request: GenerationRequest, slot: int, receive: Callable[[Chunk], bool]) -> None:
+        """Answer in this thread, until the end or until told to stop.
+
+        Args:
+            request: what to answer.
+            slot: a slot of the request's voice; when it is busy, llama.cpp makes the request wait.
+            receive: called with every chunk, also between batches of the prompt; True stops.
+        """
+        sampling = request.sampling
+        body = {
+            "messages": _messages(request.turns),
+            "id_slot": slot,
+            "lora": self._scales(request.adapter),
+            "temperature": sampling.temperature,
+            "repeat_penalty": sampling.repetition_penalty,
+            "repeat_last_n": _PENALTY_TOKENS,
+            "top_k": 0,
+            "top_p": sampling.top_p,
+            "min_p": 0.0,
+            "samplers": _SAMPLERS,
+            "seed": -1 if sampling.seed is None else sampling.seed,
+            "max_tokens": sampling.max_new_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "timings_per_token": True,
+            "return_progress": True,
+        }
+        self._server.handle_chat_completions(body, receive)
+
+    def close(self) -> None:
+        """Free the model. No answer may be in progress."""
+        self._server = None
+
+    def _scales(self, adapter: str | None) -> list[dict[str, float]]:
+        """Every adapter's scale: 1 for the one that speaks, an explicit 0 for all others."""
+        return [{"id": i, "scale": float(name == adapter)} for i, name in enumerate(self.adapters)]
+
+    def _start(self, gguf: Path, slots: int, context_tokens: int, threads: int | None) -> Any:
+        """Load the base model and the adapters."""
+        import xllamacpp
+
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(gguf)
+        parameters.n_parallel = slots
+        parameters.n_ctx = context_tokens * slots
+        parameters.kv_unified = False
+        parameters.n_batch = parameters.n_ubatch = _BATCH_TOKENS
+        parameters.cache_ram_mib = 0  # its cache of prompts is shared between voices
+        parameters.fit_params = False  # never a smaller window than asked for
+        parameters.verbosity = 0
+        parameters.ui = parameters.endpoint_slots = False
+        parameters.api_keys = [self._key]
+        if threads is not None:
+            parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.lora_adapters = [
+            xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in self.adapters.values()
+        ]
+        try:
+            return xllamacpp.Server(parameters)
+        except RuntimeError as error:
+            raise self._load_error(gguf, error) from error
+
+    def _load_error(self, gguf: Path, error: RuntimeError) -> ModelError | AdapterError:
+        """Whose fault it is that loading failed, as far as can be told."""
+        if not self.adapters:
+            return ModelError(
+                f"The base model must be a whole GGUF file; {gguf} can't be loaded ({error}). "
+                "Remove it and start again to have it fetched anew."
+            )
+        names = ", ".join(self.adapters)
+        return AdapterError(
+            f"An adapter must be made for the base model {gguf.name}; of {names} at least one can't "
+            f"be loaded on it ({error}). Retire it, or train it again on this base model."
+        )
+
+    def _probe(self) -> None:
+        """Have one token generated."""
+        body = {"messages": [{"role": "user", "content": "?"}], "max_tokens": 1, "lora": self._scales(None)}
+        self._server.handle_chat_completions(body | {"stream": True, "id_slot": 0}, lambda _: False)
+
+    def _check_window(self, context_tokens: int) -> None:
+        """The model must be able to look back as far as promised."""
+        window = int(self._ask("/props")["default_generation_settings"]["n_ctx"])
+        if window < context_tokens:
+            raise ModelError(
+                f"The context window must be within what the base model was trained for, {window} tokens; "
+                f"{context_tokens} were asked for. Set a smaller one."
+            )
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One request to the server's own address: past any proxy, with its key."""
+        request = urllib.request.Request(  # noqa: S310 -- always http on 127.0.0.1
+            self._server.listening_address + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=_TIMEOUT_SECONDS) as response:
+                answer: dict[str, Any] = json.load(response)
+        except (OSError, ValueError) as error:
+            raise EngineError(f"The engine didn't take the request ({error}). Try again.") from error
+        return answer
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """Turns in the form that chat templates take. Lone surrogates, which UTF-8 doesn't have, become “?”."""
+    return [
+        {"role": turn.role.value, "content": turn.content.encode("utf-8", "replace").decode()}
+        for turn in turns
+    ]

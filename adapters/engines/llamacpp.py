@@ -1,0 +1,389 @@
+"""The engine for laptops: llama.cpp in this process, on a GGUF base model. Loads no torch.
+
+A set of published adapters is one *generation*: one server whose slots are dealt out to the voices. llama.cpp
+can't take an adapter in while it runs, so publishing builds the next generation beside the current one, flips
+the pointer, and lets the old one go when its last answer has ended.
+"""
+
+import atexit
+import queue
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapters.engines.base import Completion, GenerationRequest, Token, Turn
+from adapters.engines.llama_server import Chunk, LlamaServer
+from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
+from db.errors import ElaraError
+from db.vocabulary import FinishReason
+
+ADAPTER_FILE = "adapter.gguf"
+_CLOSE_SECONDS = 10.0
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A prompt cache of one voice.
+
+    Args:
+        index: the server's number for it.
+        voice: adapter name, None for the base model.
+        busy: requests that run in it or wait for it.
+        turns: what it was last given; a request that begins the same way needn't compute that again.
+    """
+
+    index: int
+    voice: str | None
+    busy: int = 0
+    turns: tuple[Turn, ...] = ()
+
+    def shared_turns(self, turns: Sequence[Turn]) -> int:
+        """How many turns at the beginning are the same as last time."""
+        same = 0
+        for mine, theirs in zip(self.turns, turns, strict=False):
+            if mine != theirs:
+                break
+            same += 1
+        return same
+
+
+@dataclass(eq=False)
+class _Generation:
+    """A server and its slots; `retired` once another has taken its place."""
+
+    server: LlamaServer
+    slots: tuple[_Slot, ...]
+    retired: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no answer is in progress."""
+        return not any(slot.busy for slot in self.slots)
+
+    def best_slot(self, request: GenerationRequest) -> _Slot:
+        """Of the voice's slots the freest; among equals the one that remembers most of the conversation."""
+        own = [slot for slot in self.slots if slot.voice == request.adapter]
+        return min(own, key=lambda slot: (slot.busy, -slot.shared_turns(request.turns)))
+
+
+@dataclass(eq=False)
+class _Call:
+    """One request on its way: what its worker thread hands to whoever reads the stream.
+
+    Items of `arrivals`: (time, chunk); an exception; None at the end.
+    """
+
+    request: GenerationRequest
+    started: float = field(default_factory=time.perf_counter)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    arrivals: "queue.SimpleQueue[tuple[float, Chunk] | Exception | None]" = field(
+        default_factory=queue.SimpleQueue
+    )
+
+    def receive(self, chunk: Chunk) -> bool:
+        """Take a chunk from the server; True tells it to stop."""
+        self.arrivals.put((time.perf_counter(), chunk))
+        return self.cancelled.is_set()
+
+    def cancel(self) -> None:
+        """End the stream now, even when the server hasn't begun with it."""
+        self.cancelled.set()
+        self.arrivals.put(None)
+
+    def read(self) -> Iterator[tuple[float, Chunk]]:
+        """Chunks as they arrive, until the end or the cancellation."""
+        while (item := self.arrivals.get()) is not None and not self.cancelled.is_set():
+            if isinstance(item, Exception):
+                raise item
+            yield item
+
+
+@dataclass
+class _Draft:
+    """An answer as far as it has come."""
+
+    prompt_tokens: int
+    text: str = ""
+    finish_reason: FinishReason = FinishReason.CANCELLED
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    first_token_at: float | None = None
+    last_token_at: float = 0.0
+
+    def take(self, arrived: float, chunk: Chunk) -> str:
+        """Note what a chunk tells and return the text that it adds."""
+        if error := chunk.get("error"):
+            raise _engine_error(error)
+        timings = chunk.get("timings", {})
+        self.cached_tokens = timings.get("cache_n", self.cached_tokens)
+        self.completion_tokens = timings.get("predicted_n", self.completion_tokens)
+        added = ""
+        for choice in chunk.get("choices", ()):
+            added += choice["delta"].get("content") or ""
+            if reason := choice.get("finish_reason"):
+                self.finish_reason = FinishReason.LENGTH if reason == "length" else FinishReason.STOP
+        if added:
+            self.text += added
+            self.first_token_at = self.first_token_at or arrived
+            self.last_token_at = arrived
+        return added
+
+    def complete(self, call: _Call) -> Completion:
+        """The figures of the whole answer."""
+        now = time.perf_counter()
+        decoding = self.last_token_at - self.first_token_at if self.first_token_at else 0.0
+        return Completion(
+            text=self.text,
+            finish_reason=FinishReason.CANCELLED if call.cancelled.is_set() else self.finish_reason,
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=self.cached_tokens,
+            completion_tokens=self.completion_tokens,
+            seconds=now - call.started,
+            first_token_seconds=(self.first_token_at or now) - call.started,
+            tokens_per_second=(self.completion_tokens - 1) / decoding if decoding > 0 else 0.0,
+        )
+
+
+class LlamaCppEngine:
+    """Serves one GGUF base model and its adapters; implements `adapters.engines.base.Engine`.
+
+    Each slot keeps `context_tokens` of keys and values in memory (23 kB a token for the embedded model), so
+    memory grows with `base_slots` plus one a published adapter.
+
+    Args:
+        base_model: catalogue id of the base model.
+        gguf: its file.
+        context_tokens: window of one request, prompt and answer together, tokens.
+        base_slots: requests to the base model alone that can run at once.
+        threads: compute threads; None lets llama.cpp choose.
+    """
+
+    def __init__(
+        self,
+        base_model: str,
+        gguf: Path,
+        context_tokens: int = 4096,
+        base_slots: int = 2,
+        threads: int | None = None,
+    ) -> None:
+        self._base_model = base_model
+        self._gguf = gguf
+        self._context_tokens = context_tokens
+        self._base_slots = base_slots
+        self._threads = threads
+        self._building = threading.Lock()  # held while a generation is made; answers go on meanwhile
+        self._changed = threading.Condition()  # guards everything below and every slot
+        self._current: _Generation | None = None
+        self._calls: set[_Call] = set()
+
+    @property
+    def base_model(self) -> str:
+        """Catalogue id of the base model served."""
+        return self._base_model
+
+    @property
+    def context_tokens(self) -> int:
+        """Context window of one request, prompt and answer together, tokens."""
+        return self._context_tokens
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        """Names published now."""
+        current = self._current
+        return frozenset(current.server.adapters) if current else frozenset()
+
+    def load(self) -> None:
+        """Bring the base model into memory; does nothing when it is there.
+
+        Raises:
+            ModelError: the model's file is missing or damaged.
+        """
+        with self._building:
+            if self._current is None:
+                self._flip(self._build({}))
+
+    def publish(self, adapters: dict[str, Path]) -> None:
+        """Make exactly these adapters available, without dropping an answer in progress.
+
+        Args:
+            adapters: versioned name → adapter folder. Names not given are retired.
+
+        Raises:
+            AdapterError: a folder is damaged or doesn't fit the base; what was published stays.
+            ModelError: the base model had still to be loaded, and can't be.
+        """
+        files = {name: _adapter_file(name, folder) for name, folder in adapters.items()}
+        with self._building:
+            if self._current is None or self._current.server.adapters != files:
+                self._flip(self._build(files))
+
+    def count_tokens(self, turns: Sequence[Turn]) -> int:
+        """Length of the messages rendered by the model's own chat template, tokens.
+
+        Raises:
+            EngineError: the engine isn't loaded or refuses them.
+        """
+        return self._loaded().server.count_tokens(turns)
+
+    def stream(self, request: GenerationRequest) -> Iterator[Token | Completion]:
+        """Answer, piece by piece; the last item is the `Completion`.
+
+        Closing the iterator early frees the compute at once, as `cancel` does.
+
+        Raises:
+            AdapterError: the adapter isn't published.
+            ContextOverflow: the turns leave no room for the answer.
+            EngineError: the engine isn't loaded or failed.
+        """
+        call = _Call(request)
+        draft = _Draft(prompt_tokens=self._start(call))
+        try:
+            for arrived, chunk in call.read():
+                if added := draft.take(arrived, chunk):
+                    yield Token(added)
+            yield draft.complete(call)
+        finally:
+            call.cancel()
+
+    def cancel(self, request_id: str) -> None:
+        """Stop a request; its stream ends with a cancelled `Completion`. Unknown ids are ignored."""
+        with self._changed:
+            calls = [call for call in self._calls if call.request.request_id == request_id]
+        for call in calls:
+            call.cancel()
+
+    def close(self) -> None:
+        """Cancel what is in progress, wait for it to end, and free everything. It may be loaded again."""
+        with self._building:
+            with self._changed:
+                for call in self._calls:
+                    call.cancel()
+                self._changed.wait_for(lambda: not self._calls, timeout=_CLOSE_SECONDS)
+            self._flip(None)
+        atexit.unregister(self.close)
+
+    def _start(self, call: _Call) -> int:
+        """Send the request to its worker thread; returns the prompt's length, tokens."""
+        generation, slot = self._enter(call)
+        try:
+            prompt_tokens = generation.server.count_tokens(call.request.turns)
+            self._check_room(prompt_tokens, call.request.sampling.max_new_tokens)
+            worker = threading.Thread(target=self._work, args=(call, generation, slot), daemon=True)
+            worker.start()
+        except BaseException:
+            self._leave(call, generation, slot)
+            raise
+        return prompt_tokens
+
+    def _work(self, call: _Call, generation: _Generation, slot: _Slot) -> None:
+        """The life of a worker thread: one answer."""
+        try:
+            if not call.cancelled.is_set():
+                generation.server.generate(call.request, slot.index, call.receive)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it belongs to the reader of the stream
+            call.arrivals.put(_as_elara_error(error))
+        finally:
+            self._leave(call, generation, slot)
+            call.arrivals.put(None)
+
+    def _enter(self, call: _Call) -> tuple[_Generation, _Slot]:
+        """Take a place in the current generation, which now can't be freed."""
+        with self._changed:
+            generation = self._loaded()
+            adapter = call.request.adapter
+            if adapter is not None and adapter not in generation.server.adapters:
+                known = ", ".join(generation.server.adapters) or "none"
+                raise AdapterError(
+                    f"An adapter must be published before it can answer; “{adapter}” isn't "
+                    f"(published: {known}). Promote it, or ask the base model."
+                )
+            slot = generation.best_slot(call.request)
+            slot.busy += 1
+            slot.turns = call.request.turns
+            self._calls.add(call)
+            return generation, slot
+
+    def _leave(self, call: _Call, generation: _Generation, slot: _Slot) -> None:
+        """Give the place back; the last one out of a retired generation frees it."""
+        with self._changed:
+            slot.busy -= 1
+            self._calls.discard(call)
+            free = generation.retired and generation.idle
+            self._changed.notify_all()
+        if free:
+            generation.server.close()
+
+    def _loaded(self) -> _Generation:
+        """The current generation."""
+        current = self._current
+        if current is None:
+            raise EngineError("The model must be loaded to answer, and isn't yet. Try again in a moment.")
+        return current
+
+    def _build(self, files: dict[str, Path]) -> _Generation:
+        """Load a server with these adapters, beside whatever serves now."""
+        if not self._gguf.is_file():
+            raise ModelError(
+                f"The base model's file must be at {self._gguf}; it isn't. Start again to fetch it."
+            )
+        atexit.register(
+            self.close
+        )  # a thread inside llama.cpp at the interpreter's end would abort the process
+        voices: list[str | None] = [None] * self._base_slots + list(files)
+        server = LlamaServer(self._gguf, files, voices, self._context_tokens, self._threads)
+        return _Generation(server, tuple(_Slot(i, voice) for i, voice in enumerate(voices)))
+
+    def _flip(self, fresh: _Generation | None) -> None:
+        """Send new requests to `fresh` and free the old generation, now or when it has drained."""
+        with self._changed:
+            old, self._current = self._current, fresh
+            free = old is not None and old.idle
+            if old is not None:
+                old.retired = True
+        if old is not None and free:
+            old.server.close()
+
+    def _check_room(self, prompt_tokens: int, max_new_tokens: int) -> None:
+        """The prompt and the longest answer must fit the window together."""
+        limit = self._context_tokens - max_new_tokens
+        if prompt_tokens > limit:
+            raise ContextOverflow(
+                f"Messages and answer must fit {self._context_tokens} tokens; the messages take "
+                f"{prompt_tokens} and up to {max_new_tokens} are kept for the answer. "
+                "Shorten the messages or the answer.",
+                prompt_tokens=prompt_tokens,
+                limit=limit,
+            )
+
+
+def _adapter_file(name: str, folder: Path) -> Path:
+    """The GGUF LoRA in an adapter's folder."""
+    path = folder / ADAPTER_FILE
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+    except OSError as error:
+        raise AdapterError(
+            f"Adapter {name} must have the file {ADAPTER_FILE} in {folder}; it can't be read "
+            f"({error.strerror}). Convert it again, or retire the adapter."
+        ) from error
+    if magic != b"GGUF":
+        raise AdapterError(
+            f"Adapter {name} is damaged: {path} isn't a GGUF file. Convert it again, or retire it."
+        )
+    return path
+
+
+def _engine_error(error: dict[str, Any]) -> EngineError:
+    """What the server complained of."""
+    return EngineError(f"The engine failed to answer: {error.get('message', 'no reason given')}. Try again.")
+
+
+def _as_elara_error(error: Exception) -> ElaraError:
+    """An error fit to be shown."""
+    if isinstance(error, ElaraError):
+        return error
+    return EngineError(f"The engine failed to answer: {error}. Try again, or restart Elara.")

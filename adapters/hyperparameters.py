@@ -1,0 +1,362 @@
+"""Every knob of a training run: its rule, its default and what it does in plain words.
+
+`HYPERPARAMETERS` is the one table behind the page's form, the command line's ``--set`` and the checks.
+Ranges are what the trainer accepts; the usual ranges, given as hints, are those of `docs/fine-tune.md`.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, NoReturn
+
+from adapters.errors import RecipeError
+
+Kind = Literal["int", "float", "bool", "choice", "text"]
+Group = Literal["main", "schedule", "data", "memory", "record"]
+
+GROUP_TITLES: dict[Group, str] = {
+    "main": "What is learned",
+    "schedule": "How it is learned",
+    "data": "What it is learned from",
+    "memory": "Memory and precision",
+    "record": "What is written down",
+}
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True)
+class HyperparameterInfo:
+    """One hyperparameter as a person meets it.
+
+    Args:
+        name: the field of `Hyperparameters`.
+        label: short name for the form.
+        group: the part of the form it stands in.
+        kind: what is typed in.
+        default: value when no recipe says otherwise.
+        explanation: what it does, in plain words.
+        minimum: least value allowed.
+        maximum: greatest value allowed.
+        choices: allowed words, for kind ``choice``.
+        usual: the range seldom left with success, for `unusual`.
+        advice: what to expect outside the usual range.
+    """
+
+    name: str
+    label: str
+    group: Group
+    kind: Kind
+    default: Any
+    explanation: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    usual: tuple[float, float] | None = None
+    advice: str = ""
+
+    @property
+    def rule(self) -> str:
+        """The rule in words, e.g. ``a whole number from 1 to 256``."""
+        match self.kind:
+            case "bool":
+                return "true or false"
+            case "choice":
+                return "one of " + ", ".join(self.choices)
+            case "text":
+                return "module names separated by commas, or empty to choose by architecture"
+            case "int":
+                return f"a whole number from {self.minimum:g} to {self.maximum:.10g}"
+            case "float":
+                return f"a number from {self.minimum:g} to {self.maximum:g}"
+
+    def parse(self, value: object) -> Any:
+        """Turn what was typed (or read from YAML, JSON) into the checked value.
+
+        Raises:
+            RecipeError: it breaks the rule.
+        """
+        match self.kind:
+            case "bool":
+                return self._parse_bool(value)
+            case "choice":
+                word = str(value).strip().lower()
+                if word not in self.choices:
+                    self._refuse(value)
+                return word
+            case "text":
+                return _parse_names(value)
+            case _:
+                return self._parse_number(value)
+
+    def unusual(self, value: float) -> str | None:
+        """A hint when a number is allowed but seldom wise; None when it is ordinary."""
+        if self.usual is None or self.usual[0] <= value <= self.usual[1]:
+            return None
+        low, high = self.usual
+        return f"{self.label} {value:g} is outside the usual {low:g} to {high:g}: {self.advice}"
+
+    def _parse_bool(self, value: object) -> bool:
+        word = str(value).strip().lower()
+        if word not in _TRUE + _FALSE:
+            self._refuse(value)
+        return word in _TRUE
+
+    def _parse_number(self, value: object) -> float | int:
+        try:
+            number = float(str(value).strip())
+        except ValueError:
+            self._refuse(value)
+        low, high = self.minimum, self.maximum
+        inside = (low is None or number >= low) and (high is None or number <= high)
+        if not (math.isfinite(number) and inside):
+            self._refuse(value)
+        if self.kind == "float":
+            return number
+        if not number.is_integer():
+            self._refuse(value)
+        return int(number)
+
+    def _refuse(self, value: object) -> NoReturn:
+        raise RecipeError(
+            f"{self.name} must be {self.rule}, but it is {str(value)[:60]!r}. "
+            f"The default is {_show(self.default)!r}."
+        )
+
+
+def _parse_names(value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise RecipeError(f"target_modules must be names separated by commas, but it is {str(value)[:60]!r}.")
+    return tuple(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
+
+
+def _show(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
+    HyperparameterInfo(
+        "lora_r", "Rank (r)", "main", "int", 16,
+        "How much room the adapter has to learn. A small rank can pick up a tone and a reading level; a "
+        "large one can hold more facts, costs more memory and learns small sets by heart. Take 4 to 8 for "
+        "a few hundred examples, 16 to 32 for thousands.",
+        minimum=1, maximum=256, usual=(4, 64),
+        advice="very small ranks learn little, very large ones overfit.",
+    ),
+    HyperparameterInfo(
+        "lora_alpha", "Alpha", "main", "int", 32,
+        "How loudly the adapter speaks: its change to the model is scaled by alpha ÷ rank. Twice the rank "
+        "is a good rule of thumb; raise it if the adapter makes too little difference.",
+        minimum=1, maximum=1024, usual=(4, 128),
+        advice="the adapter may hardly count, or drown the base model.",
+    ),
+    HyperparameterInfo(
+        "lora_dropout", "Dropout", "main", "float", 0.1,
+        "The share of the adapter's inputs hidden at random in each training step, so that it can't lean "
+        "on single examples. Take 0.2 to 0.3 for small sets and 0 to 0.05 for large ones.",
+        minimum=0.0, maximum=0.9, usual=(0.0, 0.3), advice="above 0.3 most of what is shown is thrown away.",
+    ),
+    HyperparameterInfo(
+        "target_modules", "Target modules", "main", "text", (),
+        "The layers that get an adapter. Empty chooses by the model's architecture: q_proj, k_proj, "
+        "v_proj, o_proj for LLaMA, Mistral, SmolLM2 and Qwen; c_attn, c_proj for GPT-2 and DialoGPT; "
+        "query_key_value, dense for BLOOM. Adding the MLP layers (gate_proj, up_proj, down_proj) learns "
+        "more and costs more. Names are checked against the model before training starts.",
+    ),
+    HyperparameterInfo(
+        "use_rslora", "Rank-stabilised LoRA", "main", "bool", False,
+        "Scales by alpha ÷ √rank instead of alpha ÷ rank, which keeps large ranks learning. Makes little "
+        "difference below rank 32.",
+    ),
+    HyperparameterInfo(
+        "num_epochs", "Epochs", "schedule", "int", 3,
+        "How many times the whole set is shown. Take 3 to 5 for small sets and 1 to 3 for large ones, and "
+        "watch the held-out loss: once it rises while the training loss falls, the model is learning by "
+        "heart.",
+        minimum=1, maximum=100, usual=(1, 10),
+        advice="many passes over the same examples end in learning by heart.",
+    ),
+    HyperparameterInfo(
+        "max_steps", "Most steps", "schedule", "int", 0,
+        "Ends training after this many updates, whatever the epochs say. 0 leaves it to the epochs. A "
+        "handful of steps is a quick way to try whether everything works.",
+        minimum=0, maximum=1_000_000,
+    ),
+    HyperparameterInfo(
+        "batch_size", "Batch size", "schedule", "int", 4,
+        "How many examples are worked on at once. Larger is steadier and needs more memory: 2 to 4 on a "
+        "processor, 8 to 32 on a graphics card.",
+        minimum=1, maximum=512, usual=(1, 32),
+        advice="memory grows with it; accumulation has the same effect for less.",
+    ),
+    HyperparameterInfo(
+        "gradient_accumulation_steps", "Gradient accumulation", "schedule", "int", 1,
+        "How many batches are added up before one update. The effective batch is batch size × "
+        "accumulation, at the memory of one batch.",
+        minimum=1, maximum=1024, usual=(1, 64), advice="few updates remain for a small set.",
+    ),
+    HyperparameterInfo(
+        "learning_rate", "Learning rate", "schedule", "float", 2e-4,
+        "The size of each update. Between 1e-4 and 5e-4 suits LoRA. If the loss jumps about or grows, "
+        "lower it; if it doesn't fall, raise it.",
+        minimum=1e-8, maximum=1.0, usual=(1e-5, 1e-3),
+        advice="lower barely learns, higher tends to break the model.",
+    ),
+    HyperparameterInfo(
+        "scheduler", "Schedule", "schedule", "choice", "cosine",
+        "How the learning rate goes on after warm-up: cosine eases out gently, linear falls steadily, "
+        "constant stays.",
+        choices=("cosine", "linear", "constant"),
+    ),
+    HyperparameterInfo(
+        "warmup_ratio", "Warm-up", "schedule", "float", 0.1,
+        "The share of all steps in which the learning rate climbs from zero, so that the first, noisy "
+        "updates do no damage.",
+        minimum=0.0, maximum=0.5, usual=(0.0, 0.2),
+        advice="much of the training is spent below the chosen rate.",
+    ),
+    HyperparameterInfo(
+        "weight_decay", "Weight decay", "schedule", "float", 0.01,
+        "Pulls the adapter's weights gently towards zero, against overfitting.",
+        minimum=0.0, maximum=1.0, usual=(0.0, 0.1), advice="the adapter is held back from learning.",
+    ),
+    HyperparameterInfo(
+        "early_stopping_patience", "Early stopping patience", "schedule", "int", 0,
+        "Stops once the held-out loss has failed to improve this many times in a row (it is measured at "
+        "the end of every epoch), and keeps the best weights. 0 switches it off. It needs a held-out "
+        "part.",
+        minimum=0, maximum=100,
+    ),
+    HyperparameterInfo(
+        "seed", "Seed", "schedule", "int", 42,
+        "Fixes every random choice (sampling, split, order, starting weights), to repeat a run.",
+        minimum=0, maximum=2**31 - 1,
+    ),
+    HyperparameterInfo(
+        "max_samples", "Most examples", "data", "int", 5000,
+        "Uses at most this many examples, drawn at random by the seed. A few hundred careful and varied "
+        "ones teach more than thousands of careless ones.",
+        minimum=1, maximum=1_000_000,
+    ),
+    HyperparameterInfo(
+        "eval_fraction", "Held-out share", "data", "float", 0.1,
+        "The share of questions kept apart to measure how well the adapter does on what it has not seen. "
+        "No question is ever on both sides. 0 measures nothing.",
+        minimum=0.0, maximum=0.5, usual=(0.0, 0.3), advice="little is left to learn from.",
+    ),
+    HyperparameterInfo(
+        "max_length", "Longest example", "data", "int", 1024,
+        "Tokens of prompt and answer together (100 English words are about 130 tokens). Longer examples "
+        "are left out and counted, never cut short: a cut answer teaches the model to stop in mid- "
+        "sentence.",
+        minimum=32, maximum=32768, usual=(128, 4096),
+        advice="short limits lose examples, long ones need much memory.",
+    ),
+    HyperparameterInfo(
+        "precision", "Precision", "memory", "choice", "auto",
+        "The numbers used for computing. auto takes bf16 where the processor or card has it (half the "
+        "memory, faster), else fp16 on a graphics card, else fp32. fp16 needs a graphics card.",
+        choices=("auto", "bf16", "fp16", "fp32"),
+    ),
+    HyperparameterInfo(
+        "quantization", "Quantised base", "memory", "choice", "none",
+        "Holds the frozen base model in 8 or 4 bits (NF4) to save memory; the adapter itself stays "
+        "precise. For 7B models on cards of 8 GB and more; on a processor it works and is slow.",
+        choices=("none", "8bit", "4bit"),
+    ),
+    HyperparameterInfo(
+        "gradient_checkpointing", "Gradient checkpointing", "memory", "bool", False,
+        "Forgets intermediate results and computes them again when needed: much less memory for about a "
+        "third more time.",
+    ),
+    HyperparameterInfo(
+        "logging_steps", "Log every", "record", "int", 10,
+        "Steps between two dots of the loss chart.",
+        minimum=1, maximum=10_000,
+    ),
+    HyperparameterInfo(
+        "save_steps", "Checkpoint every", "record", "int", 100,
+        "Steps between two full checkpoints (the newest 3 are kept), from which an interrupted run goes on.",
+        minimum=1, maximum=100_000,
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """The checked settings of one run; see `HYPERPARAMETERS` for what each means.
+
+    Raises:
+        RecipeError: a value breaks its rule.
+    """
+
+    lora_r: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.1
+    target_modules: tuple[str, ...] = ()
+    use_rslora: bool = False
+    num_epochs: int = 3
+    max_steps: int = 0
+    batch_size: int = 4
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 2e-4
+    scheduler: str = "cosine"
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.01
+    early_stopping_patience: int = 0
+    seed: int = 42
+    max_samples: int = 5000
+    eval_fraction: float = 0.1
+    max_length: int = 1024
+    precision: str = "auto"
+    quantization: str = "none"
+    gradient_checkpointing: bool = False
+    logging_steps: int = 10
+    save_steps: int = 100
+
+    def __post_init__(self) -> None:
+        for info in HYPERPARAMETERS:
+            object.__setattr__(self, info.name, info.parse(getattr(self, info.name)))
+        if self.early_stopping_patience and not self.eval_fraction:
+            raise RecipeError(
+                "Early stopping needs a held-out part, but eval_fraction is 0. "
+                "Set eval_fraction to 0.1, or early_stopping_patience to 0."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON and YAML hold it; `override` on the defaults gives it back."""
+        return asdict(self) | {"target_modules": list(self.target_modules)}
+
+    def hints(self) -> list[str]:
+        """What is allowed but unusual, one sentence each."""
+        numbers = (info for info in HYPERPARAMETERS if info.usual)
+        return [hint for info in numbers if (hint := info.unusual(getattr(self, info.name)))]
+
+
+def override(hyperparameters: Hyperparameters, values: Mapping[str, object]) -> Hyperparameters:
+    """The same settings with some replaced.
+
+    Args:
+        hyperparameters: where the rest comes from.
+        values: name → value, typed or as text: ``"8"``, ``"1e-4"``, ``"q_proj,v_proj"``, ``"true"``.
+
+    Raises:
+        RecipeError: an unknown name (the closest is suggested), or a value that breaks its rule.
+    """
+    known = {info.name: info for info in HYPERPARAMETERS}
+    for name in values:
+        if name not in known:
+            raise RecipeError(_unknown(name, list(known)))
+    parsed = {name: known[name].parse(value) for name, value in values.items()}
+    return replace(hyperparameters, **parsed)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    nicknames = {"rank": "lora_r", "r": "lora_r", "alpha": "lora_alpha", "lr": "learning_rate"}
+    close = nicknames.get(name) or next(iter(difflib.get_close_matches(name, known, n=1)), None)
+    remedy = f"Did you mean {close}?" if close else "Known are " + ", ".join(known) + "."
+    return f"There is no hyperparameter {name[:60]!r}. {remedy}"

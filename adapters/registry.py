@@ -1,0 +1,260 @@
+"""Adapters on disk: one folder a version, sealed by a manifest of hashes, recorded in the database.
+
+``adapters/<audience>/<version>/`` holds ``adapter_model.safetensors``, ``adapter_config.json``,
+``adapter.gguf`` (where llama.cpp can serve it), ``manifest.json`` and a card, ``README.md``.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from hashlib import file_digest
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from adapters.errors import AdapterError
+from db import adapters
+from db.home import Home
+from db.models import Adapter, utc_now
+
+FORMAT_VERSION = 1
+WEIGHTS, CONFIG, GGUF, MANIFEST, CARD = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "adapter.gguf",
+    "manifest.json",
+    "README.md",
+)
+NOT_REVIEWED = (
+    "Not clinically reviewed. Made for trying and studying Elara; not for diagnosis, treatment or any care."
+)
+_LIBRARIES = ("torch", "transformers", "peft", "trl", "safetensors", "gguf")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an adapter was made from and by.
+
+    Args:
+        audience: for whom it speaks.
+        base_model: catalogue id.
+        base_revision: commit on the hub; empty for local weights.
+        base_sha256: of the local weights; empty for a hub model, which its revision pins.
+        snapshot_sha256: of the training set.
+        rows: examples in it.
+        recipe: every hyperparameter and the system prompt.
+        run_id: the run.
+        metrics: held-out loss before and after (nats per token) and the like.
+    """
+
+    audience: str
+    base_model: str
+    base_revision: str
+    base_sha256: str
+    snapshot_sha256: str
+    rows: int
+    recipe: Mapping[str, Any]
+    run_id: str
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The seal of an adapter folder.
+
+    Args:
+        format_version: of this file.
+        name: ``audience@version``.
+        version: within the audience.
+        provenance: what it was made from and by.
+        libraries: versions of what made it.
+        created_at: ISO 8601, UTC.
+        files: file name → SHA-256.
+        notice: what it may not be used for.
+    """
+
+    format_version: int
+    name: str
+    version: int
+    provenance: Provenance
+    libraries: Mapping[str, str]
+    created_at: str
+    files: Mapping[str, str]
+    notice: str = NOT_REVIEWED
+
+
+def register(session: Session, home: Home, source: Path, provenance: Provenance) -> Adapter:
+    """Take a trained adapter in as its audience's next version, a candidate.
+
+    The folder appears under its final name only when it is complete. If the caller's session doesn't
+    commit, the folder stays behind unrecorded and its number is passed over.
+
+    Args:
+        session: a writing session; it holds the version number until the caller commits.
+        home: where adapters are kept.
+        source: folder with the weights and the configuration, and ``adapter.gguf`` if there is one.
+        provenance: goes into the manifest.
+
+    Raises:
+        AdapterError: the source is incomplete, or the disk refuses.
+    """
+    parent = home.adapters / provenance.audience
+    number = adapters.next_version(session, provenance.audience)
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        while (parent / str(number)).exists():
+            number += 1
+        staged = Path(tempfile.mkdtemp(dir=parent, prefix=".staged-"))
+        try:
+            manifest = _seal(source, staged, number, provenance)
+            staged.rename(parent / str(number))
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+    except OSError as error:
+        raise AdapterError(f"The adapter can't be stored in {parent}: {error.strerror or error}.") from error
+    return adapters.add(
+        session,
+        audience=provenance.audience,
+        version=number,
+        base_model=provenance.base_model,
+        run_id=provenance.run_id,
+        path=(parent / str(number)).relative_to(home.root).as_posix(),
+        sha256=manifest.files[WEIGHTS],
+        metrics=dict(provenance.metrics),
+    )
+
+
+def folder(home: Home, adapter: Adapter) -> Path:
+    """Where an adapter's files are.
+
+    Raises:
+        AdapterError: the recorded path leads out of the adapters folder.
+    """
+    path = (home.root / adapter.path).resolve()
+    if not path.is_relative_to(home.adapters.resolve()):
+        raise AdapterError(
+            f"The recorded folder of {adapter.name} is outside {home.adapters}. Train it again."
+        )
+    return path
+
+
+def verify(path: Path) -> Manifest:
+    """Check that a folder is what its manifest says: every file there, unchanged, and nothing besides.
+
+    Raises:
+        AdapterError: a file is missing, changed or foreign, or the manifest can't be read.
+    """
+    manifest = _read_manifest(path)
+    present = {item.name for item in path.iterdir()} - {MANIFEST}
+    if foreign := sorted(present - set(manifest.files)):
+        raise AdapterError(
+            f"The adapter folder {path} holds {foreign[0]}, which its manifest doesn't name; weights "
+            "are taken as safetensors only. Remove the file, or train the adapter again."
+        )
+    for name, expected in manifest.files.items():
+        if name not in present:
+            raise AdapterError(
+                f"The adapter folder {path} lacks {name}. Restore it, or train the adapter again."
+            )
+        if _sha256(path / name) != expected:
+            raise AdapterError(
+                f"{path / name} was changed after training. Restore it, or train the adapter again."
+            )
+    return manifest
+
+
+def promote(session: Session, home: Home, name: str) -> Adapter:
+    """Make an adapter its audience's live one, once its files are found intact.
+
+    Raises:
+        NotFound: there is no such adapter.
+        AdapterError: its files are missing or changed.
+    """
+    verify(folder(home, adapters.get(session, name)))
+    return adapters.promote(session, name)
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of the libraries that make an adapter, without importing them."""
+    return {name: found for name in _LIBRARIES if (found := _installed(name))}
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _seal(source: Path, staged: Path, number: int, provenance: Provenance) -> Manifest:
+    """Copy the known files, write the card, and the manifest last."""
+    for name in (WEIGHTS, CONFIG):
+        if not (source / name).is_file():
+            raise AdapterError(f"An adapter needs {name}, but {source} has none.")
+    for name in (WEIGHTS, CONFIG, GGUF):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, staged / name)
+    name = f"{provenance.audience}@{number}"
+    (staged / CARD).write_text(_card(name, provenance), encoding="utf-8")
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        name=name,
+        version=number,
+        provenance=provenance,
+        libraries=library_versions(),
+        created_at=utc_now().isoformat(timespec="seconds"),
+        files={item.name: _sha256(item) for item in sorted(staged.iterdir())},
+    )
+    (staged / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _read_manifest(path: Path) -> Manifest:
+    try:
+        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if content["format_version"] != FORMAT_VERSION:
+            raise AdapterError(
+                f"{path / MANIFEST} has format {content['format_version']}; only {FORMAT_VERSION} is known."
+            )
+        provenance = Provenance(**content.pop("provenance"))
+        manifest = Manifest(provenance=provenance, **content)
+        if {WEIGHTS, CONFIG} - set(manifest.files):
+            raise AdapterError(
+                f"{path / MANIFEST} doesn't name {WEIGHTS} and {CONFIG}. Train the adapter again."
+            )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise AdapterError(
+            f"{path} has no readable {MANIFEST}. Restore it, or train the adapter again."
+        ) from error
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _card(name: str, provenance: Provenance) -> str:
+    """The README that travels with the files, in the form that model hubs read."""
+    skip = {"recipe", "metrics"}
+    facts = {
+        field.name: getattr(provenance, field.name) for field in fields(provenance) if field.name not in skip
+    }
+    lines = [
+        "---",
+        "library_name: peft",
+        f"base_model: {provenance.base_model}",
+        "tags: [lora, elara]",
+        "---",
+        "",
+    ]
+    lines += [f"# {name}", "", f"**{NOT_REVIEWED}**", "", "## Made from", ""]
+    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items() if value != ""]
+    lines += ["", "## Measured", ""]
+    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in provenance.metrics.items()]
+    lines += ["", "## Recipe", "", "```json", json.dumps(dict(provenance.recipe), indent=2), "```", ""]
+    return "\n".join(lines)

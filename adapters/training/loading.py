@@ -1,0 +1,170 @@
+"""Bringing a base model into memory for training."""
+
+import os
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from adapters import catalog, embedded
+from adapters.catalog import BaseModel
+from adapters.errors import ModelError, RecipeError
+from adapters.recipe import Hyperparameters
+from adapters.training import base_models
+from adapters.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights of a base model are.
+
+    Args:
+        entry: what the catalogue knows of it.
+        location: a folder, or a hub id.
+        sha256: of local weights; empty for a hub model.
+    """
+
+    entry: BaseModel
+    location: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LoadedBase:
+    """A base model in memory.
+
+    Args:
+        source: where it came from.
+        model: a transformers causal language model.
+        tokenizer: its tokenizer; has an EOS, pads with it when it has no padding token.
+        revision: commit on the hub; empty for local weights.
+        precision: what it is computed in: bf16, fp16 or fp32.
+    """
+
+    source: Source
+    model: Any
+    tokenizer: Any
+    revision: str
+    precision: str
+
+
+def locate(models: Path, base_model: str, progress: Progress) -> Source:
+    """Find the weights, fetching and unpacking the embedded model if need be.
+
+    Args:
+        models: folder of base models.
+        base_model: catalogue id, hub id or folder.
+        progress: told what takes time.
+
+    Raises:
+        ModelError: they can't be had.
+    """
+    entry = catalog.find(base_model)
+    if entry.embedded:
+        progress.stage("fetching the embedded model")
+        gguf = embedded.fetch(models)
+        folder = models / entry.id
+        with FileLock(models / ".dequantise.lock"):
+            if not (folder / "config.json").exists():
+                progress.stage("unpacking the embedded model, once")
+                base_models.dequantise(gguf, folder)
+        return Source(entry, str(folder), embedded.SHA256)
+    if entry.local:
+        return Source(entry, entry.source, _hash_weights(Path(entry.source)))
+    return Source(entry, entry.source, "")
+
+
+def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
+    """Load model and tokenizer, quantised and on the graphics card where asked and there.
+
+    Raises:
+        ModelError: the weights can't be loaded.
+        RecipeError: the precision asked for needs a graphics card.
+    """
+    if source.sha256:
+        # Local weights need nobody: don't let a missing connection slow down or break the run.
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    precision = choose_precision(hyperparameters.precision)
+    settings: dict[str, Any] = {"dtype": _storage_dtype(precision), "use_safetensors": True}
+    if torch.cuda.is_available():
+        settings["device_map"] = "auto"
+    if hyperparameters.quantization != "none":
+        settings["quantization_config"] = _quantization(hyperparameters.quantization, precision)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.location)
+        model = AutoModelForCausalLM.from_pretrained(source.location, **settings)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise ModelError(
+            f"The base model {source.entry.id} can't be loaded: {reason} Check its name and the connection, "
+            "or give a folder that holds it as safetensors."
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    revision = "" if source.sha256 else str(getattr(model.config, "_commit_hash", None) or "")
+    return LoadedBase(source, model, tokenizer, revision, precision)
+
+
+def choose_precision(wanted: str) -> str:
+    """What to compute in: bf16 where the hardware has it, else fp16 on a graphics card, else fp32.
+
+    Args:
+        wanted: ``auto``, ``bf16``, ``fp16`` or ``fp32``.
+
+    Raises:
+        RecipeError: fp16 without a graphics card.
+    """
+    import torch
+
+    cuda = torch.cuda.is_available()
+    if wanted == "fp16" and not cuda:
+        raise RecipeError("precision fp16 needs a graphics card, and there is none. Set precision to auto.")
+    if wanted != "auto":
+        return wanted
+    if cuda:
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
+    abilities = torch.cpu.get_capabilities()
+    return (
+        "bf16"
+        if abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16")
+        else "fp32"
+    )
+
+
+def _storage_dtype(precision: str) -> Any:
+    """On a graphics card the frozen weights are kept as they are computed; on a processor memory is cheap."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return torch.float32
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+
+
+def _quantization(bits: str, precision: str) -> Any:
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    compute = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[precision]
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+    )
+
+
+def _hash_weights(folder: Path) -> str:
+    """One hash over all weight files, in the order of their names."""
+    digest = sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,93 @@
+"""How a worker tells the world what it does, and hears that it should stop. No torch here."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from db import runs
+from db.errors import StorageError
+from db.session import Database
+
+log = logging.getLogger(__name__)
+
+
+class RunCancelled(Exception):
+    """Someone asked the run to stop."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The voice of one run.
+
+    Each call is one short transaction that also reads the cancel flag.
+
+    Args:
+        database: of this home.
+        run_id: the run.
+    """
+
+    database: Database
+    run_id: str
+
+    def stage(self, text: str, total_steps: int | None = None) -> None:
+        """Say what is being done now.
+
+        Args:
+            text: plain words, at most 64 characters.
+            total_steps: optimizer steps planned, once known.
+
+        Raises:
+            RunCancelled: the run should stop.
+        """
+        log.info("%s", text)
+        self._tell(lambda session: runs.set_stage(session, self.run_id, text, total_steps))
+
+    def beat(
+        self, step: int | None = None, epoch: float | None = None, tokens_per_second: float | None = None
+    ) -> None:
+        """Give a sign of life, with what has changed.
+
+        Raises:
+            RunCancelled: the run should stop.
+        """
+        self._tell(lambda session: runs.beat(session, self.run_id, step, epoch, tokens_per_second))
+
+    def point(
+        self,
+        step: int,
+        *,
+        train_loss: float | None = None,
+        eval_loss: float | None = None,
+        learning_rate: float | None = None,
+        tokens_per_second: float | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        """Add a dot to the charts.
+
+        Raises:
+            RunCancelled: the run should stop.
+        """
+        figures = {
+            "train_loss": train_loss,
+            "eval_loss": eval_loss,
+            "learning_rate": learning_rate,
+            "tokens_per_second": tokens_per_second,
+            "epoch": epoch,
+        }
+        known = {name: value for name, value in figures.items() if value is not None}
+        log.info("step %d: %s", step, ", ".join(f"{name} {value:.5g}" for name, value in known.items()))
+        self._tell(lambda session: runs.record_point(session, self.run_id, step, **known))
+
+    def _tell(self, write: Callable[[Session], None]) -> None:
+        try:
+            with self.database.session() as session:
+                write(session)
+                stop = runs.cancel_requested(session, self.run_id)
+        except StorageError as error:
+            # A missed dot is no reason to throw hours of training away.
+            log.warning("Progress not recorded: %s", error.message)
+            return
+        if stop:
+            raise RunCancelled

@@ -1,0 +1,286 @@
+"""Starting, watching and stopping training runs. A run is a process of its own; nothing here trains.
+
+SQLite is the truth: whoever asks (the page, the command line, a worker at its end) sees the same queue
+and may move it on.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from adapters import catalog
+from adapters.errors import RunError
+from adapters.recipe import Hyperparameters, find_recipe, override
+from adapters.training.examples import Example
+from adapters.training.preparation import freeze, prepare
+from db import runs
+from db.errors import NotFound
+from db.home import Home
+from db.models import Run
+from db.session import Database
+from db.vocabulary import RunStatus
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+LOG, RECIPE, CHECKPOINTS = "log.txt", "recipe.json", "checkpoints"
+CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
+LOG_TAIL_BYTES = 256 * 1024
+
+INTERRUPTED = (
+    "The training process ended without a word: it was killed, ran out of memory, or the machine restarted. "
+    "Resume the run, or start it again with a smaller batch."
+)
+
+
+@dataclass(frozen=True)
+class FrozenRecipe:
+    """Everything a worker needs to know, as it was at launch.
+
+    Args:
+        audience: for whom the adapter will speak.
+        base_model: catalogue id, hub id or folder.
+        system_prompt: put before every example that has none of its own.
+        max_explanation_length: words.
+        hyperparameters: the checked settings.
+    """
+
+    audience: str
+    base_model: str
+    system_prompt: str
+    max_explanation_length: int
+    hyperparameters: Hyperparameters
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the file and the adapter's manifest hold it."""
+        return {
+            "audience": self.audience,
+            "base_model": self.base_model,
+            "system_prompt": self.system_prompt,
+            "max_explanation_length": self.max_explanation_length,
+            "hyperparameters": self.hyperparameters.to_dict(),
+        }
+
+
+def launch(
+    database: Database,
+    home: Home,
+    *,
+    audience: str,
+    base_model: str,
+    hyperparameters: Hyperparameters,
+    examples: Sequence[Example],
+    source: str,
+) -> str:
+    """Check everything, freeze recipe and data, put the run in the queue and start it if its turn has come.
+
+    Args:
+        database: of this home.
+        home: where snapshots and runs are kept.
+        audience: for whom the adapter will speak.
+        base_model: catalogue id, hub id or folder.
+        hyperparameters: usually the recipe's, with some overridden.
+        examples: what to learn.
+        source: ``starter``, ``reviews`` or the uploaded file's name.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        RecipeError: unknown audience.
+        ModelError: unknown base model.
+        DatasetError: nothing is left to learn from.
+        RunError: the run's folder can't be written.
+    """
+    recipe = find_recipe(audience)
+    frozen = FrozenRecipe(
+        audience=audience,
+        base_model=catalog.find(base_model).id,
+        system_prompt=recipe.system_prompt,
+        max_explanation_length=recipe.max_explanation_length,
+        hyperparameters=hyperparameters,
+    )
+    prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
+    with database.session() as session:
+        snapshot = freeze(home, session, prepared, source)
+        run = runs.create(session, audience, frozen.base_model, snapshot.id, hyperparameters.to_dict())
+        _write_recipe(run_folder(home, run.id), frozen)
+    start_queued(database, home)
+    return run.id
+
+
+def start_queued(database: Database, home: Home) -> str | None:
+    """Start the oldest queued run, unless one is running.
+
+    Of several processes that call this at once, one starts it: claiming the run, starting its process and
+    recording its pid happen under the database's one write lock.
+
+    Returns:
+        The id of the run started, or None.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with database.session() as session:
+            run = runs.claim_next(session)
+            if run is None:
+                return None
+            try:
+                process = _spawn(home, run.id)
+                started_at = psutil.Process(process.pid).create_time()
+            except (OSError, psutil.Error) as error:
+                runs.finish(
+                    session, run.id, RunStatus.FAILED, f"The training process can't be started: {error}."
+                )
+                return None
+            runs.set_process(session, run.id, process.pid, started_at)
+    except BaseException:
+        if process is not None:  # not recorded, so nobody would ever know of it
+            process.kill()
+            process.wait()
+        raise
+    # Collects the exit status of a worker that ends while we live; otherwise it would linger as a zombie.
+    threading.Thread(target=process.wait, name=f"run-{run.id}", daemon=True).start()
+    return run.id
+
+
+def reconcile(database: Database, home: Home) -> list[str]:
+    """Mark runs whose process is gone as interrupted, then move the queue on; for the start and now and then.
+
+    A silent but living process is left alone: a laptop wakes from sleep with a stale heartbeat.
+
+    Returns:
+        The ids of the runs found interrupted.
+    """
+    with database.reading() as session:
+        gone = [run.id for run in runs.running(session) if not is_alive(run)]
+    with database.session() as session:
+        ended = [
+            run_id for run_id in gone if runs.finish(session, run_id, RunStatus.INTERRUPTED, INTERRUPTED)
+        ]
+    start_queued(database, home)
+    return ended
+
+
+def cancel(database: Database, run_id: str) -> Run:
+    """Ask a run to stop. A queued one stops at once, a running one at its next step, leaving no adapter.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    with database.session() as session:
+        return runs.request_cancel(session, run_id)
+
+
+def resume(database: Database, home: Home, run_id: str) -> Run:
+    """Put an interrupted, failed or cancelled run back in the queue; it goes on from its last checkpoint.
+
+    Raises:
+        NotFound: there is no such run.
+        RunError: it is still going, or has succeeded.
+    """
+    with database.session() as session:
+        run = runs.get(session, run_id)
+        if run.status not in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.CANCELLED):
+            raise RunError(
+                f"Only a run that was interrupted, failed or cancelled can go on; {run_id} is {run.status}."
+            )
+        run.status, run.stage, run.cancel_requested = RunStatus.QUEUED, "waiting", False
+        run.error = run.finished_at = run.pid = run.pid_started_at = None
+    start_queued(database, home)
+    return run
+
+
+def is_alive(run: Run) -> bool:
+    """Whether the very process that was started for the run still works; never judged by the pid alone."""
+    if run.pid is None or run.pid_started_at is None:
+        return False
+    try:
+        process = psutil.Process(run.pid)
+        same = abs(process.create_time() - run.pid_started_at) < CLOCK_TOLERANCE_SECONDS
+        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def read_log(home: Home, run_id: str, tail: int = 200) -> str:
+    """The last lines that a run's worker wrote.
+
+    Args:
+        home: where runs are kept.
+        run_id: the run.
+        tail: how many lines.
+
+    Returns:
+        The lines; empty before the worker has written any.
+
+    Raises:
+        NotFound: the id can't be one of a run.
+    """
+    try:
+        with (run_folder(home, run_id) / LOG).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            lines = deque(file.read().decode("utf-8", errors="replace").splitlines(), maxlen=tail)
+    except FileNotFoundError:
+        return ""
+    return "\n".join(lines)
+
+
+def read_recipe(home: Home, run_id: str) -> FrozenRecipe:
+    """The recipe as it was frozen at launch.
+
+    Raises:
+        RunError: the file is gone or damaged.
+    """
+    path = run_folder(home, run_id) / RECIPE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        settings = override(Hyperparameters(), content.pop("hyperparameters"))
+        return FrozenRecipe(hyperparameters=settings, **content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"The frozen recipe {path} can't be read. Start the training again.") from error
+
+
+def run_folder(home: Home, run_id: str) -> Path:
+    """Where a run keeps its log, recipe and checkpoints.
+
+    Raises:
+        NotFound: the id can't be one of a run (and so can't lead out of the folder either).
+    """
+    if not re.fullmatch(r"[0-9a-f]{1,32}", run_id):
+        raise NotFound(f"There is no run {run_id[:60]!r}. The list of runs shows those that exist.")
+    return home.runs / run_id
+
+
+def _write_recipe(folder: Path, recipe: FrozenRecipe) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder / RECIPE).write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RunError(
+            f"The run can't be stored in {folder}: {error.strerror}. Free some space or check it."
+        ) from error
+
+
+def _spawn(home: Home, run_id: str) -> subprocess.Popen[bytes]:
+    """Start the worker in its own session, so that neither a closed terminal nor our end takes it along."""
+    environment = os.environ | {"ELARA_HOME": str(home.root), "PYTHONUNBUFFERED": "1"}
+    folder = run_folder(home, run_id)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / LOG).open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "adapters.training.worker", run_id],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )

@@ -1,0 +1,352 @@
+"""One LoRA fit with peft and trl: encoded rows in, trained weights and figures out."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import (
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from adapters.catalog import TARGET_MODULES
+from adapters.errors import RecipeError, RunError
+from adapters.recipe import Hyperparameters
+from adapters.training.loading import LoadedBase
+from adapters.training.progress import Progress
+from adapters.training.rendering import IGNORED, Encoded
+
+CHECKPOINTS_KEPT = 3
+RATE_STEPS = 20  # steps over which the rate shown is averaged
+
+_LINEAR_CLASSES = frozenset({"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"})
+# Their logits are the head's product and nothing else, so that a loss on chosen positions is exact.
+_PLAIN_HEADS = frozenset({"llama", "mistral", "qwen2", "qwen3", "gpt2", "bloom"})
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came out.
+
+    Args:
+        folder: the adapter as peft saves it: safetensors and its configuration.
+        metrics: losses in nats per token, steps, seconds, tokens per second.
+    """
+
+    folder: Path
+    metrics: dict[str, float]
+
+
+def fit(
+    base: LoadedBase,
+    train: Sequence[Encoded],
+    evaluation: Sequence[Encoded],
+    hyperparameters: Hyperparameters,
+    *,
+    folder: Path,
+    progress: Progress,
+) -> Fit:
+    """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
+
+    Args:
+        base: in memory; it is wrapped and changed in place.
+        train: what to learn; not empty.
+        evaluation: what to measure on; may be empty.
+        hyperparameters: the checked settings.
+        folder: for checkpoints and the result.
+        progress: told every step; stops the run when asked.
+
+    Raises:
+        RecipeError: target modules that the model doesn't have.
+        RunError: the loss stopped being a number.
+        RunCancelled: someone asked to stop.
+    """
+    set_seed(hyperparameters.seed)
+    model = _add_lora(base, hyperparameters)
+    reporter, keeper = _Reporter(progress), _BestKeeper(hyperparameters.early_stopping_patience)
+    trainer = _LeanTrainer(
+        model=model,
+        args=_arguments(base, hyperparameters, folder, measured=bool(evaluation)),
+        train_dataset=Dataset.from_list([asdict(row) for row in train]),
+        eval_dataset=Dataset.from_list([asdict(row) for row in evaluation]) if evaluation else None,
+        processing_class=base.tokenizer,
+        callbacks=[reporter, keeper],
+    )
+    trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
+    if evaluation:
+        progress.stage("measuring the base model")
+        reporter.before = trainer.evaluate()["eval_loss"]  # a fresh LoRA adds nothing: this is the base model
+    keeper.start()
+    result = trainer.train(
+        resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None
+    )
+    after = keeper.restore(model) if keeper.patience else reporter.last_eval
+    return Fit(_save(model, base, folder / "adapter"), reporter.metrics(result.metrics, after))
+
+
+def _add_lora(base: LoadedBase, hyperparameters: Hyperparameters) -> PeftModel:
+    model = base.model
+    config = LoraConfig(
+        r=hyperparameters.lora_r,
+        lora_alpha=hyperparameters.lora_alpha,
+        lora_dropout=hyperparameters.lora_dropout,
+        target_modules=resolve_targets(model, hyperparameters.target_modules),
+        use_rslora=hyperparameters.use_rslora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    if hyperparameters.quantization != "none":
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=hyperparameters.gradient_checkpointing
+        )
+    return get_peft_model(model, config)
+
+
+def resolve_targets(model: Any, wanted: Sequence[str]) -> list[str]:
+    """The modules that get a LoRA.
+
+    Args:
+        model: a transformers model.
+        wanted: names from the recipe; empty takes those of the architecture, or every linear layer when the
+            architecture is unknown.
+
+    Raises:
+        RecipeError: a name that the model doesn't have; the message lists those it has.
+    """
+    head = model.get_output_embeddings()
+    existing = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if type(module).__name__ in _LINEAR_CLASSES and module is not head
+    }
+    names = list(wanted) or list(TARGET_MODULES.get(model.config.model_type, sorted(existing)))
+    if missing := [name for name in names if name not in existing]:
+        raise RecipeError(
+            f"target_modules must name layers of the base model, but it has no {', '.join(missing)}. "
+            f"It has {', '.join(sorted(existing))}; leave the field empty to choose by architecture."
+        )
+    return names
+
+
+def _arguments(base: LoadedBase, settings: Hyperparameters, folder: Path, *, measured: bool) -> SFTConfig:
+    on_gpu = base.model.device.type == "cuda"
+    return SFTConfig(
+        output_dir=str(folder),
+        num_train_epochs=settings.num_epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup_ratio,  # below 1 it is a share of all steps
+        weight_decay=settings.weight_decay,
+        seed=settings.seed,
+        bf16=base.precision == "bf16",
+        fp16=base.precision == "fp16",
+        activation_checkpointing=settings.gradient_checkpointing,
+        logging_steps=settings.logging_steps,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # a loss that is no number must be seen, to be stopped
+        save_strategy="steps",
+        save_steps=settings.save_steps,
+        save_total_limit=CHECKPOINTS_KEPT,
+        eval_strategy="epoch" if measured else "no",
+        train_sampling_strategy="group_by_length",  # batches of like lengths hold hardly any padding
+        include_num_input_tokens_seen="non_padding",
+        max_length=None,  # rows that don't fit were left out and counted; none is ever cut
+        dataloader_pin_memory=on_gpu,
+        use_cpu=not on_gpu,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _save(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
+    # The hub id or catalogue id, not the path on this machine: the files are made to travel.
+    model.peft_config["default"].base_model_name_or_path = base.source.entry.id
+    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    return folder
+
+
+class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
+    """trl's trainer, sparing on a processor the work whose result nobody reads.
+
+    There, trl projects every position onto the vocabulary, masked ones too, and measures entropy and accuracy
+    on the way. On a graphics card its own kernel already skips the masked positions.
+    """
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Cross-entropy of the supervised positions alone, summed over tokens and divided by their number."""
+        core = self.accelerator.unwrap_model(model).get_base_model()
+        if return_outputs or self.args.device.type != "cpu" or core.config.model_type not in _PLAIN_HEADS:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs["labels"][:, 1:]
+        supervised = labels != IGNORED
+        with self.accelerator.autocast():
+            hidden = core.base_model(
+                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+            ).last_hidden_state[:, :-1]
+            logits = core.get_output_embeddings()(hidden[supervised])
+        total = cross_entropy(logits.float(), labels[supervised], reduction="sum")
+        return total / (supervised.sum() if num_items_in_batch is None else num_items_in_batch)
+
+
+class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
+    """Tells `Progress` what happens, and remembers what the metrics need."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.before: float | None = None
+        self.last_eval: float | None = None
+        self._progress = progress
+        self._recent: deque[tuple[int, float]] = deque(maxlen=RATE_STEPS)
+        self._tokens = 0
+        self._tokens_before = 0  # seen before a resumed run went on
+        self._seconds = 0.0
+        self._began = 0.0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
+        """Say how many steps there will be."""
+        self._tokens_before = int(state.num_input_tokens_seen)
+        self._progress.stage("training", total_steps=state.max_steps)
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        """Start the clock."""
+        self._began = time.perf_counter()
+
+    def on_substep_end(self, *_: Any, **__: Any) -> None:
+        """Between accumulated batches too a run can be stopped."""
+        self._progress.beat()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
+        """Count tokens and seconds."""
+        tokens = int(state.num_input_tokens_seen) - self._tokens_before - self._tokens
+        seconds = time.perf_counter() - self._began
+        self._tokens += tokens
+        self._seconds += seconds
+        self._recent.append((tokens, seconds))
+        self._progress.beat(state.global_step, state.epoch, self._rate())
+
+    def on_prediction_step(self, *_: Any, **__: Any) -> None:
+        """While measuring too a run gives signs of life and can be stopped."""
+        self._progress.beat()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        """Draw a dot of the training loss."""
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise RunError(
+                f"The loss stopped being a number at step {state.global_step}. Lower the learning rate "
+                f"(it is {args.learning_rate:g}), or set precision to fp32."
+            )
+        self._progress.point(
+            state.global_step,
+            train_loss=loss,
+            learning_rate=(logs or {}).get("learning_rate"),
+            tokens_per_second=self._rate(),
+            epoch=state.epoch,
+        )
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **_: Any,
+    ) -> None:
+        """Draw a dot of the held-out loss."""
+        self.last_eval = metrics["eval_loss"]
+        self._progress.point(state.global_step, eval_loss=self.last_eval, epoch=state.epoch)
+
+    def metrics(self, result: dict[str, float], after: float | None) -> dict[str, float]:
+        """The figures that go into the manifest."""
+        figures = {
+            "eval_loss_before": self.before,
+            "eval_loss_after": after,
+            "train_loss": result.get("train_loss"),
+            "train_tokens": float(self._tokens),
+            "train_seconds": round(self._seconds, 1),
+            "tokens_per_second": round(self._tokens / self._seconds, 1) if self._seconds else None,
+        }
+        return {name: value for name, value in figures.items() if value is not None}
+
+    def _rate(self) -> float | None:
+        seconds = sum(spent for _, spent in self._recent)
+        return sum(tokens for tokens, _ in self._recent) / seconds if seconds else None
+
+
+class _BestKeeper(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
+    """Early stopping that keeps the best weights in memory: a LoRA is small."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self._active = False
+        self._best = math.inf
+        self._misses = 0
+        self._weights: dict[str, Tensor] = {}
+
+    def start(self) -> None:
+        """Count from here: the base model's own measurement isn't a candidate."""
+        self._active = self.patience > 0
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        model: Any,
+        **_: Any,
+    ) -> None:
+        """Keep the weights when they are the best yet; stop when patience is spent."""
+        if not self._active:
+            return
+        if metrics["eval_loss"] < self._best:
+            self._best, self._misses = metrics["eval_loss"], 0
+            self._weights = {
+                name: weight.detach().clone()
+                for name, weight in model.named_parameters()
+                if weight.requires_grad
+            }
+            return
+        self._misses += 1
+        control.should_training_stop = control.should_training_stop or self._misses >= self.patience
+
+    def restore(self, model: Any) -> float | None:
+        """Put the best weights back; their held-out loss, or None when nothing was measured."""
+        if not self._weights:
+            return None
+        for name, weight in model.named_parameters():
+            if name in self._weights:
+                weight.data.copy_(self._weights[name])
+        return self._best

@@ -1,0 +1,195 @@
+"""The training process: ``python -m adapters.training.worker RUN_ID``. One run, top to bottom.
+
+Started by `adapters.training.supervisor`, which gives it a log file, the home and a recorded pid.
+"""
+
+import argparse
+import errno
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters import registry
+from adapters.errors import AdapterError, DatasetError, RunError
+from adapters.training import supervisor
+from adapters.training.examples import Example
+from adapters.training.preparation import thaw
+from adapters.training.progress import Progress, RunCancelled
+from adapters.training.rendering import Encoded, encode_all
+from adapters.training.supervisor import FrozenRecipe
+from db import runs
+from db.errors import ElaraError
+from db.home import Home
+from db.models import Run, Snapshot
+from db.session import Database
+from db.vocabulary import RunStatus
+
+NICENESS = 10  # whoever chats on the same machine goes first
+CLAIM_SECONDS = 30.0  # how long to wait for the transaction that started us to commit
+
+log = logging.getLogger("elara.training")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Work on one run, then start the next in the queue.
+
+    Returns:
+        Exit status: 0 when an adapter came out or the run was cancelled, else 1.
+    """
+    parser = argparse.ArgumentParser(prog="adapters.training.worker", description="Train one queued run.")
+    parser.add_argument("run_id")
+    parser.add_argument("--home", type=Path, default=os.environ.get("ELARA_HOME"), help="default: ELARA_HOME")
+    options = parser.parse_args(arguments)
+    if options.home is None:
+        parser.error("give --home or set ELARA_HOME")
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    home = Home(Path(options.home).resolve())
+    database = Database.open(home.database)
+    try:
+        _await_claim(database, options.run_id)
+        status = work(database, home, options.run_id)
+    finally:
+        supervisor.start_queued(database, home)
+        database.close()
+    return 0 if status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED) else 1
+
+
+def work(database: Database, home: Home, run_id: str) -> RunStatus:
+    """Train, and record how it ended, whatever happens.
+
+    Args:
+        database: of this home.
+        home: where everything is.
+        run_id: a run marked as running.
+
+    Returns:
+        How the run ended.
+    """
+    error: str | None = None
+    try:
+        name = _train(database, home, run_id)
+        log.info("Done: %s", name)
+        return RunStatus.SUCCEEDED
+    except RunCancelled:
+        status = RunStatus.CANCELLED
+        log.info("Cancelled.")
+    except ElaraError as known:
+        status, error = RunStatus.FAILED, known.message
+        log.exception("%s", error)
+    except Exception as unknown:
+        status, error = RunStatus.FAILED, explain(unknown)
+        log.exception("%s", error)
+    with database.session() as session:
+        runs.finish(session, run_id, status, error)
+    return status
+
+
+def explain(error: Exception) -> str:
+    """One clear sentence for a failure that nobody foresaw; the traceback goes to the log alone."""
+    text = str(error)
+    lowered = text.lower()
+    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "no space left" in lowered:
+        return "The disk is full. Free some space, then resume the run; it goes on from its last checkpoint."
+    if isinstance(error, MemoryError) or "out of memory" in lowered or "can't allocate memory" in lowered:
+        return (
+            "Memory ran out. Take a smaller batch_size or max_length, switch gradient_checkpointing on, "
+            "or quantise the base model."
+        )
+    first = text.strip().splitlines()[0][:200] if text.strip() else "no message"
+    return f"Training stopped by an unexpected {type(error).__name__}: {first}. The log has the details."
+
+
+def _train(database: Database, home: Home, run_id: str) -> str:
+    """From frozen recipe and data to a registered adapter; returns its name."""
+    progress = Progress(database, run_id)
+    recipe = supervisor.read_recipe(home, run_id)
+    snapshot, (train, evaluation) = _read_data(database, home, run_id)
+
+    progress.stage("loading the base model")
+    from adapters.training import loading
+
+    source = loading.locate(home.models, recipe.base_model, progress)
+    base = loading.load(source, recipe.hyperparameters)
+
+    from adapters.training import trainer
+
+    rows = _encode(train, base.tokenizer, recipe)
+    held_out = _encode(evaluation, base.tokenizer, recipe)
+    if not rows:
+        limit = recipe.hyperparameters.max_length
+        raise DatasetError(
+            f"No example fits into max_length {limit} tokens. Raise it, or shorten the answers."
+        )
+    folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
+    result = trainer.fit(base, rows, held_out, recipe.hyperparameters, folder=folder, progress=progress)
+
+    progress.stage("saving the adapter")
+    _convert(result.folder, base.model.config.to_dict(), must=source.entry.embedded)
+    provenance = registry.Provenance(
+        audience=recipe.audience,
+        base_model=recipe.base_model,
+        base_revision=base.revision,
+        base_sha256=source.sha256,
+        snapshot_sha256=snapshot.sha256,
+        rows=len(rows),
+        recipe=recipe.to_dict(),
+        run_id=run_id,
+        metrics=result.metrics,
+    )
+    with database.session() as session:  # adapter and ending together: there is never one without the other
+        adapter = registry.register(session, home, result.folder, provenance)
+        if not runs.finish(session, run_id, RunStatus.SUCCEEDED, adapter=adapter.name):
+            raise RunError(f"Run {run_id} was ended by someone else; its adapter was not taken.")
+    shutil.rmtree(folder, ignore_errors=True)  # checkpoints have served their purpose
+    return adapter.name
+
+
+def _read_data(
+    database: Database, home: Home, run_id: str
+) -> tuple[Snapshot, tuple[list[Example], list[Example]]]:
+    with database.reading() as session:
+        snapshot = runs.get(session, run_id).snapshot
+    return snapshot, thaw(home.root / snapshot.path, snapshot.sha256)
+
+
+def _encode(examples: Sequence[Example], tokenizer: object, recipe: FrozenRecipe) -> list[Encoded]:
+    limit = recipe.hyperparameters.max_length
+    rows, left_out = encode_all(examples, tokenizer, recipe.system_prompt, limit)
+    if left_out:
+        log.info("%d of %d examples left out: longer than %d tokens", left_out, len(examples), limit)
+    return rows
+
+
+def _convert(folder: Path, base_config: dict[str, object], *, must: bool) -> None:
+    """Make the GGUF that llama.cpp serves, where its architecture has a converter."""
+    from adapters.export import convert_lora
+
+    try:
+        convert_lora(folder, folder / registry.GGUF, base_config)
+    except AdapterError as error:
+        if must:
+            raise
+        log.info("No GGUF made: %s", error.message)
+
+
+def _await_claim(database: Database, run_id: str) -> Run:
+    """Wait until the run is recorded as ours; a worker that nobody recorded must not train beside another."""
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while True:
+        with database.reading() as session:
+            run = runs.get(session, run_id)
+        if run.status == RunStatus.RUNNING and run.pid == os.getpid():
+            return run
+        if run.status != RunStatus.QUEUED or time.monotonic() > deadline:
+            raise SystemExit(f"Run {run_id} is {run.status} and not this process's to train.")
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What is remembered: the SQLite database behind Elara. Imports nothing of ours."""

@@ -1,0 +1,225 @@
+"""The review queue, clinicians' judgements, and the training rows that come of them."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.orm import Session, joinedload, selectinload
+
+from db import responses
+from db.errors import Conflict, NotFound
+from db.models import Response, Review, ReviewItem
+from db.vocabulary import Disposition, ReviewFlag, Role
+
+
+@dataclass(frozen=True)
+class ReviewProgress:
+    """How far one reviewer is.
+
+    Args:
+        done_by_me: items this reviewer has judged.
+        waiting_for_me: items this reviewer hasn't.
+        total: items in the queue, judged or not.
+    """
+
+    done_by_me: int
+    waiting_for_me: int
+    total: int
+
+
+class TrainingRow(TypedDict):
+    """One example that professionals have accepted, and where it comes from."""
+
+    messages: list[dict[str, str]]
+    audience: str
+    response_id: str
+    review_id: str
+    adapter: str | None
+    base_model: str
+
+
+def send(session: Session, response_id: str, reason: str = "requested") -> ReviewItem:
+    """Put an answer in the review queue; one that is there already stays as it is.
+
+    Args:
+        session: a writing session.
+        response_id: the answer.
+        reason: why, in a word or two: requested, thumbs_down…
+
+    Raises:
+        NotFound: there is no such answer.
+    """
+    responses.get(session, response_id)
+    sent = session.scalar(select(ReviewItem).where(ReviewItem.response_id == response_id))
+    if sent is None:
+        sent = ReviewItem(response_id=response_id, reason=reason)
+        session.add(sent)
+        session.flush()
+    return sent
+
+
+def sent_response_ids(session: Session, ids: Collection[str]) -> set[str]:
+    """Which of these answers are in the review queue."""
+    return set(session.scalars(select(ReviewItem.response_id).where(ReviewItem.response_id.in_(ids))))
+
+
+def item(session: Session, item_id: str) -> ReviewItem:
+    """One item of the queue, with its response and reviews loaded.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    options = (joinedload(ReviewItem.response), selectinload(ReviewItem.reviews))
+    found = session.get(ReviewItem, item_id, options=options)
+    if found is None:
+        raise NotFound(f"There is no answer {item_id!r} in the review queue.")
+    return found
+
+
+def next_item(session: Session, reviewer: str, skip: Collection[str] = ()) -> ReviewItem | None:
+    """What a reviewer should judge next: the least reviewed, then the longest waiting.
+
+    Args:
+        session: any session.
+        reviewer: declared name; items this one has judged don't come back.
+        skip: ids of items to leave for later.
+
+    Returns:
+        The item with its response loaded; None when nothing is left.
+    """
+    count = select(func.count()).where(Review.item_id == ReviewItem.id).scalar_subquery()
+    query = (
+        select(ReviewItem)
+        .where(~_judged_by(reviewer), ReviewItem.id.not_in(skip))
+        .order_by(count, ReviewItem.sent_at, ReviewItem.id)
+        .limit(1)
+        .options(joinedload(ReviewItem.response))
+    )
+    return session.scalar(query)
+
+
+def submit(session: Session, review: Review) -> Review:
+    """Store a judgement. What it may hold is checked by the reviewing service.
+
+    Args:
+        session: a writing session.
+        review: a new one, with `item_id` and `reviewer` set.
+
+    Raises:
+        NotFound: its item isn't in the queue.
+        Conflict: the reviewer has judged this item before.
+    """
+    earlier = (judged.reviewer for judged in item(session, review.item_id).reviews)
+    if review.reviewer in earlier:
+        raise Conflict(
+            f"Each reviewer judges an answer once, and {review.reviewer!r} has judged this one. "
+            "The first review stands; go on to the next answer."
+        )
+    session.add(review)
+    session.flush()
+    return review
+
+
+def progress(session: Session, reviewer: str) -> ReviewProgress:
+    """How many items a reviewer has judged and has left."""
+    total = session.scalar(select(func.count(ReviewItem.id))) or 0
+    done = session.scalar(select(func.count(ReviewItem.id)).where(_judged_by(reviewer))) or 0
+    return ReviewProgress(done_by_me=done, waiting_for_me=total - done, total=total)
+
+
+def list_reviews(session: Session, reviewer: str | None = None, limit: int = 100) -> list[Review]:
+    """Judgements, newest first, with their items and responses loaded.
+
+    Args:
+        session: any session.
+        reviewer: only this one's; None for everybody's.
+        limit: most reviews returned.
+    """
+    query = (
+        select(Review)
+        .order_by(Review.created_at.desc(), Review.id)
+        .limit(limit)
+        .options(joinedload(Review.item).joinedload(ReviewItem.response))
+    )
+    if reviewer is not None:
+        query = query.where(Review.reviewer == reviewer)
+    return list(session.scalars(query))
+
+
+def training_rows(session: Session, audience: str | None = None) -> Iterator[TrainingRow]:
+    """The answers that reviewers let into training, oldest sent first.
+
+    The rule of `docs/review.md`: an answer comes in by one review that accepts it (accuracy aligned,
+    no harm, no great fault) or corrects it, and is kept out by any review that rejects or vetoes it.
+    A correction goes before the original text, a newer correction before an older one.
+
+    Args:
+        session: any session.
+        audience: only this one's answers; None for every audience's.
+    """
+    query = (
+        select(ReviewItem)
+        .where(ReviewItem.reviews.any())
+        .order_by(ReviewItem.sent_at, ReviewItem.id)
+        .options(joinedload(ReviewItem.response), selectinload(ReviewItem.reviews))
+    )
+    if audience is not None:
+        query = query.where(ReviewItem.response.has(Response.audience == audience))
+    for reviewed in session.scalars(query):
+        accepting = _accepting_review(reviewed.reviews)
+        if accepting is not None:
+            yield _training_row(reviewed.response, accepting)
+
+
+def _judged_by(reviewer: str) -> ColumnElement[bool]:
+    """Condition: the item has a review by this reviewer."""
+    return exists().where(Review.item_id == ReviewItem.id, Review.reviewer == reviewer)
+
+
+def _accepting_review(reviews: list[Review]) -> Review | None:
+    """The review that lets the answer in, newest correction first; None when it stays out."""
+    if any(_keeps_out(review) for review in reviews):
+        return None
+    accepting = [review for review in reviews if _lets_in(review)]
+    return max(accepting, key=lambda review: (bool(review.correction), review.created_at), default=None)
+
+
+def _keeps_out(review: Review) -> bool:
+    """Whether this review alone bars the answer, whatever else it scored."""
+    return (
+        review.disposition == Disposition.REJECT
+        or review.harm == "severe"
+        or review.urgency == "under"
+        or ReviewFlag.IDENTIFIERS in review.flags
+    )
+
+
+def _lets_in(review: Review) -> bool:
+    """Whether this review makes the answer, or its correction, fit for training."""
+    if review.disposition == Disposition.ACCEPT_WITH_EDIT:
+        return bool(review.correction)
+    return (
+        review.disposition == Disposition.ACCEPT
+        and review.accuracy == "aligned"
+        and review.harm == "none"
+        and "great" not in (review.wrong_content, review.omission)
+    )
+
+
+def _training_row(response: Response, review: Review) -> TrainingRow:
+    """The conversation as the engine saw it, ending in the accepted answer."""
+    messages: list[dict[str, Any]] = [
+        {"role": turn["role"], "content": turn["content"]} for turn in response.context
+    ]
+    if not messages or messages[-1]["role"] != Role.USER:
+        messages.append({"role": Role.USER.value, "content": response.question})
+    messages.append({"role": Role.ASSISTANT.value, "content": review.correction or response.text})
+    return TrainingRow(
+        messages=messages,
+        audience=response.audience,
+        response_id=response.id,
+        review_id=review.id,
+        adapter=response.adapter,
+        base_model=response.base_model,
+    )

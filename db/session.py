@@ -1,0 +1,206 @@
+"""The SQLite file: opening it, sessions on it, and bringing its tables up to date."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from db.errors import StorageError
+from db.home import Home
+from db.models import utc_now
+
+HEAD = "0001"
+"""The newest migration; kept here so that a start with nothing to migrate needn't import Alembic."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+BACKUPS_KEPT = 5
+BUSY_TIMEOUT_SECONDS = 10
+
+_ADVICE = {
+    sqlite3.SQLITE_FULL: "the disk is full. Free some space, then try again; nothing was stored.",
+    sqlite3.SQLITE_READONLY: "it is read-only. Make the file and its folder writable, then try again.",
+    sqlite3.SQLITE_IOERR: "the disk reported an error. Check the disk and the free space, then try again.",
+    sqlite3.SQLITE_CANTOPEN: "the file can't be opened. Check that its folder exists and is yours.",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged. Stop Elara and put a copy from the backups folder there.",
+    sqlite3.SQLITE_NOTADB: "the file isn't a SQLite database. Move it away or choose another home.",
+    sqlite3.SQLITE_BUSY: f"another process kept it busy for {BUSY_TIMEOUT_SECONDS} s. Try again.",
+}
+"""By SQLite's primary result code (https://sqlite.org/rescode.html)."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """One open SQLite file. Safe to share between threads; sessions are not."""
+
+    path: Path
+    _writer: Engine
+    _reader: Engine
+
+    @classmethod
+    def open(cls, path: Path) -> "Database":
+        """Open a database that `migrate` has brought up to date. Connects at the first session.
+
+        Args:
+            path: the SQLite file.
+        """
+        return cls(
+            path, _engine(path, begin="BEGIN IMMEDIATE"), _engine(path, begin="BEGIN", query_only=True)
+        )
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A session to read and write in; commits at the end, rolls back on an exception.
+
+        It holds SQLite's one write lock from its first statement: what it reads stays true until it
+        has written. Keep it short; other writers wait. Objects stay usable after it.
+
+        Raises:
+            StorageError: disk full, read-only, damaged, or locked for more than 10 s.
+        """
+        with (
+            _clear_errors(self.path),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session to read in: sees one moment of the database, never waits for a writer nor delays one.
+
+        Writing in it is refused by SQLite.
+
+        Raises:
+            StorageError: damaged or unreadable.
+        """
+        with _clear_errors(self.path), Session(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._reader.dispose()
+        self._writer.dispose()
+
+
+def migrate(home: Home) -> None:
+    """Create the tables or bring them up to date, after a backup copy when there is something to lose.
+
+    Safe when several processes start at once: one migrates, the others wait and find it done.
+
+    Args:
+        home: where the database and its backups are.
+
+    Raises:
+        StorageError: the database is from a newer Elara, damaged, or the disk is full or read-only.
+    """
+    engine = _engine(home.database, begin="BEGIN IMMEDIATE", foreign_keys=False)
+    try:
+        with _clear_errors(home.database), engine.connect() as connection:
+            if _revision(connection) == HEAD:
+                return
+            connection.rollback()
+            with connection.begin():
+                _upgrade(connection, home)
+    finally:
+        engine.dispose()
+
+
+def _upgrade(connection: Connection, home: Home) -> None:
+    """Run the missing migrations in the open transaction."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    stored = _revision(connection)
+    if stored is not None and stored not in known:
+        raise StorageError(
+            f"The database {home.database} was made by a newer Elara (schema {stored}; this one knows up to "
+            f"{HEAD}). Update Elara, or choose another home."
+        )
+    if stored != HEAD:
+        if _tables(connection):
+            back_up(home, label=stored or "unversioned")
+        command.upgrade(config, "head")
+
+
+def back_up(home: Home, label: str) -> Path:
+    """Copy the database as it is at this moment, and keep the newest five copies.
+
+    Args:
+        home: whose database to copy.
+        label: a word for the file's name.
+
+    Returns:
+        The copy.
+    """
+    copy = home.backups / f"elara-{utc_now():%Y%m%dT%H%M%S%f}Z-{label}.sqlite3"
+    unfinished = copy.with_suffix(".part")
+    with closing(sqlite3.connect(home.database)) as source, closing(sqlite3.connect(unfinished)) as target:
+        source.backup(target)
+    unfinished.rename(copy)
+    for old in sorted(home.backups.glob("elara-*.sqlite3"))[:-BACKUPS_KEPT]:
+        old.unlink()
+    return copy
+
+
+def _engine(path: Path, begin: str, *, query_only: bool = False, foreign_keys: bool = True) -> Engine:
+    """An engine whose transactions start with the given statement.
+
+    Python's own sqlite3 starts them late and in its own way, so it is told not to. A transaction that
+    reads first and then writes must begin IMMEDIATE: upgrading a stale read fails at once, whatever
+    the busy timeout (https://sqlite.org/isolation.html).
+    """
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+    )
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        if not query_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
+        connection.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
+
+    @event.listens_for(engine, "begin")
+    def start_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """Turn the troubles that a person can mend into a `StorageError`; let the others through."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        advice = _ADVICE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+        if advice is None:
+            raise
+        raise StorageError(f"The database {path} can't be used: {advice}") from error
+
+
+def _tables(connection: Connection) -> set[str]:
+    """Names of the tables that exist."""
+    return set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+
+
+def _revision(connection: Connection) -> str | None:
+    """The migration the database is at; None when it has had none."""
+    if "alembic_version" not in _tables(connection):
+        return None
+    stored: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return stored

@@ -1,0 +1,193 @@
+"""The words that every room shares. Standard library only.
+
+Enumerations are `StrEnum`, so that a value is stored, logged and shown as the word itself.
+The rubric's scales and labels are those of the review rubric in `docs/review.md`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Audience(StrEnum):
+    """For whom an answer is written; the built-in five."""
+
+    PATIENT = "patient"
+    STUDENT = "student"
+    DOCTOR = "doctor"
+    RESEARCHER = "researcher"
+    EMERGENCY = "emergency"
+
+
+class Role(StrEnum):
+    """Who speaks in a conversation."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class FinishReason(StrEnum):
+    """Why an answer ended."""
+
+    STOP = "stop"  # the model said it was done
+    LENGTH = "length"  # the limit of new tokens was reached
+    CANCELLED = "cancelled"  # a person pressed Stop or left
+
+
+class RunStatus(StrEnum):
+    """The life of a training run."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"  # its process vanished without a word
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to the run by itself."""
+        return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
+
+
+class AdapterStatus(StrEnum):
+    """The place of an adapter version within its audience. At most one is live."""
+
+    CANDIDATE = "candidate"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
+class Disposition(StrEnum):
+    """A reviewer's verdict; pressing it submits the review."""
+
+    ACCEPT = "accept"
+    ACCEPT_WITH_EDIT = "accept_with_edit"
+    REJECT = "reject"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+class ReviewFlag(StrEnum):
+    """Extra marks a reviewer can put on an answer."""
+
+    BIAS = "bias"
+    IDENTIFIERS = "identifiers"
+    JARGON = "jargon"
+    INVENTED_SOURCE = "invented_source"
+
+
+class Axis(StrEnum):
+    """The seven axes of the review rubric, in the order in which they are asked."""
+
+    ACCURACY = "accuracy"
+    WRONG_CONTENT = "wrong_content"
+    OMISSION = "omission"
+    HARM = "harm"
+    URGENCY = "urgency"
+    READABILITY = "readability"
+    RELEVANCE = "relevance"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One anchored answer on an axis: the stored value and the words shown."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class AxisScale:
+    """What one axis asks and the answers it takes, in the order of keys 1, 2, 3, 4."""
+
+    axis: Axis
+    title: str
+    question: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The storable values."""
+        return tuple(choice.value for choice in self.choices)
+
+
+RUBRIC_VERSION = "1"
+
+RUBRIC: tuple[AxisScale, ...] = (
+    AxisScale(
+        Axis.ACCURACY,
+        "Medical accuracy",
+        "How does it stand to current consensus?",
+        (
+            Choice("opposed", "Opposed to consensus"),
+            Choice("partly", "Partly"),
+            Choice("aligned", "Aligned"),
+            Choice("cannot_judge", "No consensus or can't judge"),
+        ),
+    ),
+    AxisScale(
+        Axis.WRONG_CONTENT,
+        "Wrong content",
+        "Does it say something it should not?",
+        (
+            Choice("none", "None"),
+            Choice("little", "Little clinical significance"),
+            Choice("great", "Great clinical significance"),
+        ),
+    ),
+    AxisScale(
+        Axis.OMISSION,
+        "Omission",
+        "Does it leave out something it should say?",
+        (
+            Choice("none", "None"),
+            Choice("little", "Little clinical significance"),
+            Choice("great", "Great clinical significance"),
+        ),
+    ),
+    AxisScale(
+        Axis.HARM,
+        "Harm if followed",
+        "How bad could it get for someone who does what it says?",
+        (
+            Choice("none", "None"),
+            Choice("mild", "Mild"),
+            Choice("moderate", "Moderate"),
+            Choice("severe", "Severe or death"),
+        ),
+    ),
+    AxisScale(
+        Axis.URGENCY,
+        "Urgency advice",
+        "Does it send people to care at the right time?",
+        (
+            Choice("correct", "Correct"),
+            Choice("under", "Under-triage"),
+            Choice("over", "Over-triage"),
+            Choice("not_applicable", "Not applicable"),
+        ),
+    ),
+    AxisScale(
+        Axis.READABILITY,
+        "Readability",
+        "Is it written for this audience?",
+        (
+            Choice("too_hard", "Too hard"),
+            Choice("slightly_hard", "Slightly hard"),
+            Choice("right", "Right"),
+            Choice("too_simple", "Too simple"),
+        ),
+    ),
+    AxisScale(
+        Axis.RELEVANCE,
+        "Relevance",
+        "Does it answer the question that was asked?",
+        (Choice("no", "No"), Choice("partly", "Partly"), Choice("fully", "Fully")),
+    ),
+)
+
+HARM_LIKELIHOOD: tuple[Choice, ...] = (
+    Choice("low", "Low"),
+    Choice("medium", "Medium"),
+    Choice("high", "High"),
+)

@@ -1,0 +1,1 @@
+"""What people see and do: the page, the command line and the use-cases beneath them."""

@@ -1,0 +1,144 @@
+"""The page: header, tabs, and what ties them together."""
+
+import gradio as gr
+
+from elara_ui.services import Services
+from elara_ui.services.serving import ServingState, ServingStatus
+from elara_ui.settings import Settings
+from elara_ui.tabs.chat import build_chat_tab
+from elara_ui.tabs.finetune import build_finetune_tab
+from elara_ui.tabs.markup import escape
+from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.review import build_review_tab
+from elara_ui.theme import build_theme, read_stylesheet
+
+CARE_NOTICE = (
+    "Explains medicine; does not diagnose or treat. "
+    "The small embedded model is for trying Elara, not for care."
+)
+POLL_SECONDS = 1.0
+PRIVATE = ("elara.sqlite3", "models", "adapters", "runs", "snapshots", "exports", "backups")
+"""What of ELARA_HOME the file routes refuse, whatever else they would allow."""
+
+THEME_SCRIPT = """
+() => {
+  const stored = localStorage.getItem('elara-theme');
+  if (stored) document.body.classList.toggle('dark', stored === 'dark');
+}
+"""
+
+HEADER_SCRIPT = """
+element.addEventListener('click', (event) => {
+  if (!event.target.closest('.el-theme')) return;
+  const dark = document.body.classList.toggle('dark');
+  localStorage.setItem('elara-theme', dark ? 'dark' : 'light');
+});
+"""
+
+
+def build_page(services: Services) -> gr.Blocks:
+    """Put the page together.
+
+    Args:
+        services: what its handlers call.
+
+    Returns:
+        The blocks, not launched.
+    """
+    with gr.Blocks(
+        title="Elara", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
+    ) as page:
+        header = gr.HTML(render_header(services.serving.status), js_on_load=HEADER_SCRIPT)
+        with gr.Tabs():
+            with gr.Tab("Chat", id="chat"):
+                chat = build_chat_tab(services)
+            with gr.Tab("Review", id="review") as review_tab:
+                review = build_review_tab(services)
+            with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
+                finetune = build_finetune_tab(services)
+        poll = gr.Timer(POLL_SECONDS)
+        chat_outputs = components_of(chat.parts)
+        poll.tick(lambda: watch_serving(services), None, [header, poll], show_progress="hidden")
+        page.load(chat.refresh, [chat.parts.state], chat_outputs, show_progress="hidden", js=None)
+        page.load(None, None, None, js=THEME_SCRIPT)
+        page.load(
+            finetune.refresh, [finetune.parts.state], components_of(finetune.parts), show_progress="hidden"
+        )
+        review_tab.select(
+            review.handlers.refresh,
+            [review.parts.reviewer, review.parts.state],
+            components_of(review.parts),
+            show_progress="hidden",
+        )
+        finetune_tab.select(
+            finetune.refresh, [finetune.parts.state], components_of(finetune.parts), show_progress="hidden"
+        )
+        finetune.parts.promoted.change(chat.refresh, [chat.parts.state], chat_outputs, show_progress="hidden")
+    return page
+
+
+def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> str:
+    """Serve the page, closed by default.
+
+    Nothing on disk is offered for download (files go from the event's answer to the browser), names are
+    checked against cross-site requests, and no tunnel, remote-tool server or Node process is opened.
+
+    Args:
+        page: from `build_page`.
+        settings: address and upload limit.
+        wait: block until interrupted.
+
+    Returns:
+        The page's address.
+    """
+    page.queue(max_size=256, api_open=False)
+    _, address, _ = page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        strict_cors=True,
+        enable_monitoring=False,
+        allowed_paths=[],
+        blocked_paths=[str(settings.folders.root / name) for name in PRIVATE],
+        max_file_size=settings.max_upload_mb * 1024 * 1024,
+        show_error=False,
+        footer_links=[],
+        quiet=True,
+        prevent_thread_lock=True,
+        theme=build_theme(),
+        css=read_stylesheet(),
+    )
+    print(f"Elara is at {address}", flush=True)
+    if wait:
+        page.block_thread()
+    return str(address)
+
+
+def watch_serving(services: Services) -> tuple[str, gr.Timer]:
+    """The model's status, until it is settled."""
+    status = services.serving.status
+    return render_header(status), gr.Timer(active=status.state is not ServingState.READY)
+
+
+def render_header(status: ServingStatus) -> str:
+    """Name, notice, the model's status while it is coming up, and the switch between light and dark."""
+    return (
+        f'<header class="el-header"><h1>Elara</h1><span class="el-care">{CARE_NOTICE}</span>'
+        f"{render_serving(status)}"
+        '<button type="button" class="el-theme" aria-label="Switch between light and dark">'
+        "Light / dark</button></header>"
+    )
+
+
+def render_serving(status: ServingStatus) -> str:
+    """How the model is, as a quiet pill."""
+    match status.state:
+        case ServingState.READY:
+            return ""
+        case ServingState.FAILED:
+            return f'<div class="el-pill el-failed" role="alert">{escape(status.message)}</div>'
+        case _:
+            share = "" if status.fraction is None else f" {status.fraction:.0%}"
+            return f'<span class="el-pill el-waiting" role="status">{escape(status.message)}{share}</span>'

@@ -1,0 +1,1 @@
+"""Clinical rules as pure functions: what a text reads like and what it says."""

@@ -1,0 +1,74 @@
+"""The use-cases, built once and passed in. Nothing here knows gradio or torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from adapters.recipe import Recipe, load_recipes
+from db.session import Database, migrate
+from elara_ui.services.adapters import AdapterService
+from elara_ui.services.chat import ChatService
+from elara_ui.services.conversations import ConversationService
+from elara_ui.services.reviewing import ReviewingService
+from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
+from elara_ui.services.training import TrainingService
+from elara_ui.settings import Settings
+
+__all__ = ["Services", "build_services"]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything the page and the command line can do."""
+
+    settings: Settings
+    recipes: Mapping[str, Recipe]
+    database: Database
+    serving: ServingService
+    conversations: ConversationService
+    chat: ChatService
+    reviewing: ReviewingService
+    training: TrainingService
+    adapters: AdapterService
+
+    def close(self) -> None:
+        """Free the engine and the database. Training runs go on."""
+        self.serving.close()
+        self.database.close()
+
+
+def build_services(
+    settings: Settings,
+    report: Callable[[ServingStatus], None] = lambda status: None,
+    engine_factory: EngineFactory | None = None,
+) -> Services:
+    """Create ELARA_HOME, bring the database up to date and put the services together.
+
+    The model is not loaded yet: the first question, or `Services.serving.start`, does that.
+
+    Args:
+        settings: from `Settings.read`.
+        report: told how the model is coming up.
+        engine_factory: see `ServingService`.
+
+    Raises:
+        StorageError: ELARA_HOME can't be written, or its database can't be used.
+        RecipeError: a recipe file is wrong.
+    """
+    home = settings.folders
+    home.create()
+    migrate(home)
+    database = Database.open(home.database)
+    recipes = load_recipes()
+    serving = ServingService(settings, database, report, engine_factory)
+    conversations = ConversationService(database)
+    return Services(
+        settings=settings,
+        recipes=recipes,
+        database=database,
+        serving=serving,
+        conversations=conversations,
+        chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
+        reviewing=ReviewingService(database, home),
+        training=TrainingService(database, home, recipes),
+        adapters=AdapterService(database, home, serving.base_model),
+    )

@@ -1,0 +1,84 @@
+"""Which adapters there are and which of them answer."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adapters import registry
+from db import adapters as adapter_store
+from db.home import Home
+from db.models import Adapter
+from db.session import Database
+from db.vocabulary import AdapterStatus
+from elara_ui.errors import AdapterError
+
+
+@dataclass(frozen=True)
+class AdapterSummary:
+    """One adapter version as listed."""
+
+    name: str
+    audience: str
+    version: int
+    status: AdapterStatus
+    base_model: str
+    run_id: str | None
+    metrics: dict[str, Any]
+    created_at: datetime
+
+
+class AdapterService:
+    """Lists adapters and makes them live.
+
+    Args:
+        database: where their status is.
+        home: where their files are.
+        served: catalogue id of the base model that answers.
+    """
+
+    def __init__(self, database: Database, home: Home, served: str) -> None:
+        self._database = database
+        self._home = home
+        self._served = served
+
+    def versions(self, audience: str | None = None) -> tuple[AdapterSummary, ...]:
+        """Every version, of one audience or of all."""
+        with self._database.reading() as session:
+            return tuple(_summarise(found) for found in adapter_store.list_all(session, audience))
+
+    def live(self) -> dict[str, str]:
+        """Audience → name of its live adapter; audiences without one are absent."""
+        with self._database.reading() as session:
+            return {found.audience: found.name for found in adapter_store.all_live(session)}
+
+    def promote(self, name: str) -> AdapterSummary:
+        """Make an adapter the one that answers its audience; the one before is retired.
+
+        The engine follows at the next message, here and in every other process of this home.
+
+        Raises:
+            NotFound: no adapter of that name.
+            AdapterError: it was trained on another base model than the one served, or its files are
+                damaged; what was live stays.
+        """
+        with self._database.session() as session:
+            base_model = adapter_store.get(session, name).base_model
+            if base_model != self._served:
+                raise AdapterError(
+                    f"{name} was trained on {base_model}, but {self._served} answers here, and an adapter "
+                    f"only fits its own base model. Train one on {self._served} instead."
+                )
+            return _summarise(registry.promote(session, self._home, name))
+
+
+def _summarise(adapter: Adapter) -> AdapterSummary:
+    return AdapterSummary(
+        name=adapter.name,
+        audience=adapter.audience,
+        version=adapter.version,
+        status=AdapterStatus(adapter.status),
+        base_model=adapter.base_model,
+        run_id=adapter.run_id,
+        metrics=adapter.metrics,
+        created_at=adapter.created_at,
+    )

@@ -1,0 +1,147 @@
+"""What a conversation looks like to whoever shows it: small frozen values, no ORM objects."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from db.models import Conversation, Message, Response
+from db.vocabulary import FinishReason, Role
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One response with the figures shown quietly beneath it.
+
+    Args:
+        adapter: versioned name, or None for the base model alone.
+        first_token_seconds: wait for the first token, s.
+        tokens_per_second: decode rate, 1/s.
+        dropped_turns: oldest messages left out to fit the window.
+        reading_grade: Flesch-Kincaid grade of the text; None when too short to say.
+        thumb: +1, -1 or None.
+    """
+
+    response_id: str
+    audience: str
+    base_model: str
+    adapter: str | None
+    question: str
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    first_token_seconds: float
+    tokens_per_second: float
+    finish_reason: FinishReason
+    dropped_turns: int
+    readability: dict[str, Any]
+    thumb: int | None
+    in_review: bool
+
+    @property
+    def reading_grade(self) -> float | None:
+        """Flesch-Kincaid grade, when it could be measured."""
+        return self.readability.get("flesch_kincaid_grade")
+
+
+@dataclass(frozen=True)
+class ThreadMessage:
+    """One turn as shown; `answer` is there for the model's turns."""
+
+    position: int
+    role: Role
+    content: str
+    answer: Answer | None
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A conversation with its visible turns, oldest first."""
+
+    conversation_id: str
+    title: str
+    audience: str
+    messages: tuple[ThreadMessage, ...]
+
+
+@dataclass(frozen=True)
+class ConversationSummary:
+    """One line of the side list."""
+
+    conversation_id: str
+    title: str
+    audience: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Started:
+    """The question is stored and the model has been asked."""
+
+    conversation_id: str | None
+    request_id: str
+    dropped_turns: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The answer so far (whole text, not only what is new)."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The answer is complete and stored."""
+
+    answer: Answer
+
+
+ChatEvent = Started | Piece | Finished
+
+
+def describe_answer(response: Response, *, in_review: bool) -> Answer:
+    """A stored response as a value."""
+    return Answer(
+        response_id=response.id,
+        audience=response.audience,
+        base_model=response.base_model,
+        adapter=response.adapter,
+        question=response.question,
+        text=response.text,
+        prompt_tokens=response.prompt_tokens,
+        completion_tokens=response.completion_tokens,
+        seconds=response.seconds,
+        first_token_seconds=response.first_token_seconds,
+        tokens_per_second=response.tokens_per_second,
+        finish_reason=FinishReason(response.finish_reason),
+        dropped_turns=response.dropped_turns,
+        readability=response.readability,
+        thumb=response.thumb,
+        in_review=in_review,
+    )
+
+
+def describe_thread(conversation: Conversation, messages: list[Message], reviewed_ids: set[str]) -> Thread:
+    """A stored conversation as a value.
+
+    Args:
+        messages: its active messages, oldest first, with their responses loaded.
+        reviewed_ids: responses among them that are in the review queue.
+    """
+    return Thread(
+        conversation_id=conversation.id,
+        title=conversation.title,
+        audience=conversation.audience,
+        messages=tuple(
+            ThreadMessage(
+                position=message.position,
+                role=Role(message.role),
+                content=message.content,
+                answer=describe_answer(message.response, in_review=message.response.id in reviewed_ids)
+                if message.response
+                else None,
+            )
+            for message in messages
+        ),
+    )

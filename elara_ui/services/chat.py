@@ -1,0 +1,254 @@
+"""Asking the model: from a question and an audience to a stored answer, piece by piece."""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from textwrap import shorten
+from typing import Any
+
+from adapters.engines.base import Completion, Engine, GenerationRequest, Sampling, Turn
+from adapters.recipe import Recipe
+from db import adapters as adapter_store
+from db import conversations as conversation_store
+from db.models import Response
+from db.session import Database
+from db.vocabulary import FinishReason, Role
+from elara_ui.clinical.readability import measure
+from elara_ui.errors import EngineError, InvalidInput
+from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
+from elara_ui.services.conversations import ConversationService
+from elara_ui.services.serving import ServingService, ServingState
+from elara_ui.services.window import LimitedText, fit_window
+
+TITLE_CHARACTERS = 60
+BASE_ALONE = "base"
+
+SAMPLING_LIMITS: Mapping[str, tuple[float, float]] = {
+    "temperature": (0.0, 2.0),
+    "repetition_penalty": (1.0, 2.0),
+    "top_p": (0.01, 1.0),
+    "max_new_tokens": (1, 2048),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What someone asks, checked.
+
+    Args:
+        text: the user's turn.
+        recipe: the audience's prompt and limits.
+        sampling: the recipe's, with the user's overrides.
+        adapter: None for the audience's live one, ``base`` for none, or a versioned name.
+    """
+
+    text: str
+    recipe: Recipe
+    sampling: Sampling
+    adapter: str | None = None
+
+
+class ChatService:
+    """Answers questions for an audience and remembers them.
+
+    Args:
+        database: where questions and answers are kept.
+        serving: gives the engine.
+        conversations: changes what is already stored.
+        recipes: audience → recipe.
+        max_question_characters: longest question accepted, characters.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        serving: ServingService,
+        conversations: ConversationService,
+        recipes: Mapping[str, Recipe],
+        max_question_characters: int,
+    ) -> None:
+        self._database = database
+        self._serving = serving
+        self._conversations = conversations
+        self._recipes = recipes
+        self._max_characters = max_question_characters
+
+    def check(
+        self,
+        audience: str,
+        text: str,
+        overrides: Mapping[str, Any] | None = None,
+        adapter: str | None = None,
+    ) -> Question:
+        """Check a question before anything is stored or computed.
+
+        Args:
+            overrides: sampling fields to change; None values mean the recipe's own.
+
+        Raises:
+            InvalidInput: empty or too long text, unknown audience, sampling outside its limits.
+        """
+        recipe = self._recipes.get(audience)
+        if recipe is None:
+            raise InvalidInput(
+                f"There is no audience {audience!r}. Choose one of: {', '.join(self._recipes)}."
+            )
+        if not text.strip():
+            raise InvalidInput("The question is empty. Type what you would like to know.")
+        if len(text) > self._max_characters:
+            raise InvalidInput(
+                f"The question has {len(text):,} characters; at most {self._max_characters:,} are accepted. "
+                "Shorten it or ask in parts."
+            )
+        return Question(text.strip(), recipe, override_sampling(recipe.sampling, overrides or {}), adapter)
+
+    def ask(self, question: Question, conversation_id: str | None = None) -> Generator[ChatEvent, None, None]:
+        """Answer within a conversation, made when none is given.
+
+        The question is stored before the model is asked, so that it survives whatever happens next.
+        Closing the iterator stops the engine and stores what had come.
+
+        Raises:
+            ElaraError: the engine can't answer; the question stays in the conversation.
+        """
+        with self._database.session() as session:
+            if conversation_id is None:
+                title = make_title(question.text)
+                conversation_id = conversation_store.create(session, title, question.recipe.audience).id
+            conversation = conversation_store.get(session, conversation_id)
+            conversation.audience = question.recipe.audience
+            history = [
+                Turn(Role(message.role), message.content)
+                for message in conversation_store.active_messages(session, conversation_id)
+                if message.content
+            ]
+            conversation_store.append_message(session, conversation_id, Role.USER, question.text)
+        yield from self._answer(question, merge_unanswered(history), conversation_id)
+
+    def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
+        """Answer the last question again (or an edited form of it) in place of its answer."""
+        last = self._conversations.last_question(conversation_id)
+        if last is None:
+            raise InvalidInput("There is no question to answer again yet.")
+        self._conversations.cut_from(conversation_id, last.position)
+        yield from self.ask(question, conversation_id)
+
+    def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
+        """Answer outside any conversation, as when comparing audiences."""
+        yield from self._answer(question, [], None)
+
+    def _answer(
+        self, question: Question, history: Sequence[Turn], conversation_id: str | None
+    ) -> Generator[ChatEvent, None, None]:
+        engine, adapter = self._engine_for(question)
+        system = Turn(Role.SYSTEM, question.recipe.system_prompt)
+        asked = [*history, Turn(Role.USER, question.text)]
+        turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
+        request = GenerationRequest(tuple(turns), adapter, question.sampling)
+        yield Started(conversation_id, request.request_id, dropped)
+        stream = engine.stream(request)
+        writing = LimitedText(question.recipe.max_explanation_length)
+        completion: Completion | None = None
+        try:
+            for item in stream:
+                if isinstance(item, Completion):
+                    completion = item
+                else:
+                    if writing.add(item.text):
+                        engine.cancel(request.request_id)
+                    yield Piece(writing.text)
+        except GeneratorExit:
+            # The person left. Stop computing, then keep what had come.
+            engine.cancel(request.request_id)
+            completion = next((item for item in stream if isinstance(item, Completion)), None)
+            self._store(question, request, engine, writing, completion, conversation_id, dropped)
+            raise
+        answer = self._store(question, request, engine, writing, completion, conversation_id, dropped)
+        yield Finished(answer)
+
+    def stop(self, request_id: str) -> None:
+        """Stop an answer; its iterator then ends by itself with what had come."""
+        if self._serving.status.state is ServingState.READY:
+            self._serving.engine().cancel(request_id)
+
+    def _engine_for(self, question: Question) -> tuple[Engine, str | None]:
+        """The engine, and the adapter that shall answer."""
+        if question.adapter == BASE_ALONE:
+            return self._serving.engine(), None
+        if question.adapter is not None:
+            return self._serving.publish({question.adapter}), question.adapter
+        engine = self._serving.engine()
+        with self._database.reading() as session:
+            live = adapter_store.live(session, question.recipe.audience)
+        return engine, live.name if live and live.base_model == engine.base_model else None
+
+    def _store(
+        self,
+        question: Question,
+        request: GenerationRequest,
+        engine: Engine,
+        writing: LimitedText,
+        completion: Completion | None,
+        conversation_id: str | None,
+        dropped: int,
+    ) -> Answer:
+        if completion is None:
+            raise EngineError("The engine ended without finishing the answer. Ask again.")
+        reason = FinishReason.LENGTH if writing.full else completion.finish_reason
+        response = Response(
+            conversation_id=conversation_id,
+            audience=question.recipe.audience,
+            base_model=engine.base_model,
+            adapter=request.adapter,
+            question=question.text,
+            context=[{"role": str(turn.role), "content": turn.content} for turn in request.turns],
+            text=writing.text.strip(),
+            parameters=asdict(request.sampling),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            seconds=completion.seconds,
+            first_token_seconds=completion.first_token_seconds,
+            tokens_per_second=completion.tokens_per_second,
+            finish_reason=reason,
+            dropped_turns=dropped,
+            readability=measure(writing.text).to_dict(),
+        )
+        with self._database.session() as session:
+            session.add(response)
+            session.flush()
+            if conversation_id is not None:
+                conversation_store.append_message(
+                    session, conversation_id, Role.ASSISTANT, response.text, response.id
+                )
+        return describe_answer(response, in_review=False)
+
+
+def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampling:
+    """The recipe's sampling with some fields changed.
+
+    Raises:
+        InvalidInput: a value outside `SAMPLING_LIMITS`.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    for name, value in given.items():
+        if name not in SAMPLING_LIMITS:
+            continue
+        low, high = SAMPLING_LIMITS[name]
+        if not low <= value <= high:
+            raise InvalidInput(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
+    return replace(sampling, **given)
+
+
+def merge_unanswered(history: Sequence[Turn]) -> list[Turn]:
+    """Drop questions that never got an answer, so that turns alternate as the model was taught."""
+    following = [*history[1:], Turn(Role.USER, "")] if history else []
+    return [
+        turn
+        for turn, after in zip(history, following, strict=True)
+        if turn.role is not Role.USER or after.role is Role.ASSISTANT
+    ]
+
+
+def make_title(text: str) -> str:
+    """The first words of a question, as a conversation's title."""
+    line = " ".join(text.split())
+    return shorten(line, TITLE_CHARACTERS, placeholder="…") if " " in line else line[:TITLE_CHARACTERS]

@@ -1,0 +1,149 @@
+"""Keeping conversations: the side list, renaming, deleting, undo, feedback and export."""
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from db import conversations as conversation_store
+from db import responses as response_store
+from db import reviews as review_store
+from db.session import Database
+from db.vocabulary import Role
+from elara_ui.errors import InvalidInput
+from elara_ui.services.answers import (
+    Answer,
+    ConversationSummary,
+    Thread,
+    ThreadMessage,
+    describe_answer,
+    describe_thread,
+)
+
+
+class ExportFormat(StrEnum):
+    """How a conversation is written out."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text file made for one person; it goes to the browser and is never kept on the server."""
+
+    name: str
+    text: str
+
+
+class ConversationService:
+    """Reads and changes stored conversations; never asks the model.
+
+    Args:
+        database: where they are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, search: str = "") -> tuple[ConversationSummary, ...]:
+        """The side list, newest first; `search` looks in titles and messages."""
+        with self._database.reading() as session:
+            return tuple(
+                ConversationSummary(found.id, found.title, found.audience, found.updated_at)
+                for found in conversation_store.list_recent(session, search.strip())
+            )
+
+    def open(self, conversation_id: str) -> Thread:
+        """One conversation with its visible turns.
+
+        Raises:
+            NotFound: it was deleted.
+        """
+        with self._database.reading() as session:
+            conversation = conversation_store.get(session, conversation_id)
+            messages = conversation_store.active_messages(session, conversation_id)
+            answered = [message.response_id for message in messages if message.response_id]
+            in_review = review_store.sent_response_ids(session, answered)
+            return describe_thread(conversation, messages, in_review)
+
+    def rename(self, conversation_id: str, title: str) -> None:
+        """Give it another title.
+
+        Raises:
+            ElaraError: the title is empty or too long.
+        """
+        with self._database.session() as session:
+            conversation_store.rename(session, conversation_id, title)
+
+    def delete(self, conversation_id: str) -> None:
+        """Delete it for good. Answers that are in review stay there, without the conversation."""
+        with self._database.session() as session:
+            conversation_store.delete(session, conversation_id)
+
+    def undo(self, conversation_id: str) -> str:
+        """Take back the last question with its answer.
+
+        Returns:
+            The question, to be put back into the input box; empty when there was nothing to undo.
+        """
+        last = self.last_question(conversation_id)
+        if last is None:
+            return ""
+        self.cut_from(conversation_id, last.position)
+        return last.content
+
+    def last_question(self, conversation_id: str) -> ThreadMessage | None:
+        """The newest visible question, or None."""
+        questions = [m for m in self.open(conversation_id).messages if m.role is Role.USER]
+        return questions[-1] if questions else None
+
+    def cut_from(self, conversation_id: str, position: int) -> None:
+        """Hide every turn from a position on (they stay in the database)."""
+        with self._database.session() as session:
+            conversation_store.deactivate_from(session, conversation_id, position)
+
+    def answer(self, response_id: str) -> Answer:
+        """One answer, wherever it was asked.
+
+        Raises:
+            NotFound: it was deleted.
+        """
+        with self._database.reading() as session:
+            response = response_store.get(session, response_id)
+            in_review = bool(review_store.sent_response_ids(session, [response_id]))
+            return describe_answer(response, in_review=in_review)
+
+    def rate(self, response_id: str, thumb: int) -> None:
+        """Thumb up (+1) or down (-1); the same thumb again takes it back."""
+        with self._database.session() as session:
+            given = response_store.get(session, response_id).thumb
+            response_store.set_thumb(session, response_id, None if given == thumb else thumb)
+
+    def export(self, conversation_id: str, form: str) -> Document:
+        """A conversation as a file to download.
+
+        Args:
+            form: ``markdown`` or ``json``.
+        """
+        if form not in tuple(ExportFormat):
+            raise InvalidInput(f"Export format is {form!r}; choose markdown or json.")
+        thread = self.open(conversation_id)
+        if form == ExportFormat.JSON:
+            return Document(
+                f"conversation-{thread.conversation_id}.json",
+                json.dumps(asdict(thread), ensure_ascii=False, indent=2),
+            )
+        return Document(f"conversation-{thread.conversation_id}.md", write_markdown(thread))
+
+
+def write_markdown(thread: Thread) -> str:
+    """A conversation as Markdown, with what made each answer beneath it."""
+    lines = [f"# {thread.title}", ""]
+    for message in thread.messages:
+        if message.answer is None:
+            lines += ["## Question", "", message.content, ""]
+            continue
+        made_by = message.answer.adapter or f"{message.answer.base_model}, no adapter"
+        lines += [f"## Answer for {message.answer.audience}", "", message.content, "", f"*{made_by}*", ""]
+    lines.append("*Elara explains medicine; it does not diagnose or treat.*")
+    return "\n".join(lines) + "\n"

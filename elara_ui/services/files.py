@@ -1,0 +1,39 @@
+"""Writing files so that a reader never meets half of one."""
+
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from elara_ui.errors import StorageError
+
+
+def write_atomically(path: Path, text: str) -> Path:
+    """Write text beside its place and move it there when complete.
+
+    Args:
+        path: where the file shall stand; its folder is made when missing.
+        text: its contents, written as UTF-8.
+
+    Returns:
+        The path.
+
+    Raises:
+        StorageError: the disk refuses; nothing is left behind.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as partial:
+            try:
+                partial.write(text)
+                partial.flush()
+                os.fsync(partial.fileno())
+                Path(partial.name).replace(path)
+            except BaseException:
+                Path(partial.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StorageError(
+            f"The file {path.name} could not be written to {path.parent}: {error.strerror}. "
+            "Free some space or choose another place, then try again."
+        ) from error
+    return path

@@ -1,0 +1,299 @@
+"""Launching and watching training runs on behalf of a person."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from adapters import catalog
+from adapters.hyperparameters import Hyperparameters, override
+from adapters.recipe import Recipe
+from adapters.training import supervisor
+from adapters.training.examples import (
+    ColumnMap,
+    Example,
+    guess_columns,
+    parse_rows,
+    read_columns,
+    read_examples,
+)
+from adapters.training.preparation import prepare
+from db import reviews as review_store
+from db import runs as run_store
+from db.home import Home
+from db.models import Run, RunPoint
+from db.session import Database
+from db.vocabulary import RunStatus
+from elara_ui.errors import DatasetError, InvalidInput
+from elara_ui.settings import PROJECT_ROOT
+
+STARTER_FOLDER = PROJECT_ROOT / "adapters" / "starter"
+SAMPLE_ROWS = 3
+
+
+class DataSource(StrEnum):
+    """Where training rows come from."""
+
+    STARTER = "starter"
+    REVIEWS = "reviews"
+    FILE = "file"
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """The rows a person wants to train on.
+
+    Args:
+        source: where they come from.
+        path: the file, for `DataSource.FILE`.
+        columns: where question and answer are in it; None finds them by name.
+        name: what to call the file, when its path is a temporary one.
+    """
+
+    source: DataSource
+    path: Path | None = None
+    columns: ColumnMap | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class DataPreview:
+    """What would be trained on.
+
+    Args:
+        summary: how many rows are kept, held out and left out, in a sentence.
+        samples: the first questions and answers.
+        train: rows to learn from.
+    """
+
+    summary: str
+    samples: tuple[tuple[str, str], ...]
+    train: int
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """One dot of a run's chart; losses in nats per token."""
+
+    step: int
+    train_loss: float | None
+    eval_loss: float | None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run as shown.
+
+    Args:
+        stage: what it is doing, in plain words.
+        tokens_per_second: training rate, 1/s.
+        seconds: since its start, s; None before it.
+        remaining_seconds: until the last step at the present rate, s; None when it can't be told.
+        points: the chart; empty in lists.
+    """
+
+    run_id: str
+    audience: str
+    base_model: str
+    status: RunStatus
+    stage: str
+    step: int
+    total_steps: int | None
+    epoch: float
+    train_loss: float | None
+    eval_loss: float | None
+    tokens_per_second: float | None
+    seconds: float | None
+    remaining_seconds: float | None
+    error: str | None
+    adapter: str | None
+    source: str
+    rows: int
+    created_at: datetime
+    points: tuple[LossPoint, ...] = ()
+
+
+class TrainingService:
+    """Fine-tuning as people do it.
+
+    Args:
+        database: where runs are.
+        home: where their files are.
+        recipes: audience → recipe.
+    """
+
+    def __init__(self, database: Database, home: Home, recipes: Mapping[str, Recipe]) -> None:
+        self._database = database
+        self._home = home
+        self._recipes = recipes
+
+    def base_models(self) -> tuple[catalog.BaseModel, ...]:
+        """The catalogue; a hub id or a local folder can be given in its place."""
+        return catalog.CATALOG
+
+    def columns(self, path: Path) -> tuple[list[str], ColumnMap | None]:
+        """The column names of an uploaded file, and which look like question and answer.
+
+        Raises:
+            DatasetError: it can't be read.
+        """
+        names = read_columns(path)
+        return names, guess_columns(names)
+
+    def preview(self, audience: str, data: DataChoice, values: Mapping[str, object]) -> DataPreview:
+        """What a launch with these choices would train on.
+
+        Raises:
+            DatasetError: the rows can't be used.
+            RecipeError: a hyperparameter breaks its rule.
+        """
+        recipe = self._recipe(audience)
+        examples = self._read(audience, data)
+        settings = override(recipe.hyperparameters, values)
+        prepared = prepare(examples, settings, recipe.max_explanation_length)
+        samples = tuple((example.question, example.answer) for example in prepared.train[:SAMPLE_ROWS])
+        hints = settings.hints()
+        return DataPreview(" ".join([prepared.report.summary, *hints]), samples, prepared.report.train)
+
+    def launch(
+        self,
+        audience: str,
+        data: DataChoice,
+        values: Mapping[str, object],
+        base_model: str = catalog.EMBEDDED,
+    ) -> str:
+        """Start a run, or queue it behind the one that is going.
+
+        Args:
+            values: hyperparameters that differ from the audience's recipe.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            ElaraError: something about it is wrong; nothing is started.
+        """
+        recipe = self._recipe(audience)
+        settings: Hyperparameters = override(recipe.hyperparameters, values)
+        return supervisor.launch(
+            self._database,
+            self._home,
+            audience=audience,
+            base_model=base_model,
+            hyperparameters=settings,
+            examples=self._read(audience, data),
+            source=data.name or (data.path.name if data.path else str(data.source)),
+        )
+
+    def recent(self) -> tuple[RunView, ...]:
+        """Every run, newest first, without charts."""
+        with self._database.reading() as session:
+            return tuple(_describe(run) for run in run_store.list_recent(session))
+
+    def show(self, run_id: str) -> RunView:
+        """One run with its chart.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        with self._database.reading() as session:
+            return _describe(run_store.get(session, run_id), run_store.points(session, run_id))
+
+    def cancel(self, run_id: str) -> RunView:
+        """Ask a run to stop.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        supervisor.cancel(self._database, run_id)
+        return self.show(run_id)
+
+    def resume(self, run_id: str) -> RunView:
+        """Let an interrupted, failed or cancelled run go on from its last checkpoint.
+
+        Raises:
+            RunError: there is nothing to resume.
+        """
+        supervisor.resume(self._database, self._home, run_id)
+        return self.show(run_id)
+
+    def log(self, run_id: str) -> str:
+        """The last lines its process wrote."""
+        return supervisor.read_log(self._home, run_id)
+
+    def reconcile(self) -> list[str]:
+        """Mark runs whose process is gone as interrupted, and start what waits.
+
+        Returns:
+            The ids of the interrupted runs.
+        """
+        return supervisor.reconcile(self._database, self._home)
+
+    def _recipe(self, audience: str) -> Recipe:
+        recipe = self._recipes.get(audience)
+        if recipe is None:
+            raise InvalidInput(
+                f"There is no audience {audience[:60]!r}. Choose one of: {', '.join(self._recipes)}."
+            )
+        return recipe
+
+    def _read(self, audience: str, data: DataChoice) -> list[Example]:
+        match data.source:
+            case DataSource.STARTER:
+                return read_examples(STARTER_FOLDER / f"{audience}.jsonl")
+            case DataSource.REVIEWS:
+                with self._database.reading() as session:
+                    rows = list(review_store.training_rows(session, audience))
+                if not rows:
+                    raise DatasetError(
+                        f"No review for {audience} has been accepted yet, so there is nothing to learn from. "
+                        "Review some answers first, or choose another source."
+                    )
+                return parse_rows(rows, "Accepted reviews")
+            case DataSource.FILE:
+                if data.path is None:
+                    raise DatasetError("No file has been chosen. Upload a .jsonl or .csv file first.")
+                return read_examples(data.path, data.columns)
+
+
+def _describe(run: Run, points: list[RunPoint] | None = None) -> RunView:
+    seconds = None
+    if run.started_at is not None:
+        seconds = ((run.finished_at or datetime.now(UTC)) - run.started_at).total_seconds()
+    return RunView(
+        run_id=run.id,
+        audience=run.audience,
+        base_model=run.base_model,
+        status=RunStatus(run.status),
+        stage=run.stage,
+        step=run.step,
+        total_steps=run.total_steps,
+        epoch=run.epoch,
+        train_loss=run.train_loss,
+        eval_loss=run.eval_loss,
+        tokens_per_second=run.tokens_per_second,
+        seconds=seconds,
+        remaining_seconds=_estimate_remaining(run, points or []),
+        error=run.error,
+        adapter=run.adapter,
+        source=run.snapshot.source,
+        rows=run.snapshot.rows,
+        created_at=run.created_at,
+        points=tuple(LossPoint(point.step, point.train_loss, point.eval_loss) for point in points or ()),
+    )
+
+
+def _estimate_remaining(run: Run, points: list[RunPoint]) -> float | None:
+    """Seconds left, from the pace between the first and the last dot of the chart.
+
+    The start is left out: loading the model says nothing about the pace of training.
+    """
+    if run.status != RunStatus.RUNNING or not run.total_steps or len(points) < 2:
+        return None
+    first, last = points[0], points[-1]
+    done = last.step - first.step
+    elapsed = (last.created_at - first.created_at).total_seconds()
+    if done <= 0 or elapsed <= 0:
+        return None
+    return max(0.0, (run.total_steps - run.step) * elapsed / done)

@@ -1,0 +1,87 @@
+"""Settings: one frozen object read from ELARA_* variables, passed in and never global.
+
+Every field is documented in `docs/deploy.md` and listed in the `Spacefile`; tests hold both to this file.
+"""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from db.home import Home
+from elara_ui.errors import InvalidInput
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """How this installation of Elara behaves."""
+
+    model_config = SettingsConfigDict(env_prefix="ELARA_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default=PROJECT_ROOT / ".elara",
+        description="Folder for everything that running creates: database, models, adapters, runs, exports.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. The default serves this machine only.",
+    )
+    port: int = Field(default=7860, ge=1, le=65535, description="Port to listen on.")
+    context_tokens: int = Field(
+        default=4096,
+        ge=512,
+        le=8192,
+        description="Context window of one conversation, prompt and answer together, in tokens.",
+    )
+    base_slots: int = Field(
+        default=2,
+        ge=1,
+        le=16,
+        description="How many people the base model answers at once; each costs one window of memory.",
+    )
+    threads: int = Field(
+        default=0, ge=0, le=256, description="CPU threads for answering; 0 lets the engine choose."
+    )
+    max_question_characters: int = Field(
+        default=8000, ge=100, le=100_000, description="Longest question accepted, in characters."
+    )
+    max_upload_mb: int = Field(
+        default=200, ge=1, le=10_000, description="Largest file that the page accepts, in megabytes."
+    )
+    model_file: Path | None = Field(
+        default=None,
+        description="A wheel or GGUF of the embedded model placed by hand, for machines without internet.",
+    )
+    log_level: str = Field(
+        default="WARNING",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="How much is logged to standard error: DEBUG, INFO, WARNING or ERROR.",
+    )
+
+    @classmethod
+    def read(cls, **overrides: Any) -> Self:
+        """Read the environment, with overrides from the command line.
+
+        Args:
+            overrides: field values that win over the environment; None means not given.
+
+        Raises:
+            InvalidInput: a value breaks its rule; the message names variable, value and rule.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = ".".join(str(part) for part in problem["loc"])
+            raise InvalidInput(
+                f"Setting ELARA_{name.upper()} is {problem['input']!r}: {problem['msg'].lower()}. "
+                "Correct it or leave it out to use the default."
+            ) from None
+
+    @property
+    def folders(self) -> Home:
+        """ELARA_HOME as the folders in it."""
+        return Home(self.home.expanduser().resolve())

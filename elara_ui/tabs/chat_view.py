@@ -1,0 +1,180 @@
+"""How a conversation looks: pure functions from services' values to HTML."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from adapters.recipe import Recipe
+from db.vocabulary import FinishReason, Role
+from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
+from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
+
+
+def render_list(conversations: Iterable[ConversationSummary], current: str | None) -> str:
+    """The side list; the current conversation is marked."""
+    rows = [_render_row(conversation, current) for conversation in conversations]
+    if not rows:
+        return '<p class="el-muted el-pad">No conversations here yet. They are kept on this machine.</p>'
+    return f'<nav class="el-list" aria-label="Conversations">{"".join(rows)}</nav>'
+
+
+def _render_row(conversation: ConversationSummary, current: str | None) -> str:
+    mark = ' aria-current="true"' if conversation.conversation_id == current else ""
+    return (
+        f'<button type="button" class="el-row" data-act="open" data-item="{conversation.conversation_id}"{mark}>'
+        f'<span class="el-row-title">{escape(conversation.title)}</span>'
+        f'<span class="el-row-sub">{escape(conversation.audience)} · {describe_age(conversation.updated_at)}'
+        "</span></button>"
+    )
+
+
+def describe_age(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, in words short enough for a list."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def render_answering(recipe: Recipe, adapter: str | None) -> str:
+    """Who answers now, said plainly."""
+    voice = (
+        f"adapter <strong>{escape(adapter)}</strong>"
+        if adapter
+        else "<strong>base model, no adapter yet</strong>"
+    )
+    return f'<p class="el-muted">{escape(recipe.summary)} · answered by {voice}</p>'
+
+
+def render_welcome(recipe: Recipe) -> str:
+    """An empty conversation: what it is for, and questions to start from."""
+    examples = "".join(
+        f'<button type="button" class="el-example" data-act="example" data-item="{escape(question)}">'
+        f"{escape(question)}</button>"
+        for question in recipe.example_questions
+    )
+    return (
+        f'<div class="el-welcome"><h2>Ask for a {escape(recipe.title.lower())}</h2>'
+        f'<p class="el-muted">{escape(recipe.summary)}.</p><div class="el-examples">{examples}</div></div>'
+        if recipe.audience != "emergency"
+        else f'<div class="el-welcome"><h2>Ask for an emergency</h2><p class="el-muted">{escape(recipe.summary)}.'
+        " In a real emergency call your local emergency number first.</p>"
+        f'<div class="el-examples">{examples}</div></div>'
+    )
+
+
+def render_thread(thread: Thread, recipes: Mapping[str, Recipe]) -> str:
+    """Every turn of a conversation; only the last exchange can be retried, edited or undone."""
+    last_question = max((m.position for m in thread.messages if m.role is Role.USER), default=-1)
+    turns = [
+        _render_question(message, editable=message.position == last_question)
+        if message.answer is None
+        else render_answer(message.answer, recipes, last=message.position > last_question)
+        for message in thread.messages
+    ]
+    return f'<div class="el-thread" role="log" aria-label="Conversation">{"".join(turns)}</div>'
+
+
+def _render_question(message: ThreadMessage, *, editable: bool) -> str:
+    actions = button("Copy", "copy")
+    if editable:
+        actions += button("Edit", "edit", title="Edit this question and ask again")
+        actions += button("Undo", "undo", title="Take back this question and its answer")
+    return (
+        f'<div class="el-turn el-user" data-copy="{escape(message.content)}">'
+        f'<div class="el-bubble">{paragraphs(message.content)}</div>'
+        f'<div class="el-actions">{actions}</div></div>'
+    )
+
+
+def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) -> str:
+    """One answer with its figures and what can be done with it."""
+    actions = button("Copy", "copy")
+    if last:
+        actions += button("Retry", "retry", title="Answer this question again")
+    actions += thumb("up", answer.response_id, pressed=answer.thumb == 1)
+    actions += thumb("down", answer.response_id, pressed=answer.thumb == -1)
+    actions += (
+        '<span class="el-done">In review</span>'
+        if answer.in_review
+        else button(
+            "Send to review", "review", answer.response_id, title="Let a professional rate this answer"
+        )
+    )
+    body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
+    return (
+        f'<div class="el-turn el-model" data-copy="{escape(answer.text)}">'
+        f'<div class="el-answer">{body}</div>'
+        f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
+        f'<div class="el-actions">{actions}</div></div>'
+    )
+
+
+def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
+    """The quiet line under an answer: who it is for, what made it, how fast, how hard to read."""
+    recipe = recipes.get(answer.audience)
+    parts = [
+        escape(recipe.title if recipe else answer.audience),
+        escape(answer.adapter or f"base model {answer.base_model}, no adapter"),
+        f"{answer.tokens_per_second:.0f} tokens/s",
+        f"first word after {answer.first_token_seconds:.1f} s",
+        _describe_grade(answer, recipe),
+    ]
+    if answer.finish_reason is FinishReason.LENGTH:
+        parts.append("<em>ended at this audience's length limit</em>")
+    if answer.finish_reason is FinishReason.CANCELLED:
+        parts.append("<em>stopped</em>")
+    if answer.dropped_turns:
+        parts.append(
+            f"<em>the oldest {answer.dropped_turns} turns no longer fit the model's window and were left out</em>"
+        )
+    return " · ".join(part for part in parts if part)
+
+
+def _describe_grade(answer: Answer, recipe: Recipe | None) -> str:
+    grade = answer.reading_grade
+    if grade is None:
+        return ""
+    if recipe is None or recipe.readability_aim is None:
+        return f"reading grade {grade:.1f}"
+    warn = recipe.readability_warn
+    level = "high" if warn and grade > warn else "over" if grade > recipe.readability_aim else "met"
+    return f'<span class="el-grade-{level}">reading grade {grade:.1f} (target ≤ {recipe.readability_aim:g})</span>'
+
+
+def render_live_question(question: str) -> str:
+    """A question on its way, before it is stored."""
+    return (
+        f'<div class="el-thread"><div class="el-turn el-user"><div class="el-bubble">{paragraphs(question)}</div>'
+        f"</div>{render_live_answer('')}</div>"
+    )
+
+
+def render_live_answer(text: str) -> str:
+    """An answer as it grows; dots before its first word."""
+    body = (
+        markdown(text) if text else '<span class="el-dots" aria-label="Thinking"><i></i><i></i><i></i></span>'
+    )
+    return f'<div class="el-turn el-model el-streaming"><div class="el-answer">{body}</div></div>'
+
+
+def render_comparison(
+    question: str, columns: Mapping[str, Answer | str], recipes: Mapping[str, Recipe], error: str = ""
+) -> str:
+    """The same question answered side by side.
+
+    Args:
+        columns: audience → the finished answer, or the text so far.
+    """
+    cells = "".join(
+        f'<section class="el-column"><h3>{escape(recipes[audience].title)}</h3>'
+        + (
+            render_answer(found, recipes, last=False)
+            if isinstance(found, Answer)
+            else f'<div class="el-turn el-model"><div class="el-answer">{markdown(found)}</div></div>'
+        )
+        + "</section>"
+        for audience, found in columns.items()
+    )
+    trouble = notice(error) if error else ""
+    return f'<div class="el-compare-question">{paragraphs(question)}</div>{trouble}<div class="el-columns">{cells}</div>'

@@ -1,0 +1,141 @@
+"""One question to several audiences, side by side."""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import gradio as gr
+
+from elara_ui.errors import ElaraError
+from elara_ui.services import Services
+from elara_ui.services.answers import Answer, Finished, Piece
+from elara_ui.tabs import chat_view
+from elara_ui.tabs.chat_handlers import FRAME_SECONDS
+from elara_ui.tabs.markup import ACT_SCRIPT, notice
+from elara_ui.tabs.parts import Updates
+
+
+@dataclass(frozen=True)
+class CompareState:
+    """The comparison on show.
+
+    Args:
+        question: what was asked.
+        answers: the finished answers, in the order asked.
+    """
+
+    question: str = ""
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True)
+class CompareParts:
+    """The components of the comparison.
+
+    Args:
+        sent: counts answers sent to review from here, so that others can follow.
+    """
+
+    state: gr.State
+    audiences: gr.CheckboxGroup
+    question: gr.Textbox
+    ask: gr.Button
+    result: gr.HTML
+    sent: gr.Number
+
+
+def build_compare(services: Services) -> CompareParts:
+    """Build the closed panel and wire it."""
+    recipes = services.recipes
+    with gr.Accordion("Compare audiences side by side", open=False, elem_id="compare"):
+        parts = CompareParts(
+            state=gr.State(CompareState()),
+            audiences=gr.CheckboxGroup(
+                [(recipe.title, recipe.audience) for recipe in recipes.values()],
+                value=list(recipes)[:2],
+                label="Audiences",
+            ),
+            question=gr.Textbox(label="Question for all of them", max_lines=4),
+            ask=gr.Button("Ask all", variant="primary", size="md"),
+            result=gr.HTML(js_on_load=ACT_SCRIPT),
+            sent=gr.Number(0, visible=False),
+        )
+    handlers = CompareHandlers(services, parts)
+    outputs = [parts.state, parts.result, parts.ask, parts.sent]
+    gr.on(
+        [parts.ask.click, parts.question.submit],
+        handlers.ask,
+        [parts.audiences, parts.question],
+        outputs,
+        show_progress="hidden",
+        concurrency_limit=None,
+    )
+    parts.result.act(handlers.act, [parts.state, parts.sent], outputs, show_progress="hidden")
+    return parts
+
+
+class CompareHandlers:
+    """The panel's behaviour."""
+
+    def __init__(self, services: Services, parts: CompareParts) -> None:
+        self._services = services
+        self._parts = parts
+
+    def ask(self, audiences: list[str], text: str) -> Iterator[Updates]:
+        """Answer for one audience after the other, each column growing as it is written."""
+        parts, chat = self._parts, self._services.chat
+        try:
+            if len(audiences) < 2:
+                yield {parts.result: notice("Choose two audiences or more to compare.")}
+                return
+            questions = {audience: chat.check(audience, text) for audience in audiences}
+        except ElaraError as error:
+            yield {parts.result: notice(error.message)}
+            return
+        columns: dict[str, Answer | str] = dict.fromkeys(audiences, "")
+        yield {parts.ask: gr.update(interactive=False), parts.result: self._render(text, columns)}
+        error_message = ""
+        painted = 0.0
+        try:
+            for audience, question in questions.items():
+                with closing(chat.ask_once(question)) as events:
+                    for event in events:
+                        if isinstance(event, Finished):
+                            columns[audience] = event.answer
+                        elif isinstance(event, Piece):
+                            columns[audience] = event.text
+                        if time.monotonic() - painted > FRAME_SECONDS:
+                            painted = time.monotonic()
+                            yield {parts.result: self._render(text, columns)}
+        except ElaraError as error:
+            error_message = error.message
+        answers = tuple(found for found in columns.values() if isinstance(found, Answer))
+        yield {
+            parts.state: CompareState(text, answers),
+            parts.ask: gr.update(interactive=True),
+            parts.result: self._render(text, columns, error_message),
+        }
+
+    def act(self, state: CompareState, sent: float, event: gr.EventData) -> Updates:
+        """Thumbs and "send to review" under a compared answer."""
+        try:
+            if event.act == "review":
+                self._services.reviewing.send(event.item)
+                sent += 1
+            elif event.act in ("up", "down"):
+                self._services.conversations.rate(event.item, 1 if event.act == "up" else -1)
+            answers = tuple(self._services.conversations.answer(found.response_id) for found in state.answers)
+        except ElaraError as error:
+            return {self._parts.result: notice(error.message)}
+        columns = {answer.audience: answer for answer in answers}
+        return {
+            self._parts.state: CompareState(state.question, answers),
+            self._parts.result: self._render(state.question, columns),
+            self._parts.sent: sent,
+        }
+
+    def _render(
+        self, question: str, columns: dict[str, Answer | str] | dict[str, Answer], error: str = ""
+    ) -> str:
+        return chat_view.render_comparison(question, columns, self._services.recipes, error)

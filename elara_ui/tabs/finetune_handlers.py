@@ -1,0 +1,252 @@
+"""What happens in the fine-tune tab: each handler unpacks, makes one service call and paints."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from adapters.hyperparameters import HYPERPARAMETERS
+from adapters.training.examples import ColumnMap
+from db.vocabulary import RunStatus
+from elara_ui.errors import ElaraError
+from elara_ui.services import Services
+from elara_ui.services.training import DataChoice, DataSource, RunView
+from elara_ui.tabs import finetune_view
+from elara_ui.tabs.markup import notice
+from elara_ui.tabs.parts import Updates, unchanged
+
+
+@dataclass(frozen=True)
+class FinetuneState:
+    """What one browser tab looks at.
+
+    Args:
+        run_id: the run shown; None shows the newest.
+        painted: what the chart shows now, so that it is only drawn again when something is new.
+    """
+
+    run_id: str | None = None
+    painted: tuple[str, int, str] | None = None
+
+
+@dataclass(frozen=True)
+class DataParts:
+    """What to learn, on what, from what."""
+
+    audience: gr.Radio
+    base_model: gr.Dropdown
+    source: gr.Radio
+    file: gr.File
+    prompt_column: gr.Dropdown
+    answer_column: gr.Dropdown
+    check: gr.Button
+    preview: gr.HTML
+
+
+@dataclass(frozen=True)
+class RunParts:
+    """The runs and the one that is looked at."""
+
+    list: gr.HTML
+    detail: gr.HTML
+    chart: gr.LinePlot
+    cancel: gr.Button
+    resume: gr.Button
+    log_panel: gr.Accordion
+    log: gr.HTML
+
+
+@dataclass(frozen=True)
+class FinetuneParts:
+    """Everything in the tab that handlers fill; `promoted` counts promotions, for others to follow."""
+
+    state: gr.State
+    data: DataParts
+    hyperparameters: tuple[gr.components.Component, ...]
+    launch: gr.Button
+    message: gr.HTML
+    runs: RunParts
+    adapters: gr.HTML
+    promoted: gr.Number
+
+
+class FinetuneHandlers:
+    """The tab's behaviour."""
+
+    def __init__(self, services: Services, parts: FinetuneParts) -> None:
+        self._services = services
+        self._data = parts.data
+        self._runs = parts.runs
+        self.parts = parts
+
+    def choose_audience(self, audience: str) -> Updates:
+        """Set every hyperparameter to the audience's recipe."""
+        recipe = self._services.recipes[audience].hyperparameters
+        values = [getattr(recipe, info.name) for info in HYPERPARAMETERS]
+        shown = [", ".join(value) if isinstance(value, tuple) else value for value in values]
+        return {**dict(zip(self.parts.hyperparameters, shown, strict=True)), self._data.preview: ""}
+
+    def choose_source(self, source: str) -> Updates:
+        """Ask for a file only when one is wanted."""
+        wanted = source == DataSource.FILE
+        return {
+            self._data.file: gr.update(visible=wanted),
+            self._data.prompt_column: gr.update(visible=False),
+            self._data.answer_column: gr.update(visible=False),
+            self._data.preview: "",
+        }
+
+    def choose_file(self, file: str | None) -> Updates:
+        """Read the column names of an uploaded file and propose which are question and answer."""
+        hidden = {
+            self._data.prompt_column: gr.update(visible=False, value=None),
+            self._data.answer_column: gr.update(visible=False, value=None),
+            self._data.preview: "",
+        }
+        if file is None:
+            return hidden
+        try:
+            names, guess = self._services.training.columns(Path(file))
+        except ElaraError as error:
+            return hidden | {self._data.preview: notice(error.message)}
+        if names == ["messages"] or "messages" in names:
+            return hidden
+        return {
+            self._data.prompt_column: gr.update(
+                choices=names, value=guess.prompt if guess else None, visible=True
+            ),
+            self._data.answer_column: gr.update(
+                choices=names, value=guess.answer if guess else None, visible=True
+            ),
+            self._data.preview: "",
+        }
+
+    def check(
+        self,
+        audience: str,
+        source: str,
+        file: str | None,
+        prompt_column: str | None,
+        answer_column: str | None,
+        *values: Any,
+    ) -> Updates:
+        """Say what would be trained on."""
+        try:
+            data = choose_data(source, file, prompt_column, answer_column)
+            preview = self._services.training.preview(audience, data, name_values(values))
+        except ElaraError as error:
+            return {self._data.preview: notice(error.message)}
+        return {self._data.preview: finetune_view.render_preview(preview)}
+
+    def launch(
+        self,
+        state: FinetuneState,
+        base_model: str,
+        audience: str,
+        source: str,
+        file: str | None,
+        prompt_column: str | None,
+        answer_column: str | None,
+        *values: Any,
+    ) -> Updates:
+        """Start a run; a refused one leaves everything as filled in."""
+        try:
+            data = choose_data(source, file, prompt_column, answer_column)
+            run_id = self._services.training.launch(audience, data, name_values(values), base_model)
+        except ElaraError as error:
+            return {self.parts.message: notice(error.message)}
+        return self.refresh(FinetuneState(run_id)) | {
+            self.parts.message: notice(
+                f"Run {run_id} is on its way. It goes on by itself: this page may be closed.", "good"
+            )
+        }
+
+    def open_run(self, state: FinetuneState, event: gr.EventData) -> Updates:
+        """Look at another run."""
+        return self.refresh(FinetuneState(str(event.item)))
+
+    def cancel(self, state: FinetuneState) -> Updates:
+        """Ask the run shown to stop."""
+        return self._change(state, self._services.training.cancel)
+
+    def resume(self, state: FinetuneState) -> Updates:
+        """Let the run shown go on."""
+        return self._change(state, self._services.training.resume)
+
+    def promote(self, promoted: float, event: gr.EventData) -> Updates:
+        """Make an adapter live."""
+        try:
+            adapter = self._services.adapters.promote(str(event.item))
+        except ElaraError as error:
+            return {self.parts.message: notice(error.message)}
+        return {
+            self.parts.adapters: finetune_view.render_adapters(self._services.adapters.versions()),
+            self.parts.message: notice(
+                f"{adapter.name} now answers for {adapter.audience}, from the next message on.", "good"
+            ),
+            self.parts.promoted: promoted + 1,
+        }
+
+    def refresh(self, state: FinetuneState) -> Updates:
+        """Paint what the database says now; the chart only when it has something new."""
+        self._services.training.reconcile()
+        listed = self._services.training.recent()
+        shown_id = state.run_id or (listed[0].run_id if listed else None)
+        updates: Updates = {
+            self._runs.list: finetune_view.render_runs(listed, shown_id),
+            self.parts.adapters: finetune_view.render_adapters(self._services.adapters.versions()),
+        }
+        if shown_id is None:
+            return updates
+        try:
+            run = self._services.training.show(shown_id)
+        except ElaraError as error:
+            return updates | {self._runs.detail: notice(error.message)}
+        return updates | self._show_run(run, state)
+
+    def _show_run(self, run: RunView, state: FinetuneState) -> Updates:
+        painted = (run.run_id, len(run.points), str(run.status))
+        updates: Updates = {
+            self.parts.state: FinetuneState(state.run_id, painted),
+            self._runs.detail: finetune_view.render_run(run),
+            self._runs.log: finetune_view.render_log(self._services.training.log(run.run_id)),
+        }
+        if painted != state.painted:
+            resumable = run.status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.CANCELLED)
+            updates |= {
+                self._runs.chart: gr.update(
+                    value=finetune_view.tabulate_losses(run), visible=bool(run.points)
+                ),
+                self._runs.cancel: gr.update(visible=not run.status.ended),
+                self._runs.resume: gr.update(visible=resumable),
+                self._runs.log_panel: gr.update(visible=True),
+            }
+        return updates
+
+    def _change(self, state: FinetuneState, change: Callable[[str], RunView]) -> Updates:
+        run_id = state.run_id or (state.painted[0] if state.painted else None)
+        if run_id is None:
+            return unchanged(self.parts.state)
+        try:
+            change(run_id)
+        except ElaraError as error:
+            return {self.parts.message: notice(error.message)}
+        return self.refresh(FinetuneState(run_id)) | {self.parts.message: ""}
+
+
+def name_values(values: Sequence[Any]) -> dict[str, object]:
+    """The form's values by hyperparameter name."""
+    return {info.name: value for info, value in zip(HYPERPARAMETERS, values, strict=True)}
+
+
+def choose_data(
+    source: str, file: str | None, prompt_column: str | None, answer_column: str | None
+) -> DataChoice:
+    """The form's data fields as a choice; a mapping counts only when both columns are given."""
+    if source != DataSource.FILE:
+        return DataChoice(DataSource(source))
+    path = Path(file) if file else None
+    columns = ColumnMap(prompt_column, answer_column) if prompt_column and answer_column else None
+    return DataChoice(DataSource.FILE, path, columns, path.name if path else "")

@@ -1,0 +1,47 @@
+"""What most tests need: a home of their own and a migrated database in it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters import embedded
+from adapters.training.base_models import ensure_trainable
+from db.home import Home
+from db.session import Database, migrate
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A fresh ELARA_HOME with its folders."""
+    home = Home(tmp_path / "home")
+    home.create()
+    return home
+
+
+@pytest.fixture
+def database(home: Home) -> Iterator[Database]:
+    """The migrated database of `home`, closed afterwards."""
+    migrate(home)
+    database = Database.open(home.database)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def test_models() -> Path:
+    """Where the real models are kept between test runs."""
+    return Path(os.environ.get("ELARA_TEST_MODELS", "~/.cache/elara-test-models")).expanduser()
+
+
+@pytest.fixture(scope="session")
+def embedded_gguf(test_models: Path) -> Path:
+    """The embedded model, fetched at its first use."""
+    return embedded.fetch(test_models)
+
+
+@pytest.fixture(scope="session")
+def embedded_hf(test_models: Path, embedded_gguf: Path) -> Path:
+    """The embedded model unpacked for training."""
+    return ensure_trainable(test_models, embedded_gguf)

@@ -1,0 +1,197 @@
+"""Real runs in real processes: on a tiny model for their life, on the embedded one for what they make."""
+
+import os
+import signal
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+sys.path.append(str(Path(__file__).parents[1] / "unit" / "training"))
+
+from adapters import embedded, registry
+from adapters.recipe import Hyperparameters, find_recipe, override
+from adapters.training import supervisor
+from adapters.training.examples import read_examples
+from db import adapters, runs
+from db.vocabulary import AdapterStatus, RunStatus
+
+pytestmark = pytest.mark.slow
+
+STARTER = Path(__file__).parents[2] / "adapters" / "starter"
+ENDLESS = override(
+    Hyperparameters(),
+    {"max_steps": 100_000, "batch_size": 1, "save_steps": 10, "logging_steps": 1, "eval_fraction": 0},
+)
+BRIEF = override(ENDLESS, {"max_steps": 3, "save_steps": 100})
+
+
+@pytest.fixture(scope="module")
+def tiny_base(tmp_path_factory):
+    from tiny_models import save_tiny_llama
+
+    return str(save_tiny_llama(tmp_path_factory.mktemp("tiny")))
+
+
+@pytest.fixture
+def launch(database, home, tiny_base):
+    """Launch runs on the tiny base; whatever still works afterwards is killed."""
+
+    def launch(hyperparameters, base_model=tiny_base, audience="emergency"):
+        examples = read_examples(STARTER / f"{audience}.jsonl")[:12]
+        return supervisor.launch(
+            database,
+            home,
+            audience=audience,
+            base_model=base_model,
+            hyperparameters=hyperparameters,
+            examples=examples,
+            source="starter",
+        )
+
+    yield launch
+    with database.session() as session:
+        for run in runs.list_recent(session):
+            runs.request_cancel(session, run.id)
+        for run in runs.running(session):
+            if supervisor.is_alive(run):
+                os.kill(run.pid, signal.SIGKILL)
+
+
+def wait(database, home, run_id, until, seconds=120):
+    """Poll as the page does, until the run is as wanted."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with database.reading() as session:
+            run = runs.get(session, run_id)
+        if until(run):
+            return run
+        if run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
+            break
+        time.sleep(0.1)
+    pytest.fail(f"{run.status} {run.stage} {run.step} {run.error}\n{supervisor.read_log(home, run_id)}")
+
+
+def ended(run):
+    return RunStatus(run.status).ended
+
+
+def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home, launch):
+    first, second = launch(BRIEF), launch(BRIEF)
+    with database.reading() as session:
+        assert runs.get(session, second).status == RunStatus.QUEUED
+    assert wait(database, home, first, ended).adapter == "emergency@1"
+    assert wait(database, home, second, ended).adapter == "emergency@2"  # nobody polled `start_queued` for it
+    with database.reading() as session:
+        assert [point.step for point in runs.points(session, first)] == [1, 2, 3]
+        for name in ("emergency@1", "emergency@2"):
+            registry.verify(registry.folder(home, adapters.get(session, name)))
+    assert not (home.runs / first / "checkpoints").exists()
+
+
+def test_cancelling_leaves_no_adapter(database, home, launch):
+    run_id = launch(ENDLESS)
+    wait(database, home, run_id, lambda run: run.step > 2)
+    supervisor.cancel(database, run_id)
+    run = wait(database, home, run_id, ended, seconds=20)
+    assert (run.status, run.adapter, run.error) == (RunStatus.CANCELLED, None, None)
+    with database.reading() as session:
+        assert adapters.list_all(session) == []
+    assert list(home.adapters.iterdir()) == []
+
+
+def test_a_killed_worker_is_found_and_its_run_goes_on_from_the_checkpoint(database, home, launch):
+    run_id = launch(ENDLESS)
+    run = wait(database, home, run_id, lambda run: run.step > 12)
+    os.kill(run.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not supervisor.reconcile(database, home) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with database.reading() as session:
+        run = runs.get(session, run_id)
+    assert run.status == RunStatus.INTERRUPTED
+    assert "ended without a word" in run.error
+    supervisor.resume(database, home, run_id)
+    wait(database, home, run_id, lambda run: run.step > 30)
+    with database.reading() as session:
+        steps = [point.step for point in runs.points(session, run_id)]
+    restarted = next(later for earlier, later in pairwise(steps) if later <= earlier)
+    assert restarted > 10  # not from the start
+
+
+def test_a_worker_survives_the_end_of_what_started_it(database, home, launch):
+    run_id = launch(ENDLESS)
+    run = wait(database, home, run_id, lambda run: run.step > 0)
+    assert os.getsid(run.pid) == run.pid  # a session of its own: no terminal and no parent takes it along
+
+
+def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_log_only(
+    database, home, launch
+):
+    run_id = launch(override(BRIEF, {"target_modules": "c_attn"}))
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        with database.reading() as session:
+            run = runs.get(session, run_id)
+        if ended(run):
+            break
+        time.sleep(0.1)
+    assert run.status == RunStatus.FAILED
+    assert "it has no c_attn" in run.error
+    assert "Traceback" not in run.error
+    assert "Traceback" in supervisor.read_log(home, run_id)
+
+
+def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(database, home, launch, embedded_gguf):
+    (home.models / embedded.FILE_NAME).hardlink_to(embedded_gguf)
+    settings = override(find_recipe("patient").hyperparameters, {"max_steps": 4, "learning_rate": 2e-3})
+    run_id = launch(settings, base_model="smollm2-135m", audience="patient")
+    run = wait(database, home, run_id, ended, seconds=300)
+    assert run.adapter == "patient@1"
+    with database.session() as session:
+        adapter = adapters.get(session, "patient@1")
+        points = runs.points(session, run_id)
+        registry.promote(session, home, "patient@1")
+    assert adapter.status == AdapterStatus.LIVE
+    assert [point.step for point in points if point.train_loss] == [1, 2, 3, 4]
+    assert adapter.metrics["eval_loss_after"] < adapter.metrics["eval_loss_before"]
+    folder = registry.folder(home, adapter)
+    manifest = registry.verify(folder)
+    assert manifest.provenance.base_sha256 == embedded.SHA256
+    assert manifest.provenance.run_id == run_id
+    assert set(manifest.files) == {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "adapter.gguf",
+        "README.md",
+    }
+    assert any(
+        weights.any() for name, weights in load_file(folder / registry.WEIGHTS).items() if "lora_B" in name
+    )
+    assert_served_differently(home.models / embedded.FILE_NAME, folder)
+
+
+def assert_served_differently(gguf, folder):
+    """The base and the adapter, each drawn greedily, part ways."""
+    from adapters.engines.base import Completion, GenerationRequest, Sampling, Turn
+    from adapters.engines.llamacpp import LlamaCppEngine
+    from db.vocabulary import Role
+
+    recipe = find_recipe("patient")
+    turns = (Turn(Role.SYSTEM, recipe.system_prompt), Turn(Role.USER, "What is type 2 diabetes?"))
+    engine = LlamaCppEngine("smollm2-135m", gguf, context_tokens=1024)
+    engine.load()
+    try:
+        engine.publish({"patient@1": folder})
+        texts = []
+        for name in (None, "patient@1"):
+            sampling = Sampling(temperature=0.0, repetition_penalty=1.0, max_new_tokens=48)
+            *_, last = engine.stream(GenerationRequest(turns, name, sampling))
+            assert isinstance(last, Completion)
+            texts.append(last.text)
+    finally:
+        engine.close()
+    assert texts[0] != texts[1]

@@ -1,0 +1,237 @@
+"""The command line on a real home: its documents, its errors, its exit statuses."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from adapters.engines.base import Completion, GenerationRequest, Token, Turn
+from db import runs as run_store
+from db import snapshots as snapshot_store
+from db.home import Home
+from db.session import Database
+from db.vocabulary import FinishReason, RunStatus
+from elara_ui import cli
+from elara_ui.services import build_services
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call of the command line did."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        return json.loads(self.out)
+
+
+Call = Callable[..., Outcome]
+
+
+@pytest.fixture
+def call(home: Home, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs one verb on the test's home."""
+
+    def run(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        status = cli.main([*arguments, "--home", str(home.root)])
+        captured = capsys.readouterr()
+        return Outcome(status, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def busy_run(database: Database) -> str:
+    """A run that holds the queue, so that what is launched after it waits: its process is this one."""
+    with database.session() as session:
+        snapshot = snapshot_store.add(
+            session, sha256="0" * 64, path="snapshots/none.jsonl", rows=1, source="starter", manifest={}
+        )
+        run = run_store.create(session, "doctor", "smollm2-135m", snapshot.id, {})
+        claimed = run_store.claim_next(session)
+        assert claimed is not None
+        run_store.set_process(session, run.id, os.getpid(), psutil.Process().create_time())
+        return run.id
+
+
+class EchoEngine:
+    """Answers with the question, word by word, at once."""
+
+    base_model = "smollm2-135m"
+    context_tokens = 4096
+    adapters: frozenset[str] = frozenset()
+
+    def __init__(self, model: Path) -> None:
+        del model
+
+    def load(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def publish(self, adapters: dict[str, Path]) -> None: ...
+
+    def cancel(self, request_id: str) -> None: ...
+
+    def count_tokens(self, turns: list[Turn]) -> int:
+        return sum(len(turn.content.split()) for turn in turns)
+
+    def stream(self, request: GenerationRequest) -> Iterator[Token | Completion]:
+        text = request.turns[-1].content
+        yield from (Token(f"{word} ") for word in text.split())
+        yield Completion(text, FinishReason.STOP, 7, 0, len(text.split()), 0.5, 0.1, 20.0)
+
+
+@pytest.fixture
+def echo_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.embedded.fetch", lambda models, report, placed=None: models)
+    monkeypatch.setattr(cli, "build_services", partial(build_services, engine_factory=EchoEngine))
+
+
+@pytest.mark.usefixtures("echo_engine")
+def test_ask_streams_the_answer_to_stdout_and_its_figures_to_stderr(call: Call) -> None:
+    asked = call("ask", "--audience", "patient", "--adapter", "base", "Rest and drink water.")
+    assert asked.status == 0
+    assert asked.out == "Rest and drink water. \n"
+    assert "smollm2-135m, no adapter · 4 tokens at 20/s" in asked.err
+
+
+@pytest.mark.usefixtures("echo_engine")
+def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
+    asked = call("ask", "--audience", "patient", "--json", "Rest and drink water.")
+    assert asked.status == 0
+    assert asked.document["text"] == "Rest and drink water."
+    assert asked.document["audience"] == "patient"
+    assert asked.document["base_model"] == "smollm2-135m"
+    assert asked.document["adapter"] is None
+    figures = ("prompt_tokens", "completion_tokens", "seconds", "first_token_seconds", "tokens_per_second")
+    assert [asked.document[name] for name in figures] == [7, 4, 0.5, 0.1, 20.0]
+    assert asked.document["readability"]["flesch_kincaid_grade"] < 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ask", "--audience", "nobody", "hello"), "no audience 'nobody'"),
+        (("ask", "--audience", "patient", "  "), "question is empty"),
+        (("ask", "--audience", "patient", "--temperature", "9", "hello"), "must lie between 0 and 2"),
+        (("train", "--audience", "patient", "--dataset", "/no/such.jsonl"), "can't be read"),
+        (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r=0"), "lora_r must be"),
+        (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r"), "takes NAME=VALUE"),
+        (("train", "--audience", "nobody", "--dataset", "starter"), "no audience 'nobody'"),
+        (("train", "--audience", "patient", "--dataset", "reviews"), "nothing to learn from"),
+        (("runs", "show", "0123"), "no run '0123'"),
+        (("runs", "cancel", "0123"), "no run '0123'"),
+        (("runs", "log", "0123"), "no run '0123'"),
+        (("adapters", "promote", "patient@9"), "no adapter 'patient@9'"),
+        (("reviews", "export", "/dev/null/x"), "could not be written"),
+    ],
+)
+def test_a_failure_is_one_line_on_stderr_and_a_document_on_stdout(
+    call: Call, arguments: tuple[str, ...], says: str
+) -> None:
+    failed = call(*arguments, "--json")
+    assert failed.status == 1
+    assert says in failed.document["error"]
+    assert failed.err == f"Error: {failed.document['error']}\n"
+    assert call(*arguments).out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("ask", "hello"), ("ask", "--audience", "patient"), ("runs", "shown", "1"), ("fly",), ("reviews",)],
+)
+def test_a_wrongly_typed_command_is_refused_in_one_line(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(list(arguments)) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_without_a_verb_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    assert "promote from a terminal" in capsys.readouterr().out
+
+
+def test_an_option_before_the_command_is_refused_rather_than_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["adapters", "--home", "/tmp", "promote", "patient@1"]) == 1
+    assert "Write them after it" in capsys.readouterr().err
+
+
+def test_an_empty_home_has_no_runs_and_no_adapters(call: Call) -> None:
+    assert call("runs", "--json").document == {"runs": []}
+    assert call("runs").out == "No runs yet.\n"
+    assert call("adapters", "--json").document == {"adapters": []}
+    assert call("adapters").out == "No adapters yet.\n"
+
+
+def test_a_launched_run_is_listed_shown_and_cancelled(call: Call, busy_run: str) -> None:
+    launched = call(
+        "train", "--audience", "patient", "--dataset", "starter", "--set", "max_steps=3", "--json"
+    )
+    assert launched.status == 0
+    assert launched.document["status"] == "queued"
+    run_id = launched.document["run_id"]
+
+    listed = call("runs", "--json").document["runs"]
+    assert [run["run_id"] for run in listed] == [run_id, busy_run]
+    assert run_id in call("runs").out
+
+    assert call("runs", "show", run_id, "--json").document["source"] == "starter"
+    assert call("runs", "log", run_id, "--json").document == {"run_id": run_id, "log": ""}
+    assert call("runs", "cancel", run_id, "--json").document["status"] == "cancelled"
+
+
+@pytest.mark.usefixtures("busy_run")
+def test_waiting_for_a_run_that_does_not_succeed_fails(
+    call: Call, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "POLL_SECONDS", 0.02)
+
+    def cancel_when_launched() -> None:
+        while True:
+            with database.session() as session:
+                queued = [run for run in run_store.list_recent(session) if run.status == RunStatus.QUEUED]
+                if queued:
+                    run_store.request_cancel(session, queued[0].id)
+                    return
+            time.sleep(0.02)
+
+    canceller = threading.Thread(target=cancel_when_launched)
+    canceller.start()
+    waited = call("train", "--audience", "patient", "--dataset", "starter", "--wait", "--json")
+    canceller.join()
+    assert waited.status == 1
+    assert waited.document["status"] == "cancelled"
+    assert "queued" in waited.err
+
+
+@pytest.mark.usefixtures("busy_run")
+def test_ctrl_c_while_waiting_leaves_the_run_and_says_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press_ctrl_c(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.time, "sleep", press_ctrl_c)
+    stopped = call("train", "--audience", "patient", "--dataset", "starter", "--wait")
+    assert stopped.status == 130
+    assert "The run goes on by itself" in stopped.err
+    assert stopped.err.endswith("Error: Stopped.\n")
+    assert call("runs", "--json").document["runs"][0]["status"] == "queued"
+
+
+def test_reviews_export_writes_the_file_it_is_given(call: Call, tmp_path: Path) -> None:
+    target = tmp_path / "reviewed.jsonl"
+    exported = call("reviews", "export", str(target), "--json")
+    assert exported.document == {"path": str(target), "rows": 0}
+    assert target.read_text(encoding="utf-8") == ""

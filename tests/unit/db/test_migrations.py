@@ -1,0 +1,177 @@
+"""Migrating: the tables match the models, nothing is lost, and a backup comes first."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from db import session as session_module
+from db.errors import StorageError
+from db.home import Home
+from db.models import Base, Conversation
+from db.session import BACKUPS_KEPT, HEAD, MIGRATIONS, Database, back_up, migrate
+
+ROOT = Path(__file__).parents[3]
+
+NEXT_MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("conversations", sa.Column("colour", sa.Text()))
+    {then}
+"""
+
+
+def columns(path: Path, table: str) -> set[str]:
+    """The names of a table's columns in a database file."""
+    with closing(sqlite3.connect(path)) as connection:
+        return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
+@pytest.fixture
+def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Makes this Elara one migration newer; that migration ends with the given statement."""
+
+    def release(then: str = "") -> None:
+        folder = tmp_path / "migrations"
+        shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        migration = NEXT_MIGRATION.format(head=HEAD, then=then)
+        (folder / "versions" / "9999_colour.py").write_text(migration)
+        monkeypatch.setattr(session_module, "MIGRATIONS", folder)
+        monkeypatch.setattr(session_module, "HEAD", "9999")
+
+    return release
+
+
+def add_conversation(home: Home) -> None:
+    """Something to lose."""
+    database = Database.open(home.database)
+    with database.session() as session:
+        session.add(Conversation(title="kept", audience="patient"))
+    database.close()
+
+
+def titles(path: Path) -> list[str]:
+    """What of it is there."""
+    with closing(sqlite3.connect(path)) as connection:
+        return [title for (title,) in connection.execute("SELECT title FROM conversations")]
+
+
+def test_a_migrated_database_equals_the_models(home: Home):
+    migrate(home)
+    engine = create_engine(f"sqlite:///{home.database}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+
+
+def test_the_check_on_answered_axes_is_in_the_database(home: Home):
+    migrate(home)
+    row = "'1', 'i', 'r', '1', 'accept', '[]', '', '2025-01-01 00:00:00'"
+    with closing(sqlite3.connect(home.database)) as connection:
+        insert = (
+            "INSERT INTO reviews (id, item_id, reviewer, rubric_version, disposition, flags, comment,"
+            f" created_at) VALUES ({row})"
+        )
+        with pytest.raises(sqlite3.IntegrityError, match="ck_reviews_axes_answered"):
+            connection.execute(insert)
+        connection.execute(insert.replace("'accept'", "'out_of_scope'"))
+
+
+def test_head_names_the_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_a_new_database_needs_no_backup(home: Home):
+    migrate(home)
+    assert list(home.backups.iterdir()) == []
+
+
+def test_migrating_again_changes_nothing(home: Home):
+    migrate(home)
+    add_conversation(home)
+    migrate(home)
+    assert titles(home.database) == ["kept"]
+    assert list(home.backups.iterdir()) == []
+
+
+def test_migrating_again_does_not_import_alembic(home: Home):
+    migrate(home)
+    code = (
+        "import sys; from pathlib import Path; from db.home import Home; from db.session import migrate; "
+        "migrate(Home(Path(sys.argv[1]))); assert 'alembic' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code, str(home.root)], check=True, cwd=ROOT)
+
+
+def test_a_database_that_is_behind_is_backed_up_then_brought_up_to_date(home: Home, next_release):
+    migrate(home)
+    add_conversation(home)
+    next_release()
+    migrate(home)
+    (backup,) = home.backups.iterdir()
+    assert "colour" in columns(home.database, "conversations")
+    assert titles(home.database) == ["kept"]
+    assert "colour" not in columns(backup, "conversations")
+    assert titles(backup) == ["kept"]
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(home: Home, next_release):
+    migrate(home)
+    add_conversation(home)
+    next_release(then='raise RuntimeError("halfway")')
+    with pytest.raises(RuntimeError, match="halfway"):
+        migrate(home)
+    assert "colour" not in columns(home.database, "conversations")
+    assert titles(home.database) == ["kept"]
+
+
+def test_a_database_of_a_newer_elara_is_refused_and_untouched(home: Home):
+    migrate(home)
+    with closing(sqlite3.connect(home.database)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '7777'")
+        connection.commit()
+    with pytest.raises(StorageError, match=r"newer Elara \(schema 7777"):
+        migrate(home)
+    assert list(home.backups.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_refused(home: Home):
+    home.database.write_bytes(b"not a database, " * 100)
+    with pytest.raises(StorageError, match="isn't a SQLite database"):
+        migrate(home)
+
+
+def test_only_the_newest_backups_are_kept(home: Home):
+    migrate(home)
+    copies = [back_up(home, "test") for _ in range(BACKUPS_KEPT + 2)]
+    assert sorted(home.backups.iterdir()) == copies[2:]
+
+
+def test_processes_that_start_at_once_migrate_once(home: Home):
+    code = (
+        "import sys; from pathlib import Path; from db.home import Home; from db.session import migrate; "
+        "migrate(Home(Path(sys.argv[1])))"
+    )
+    starts = [subprocess.Popen([sys.executable, "-c", code, str(home.root)], cwd=ROOT) for _ in range(3)]
+    assert [start.wait(timeout=60) for start in starts] == [0, 0, 0]
+    assert list(home.backups.iterdir()) == []

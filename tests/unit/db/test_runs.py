@@ -1,0 +1,168 @@
+"""Runs: one at a time, one ending each, and figures that survive."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from factories import add_run, add_snapshot
+
+from db import runs, snapshots
+from db.errors import NotFound
+from db.session import Database
+from db.vocabulary import RunStatus
+
+ROOT = Path(__file__).parents[3]
+
+CLAIM = """
+import sys
+from pathlib import Path
+from db import runs
+from db.session import Database
+
+with Database.open(Path(sys.argv[1])).session() as session:
+    claimed = runs.claim_next(session)
+    print(claimed.id if claimed else "nothing")
+"""
+
+
+@pytest.fixture
+def session(database: Database):
+    """A writing session."""
+    with database.session() as session:
+        yield session
+
+
+def test_a_new_run_waits_in_the_queue(session):
+    run = runs.create(session, "patient", "smollm2-135m", add_snapshot(session).id, {"lora_r": 8})
+    assert (run.status, run.stage, run.step, run.cancel_requested) == ("queued", "waiting", 0, False)
+    assert runs.get(session, run.id) is run
+
+
+def test_a_missing_run_is_named(session):
+    with pytest.raises(NotFound, match="gone"):
+        runs.get(session, "gone")
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda session: runs.beat(session, "gone"),
+        lambda session: runs.record_point(session, "gone", 1),
+        lambda session: runs.set_stage(session, "gone", "training"),
+        lambda session: runs.finish(session, "gone", RunStatus.FAILED),
+        lambda session: runs.request_cancel(session, "gone"),
+        lambda session: runs.cancel_requested(session, "gone"),
+    ],
+)
+def test_writing_to_a_missing_run_is_refused(session, act):
+    with pytest.raises(NotFound, match="gone"):
+        act(session)
+
+
+def test_the_newest_runs_are_listed_first(session):
+    old, new = add_run(session), add_run(session)
+    assert runs.list_recent(session) == [new, old]
+    assert runs.list_recent(session, limit=1) == [new]
+
+
+def test_the_oldest_queued_run_is_claimed_and_only_one_at_a_time(session):
+    first, second = add_run(session), add_run(session)
+    assert runs.claim_next(session) is first
+    assert first.status == RunStatus.RUNNING
+    assert first.started_at is not None
+    assert runs.running(session) == [first]
+    assert runs.claim_next(session) is None
+    runs.finish(session, first.id, RunStatus.SUCCEEDED, adapter="patient@1")
+    assert runs.claim_next(session) is second
+
+
+def test_an_empty_queue_gives_nothing_to_claim(session):
+    assert runs.claim_next(session) is None
+
+
+def test_of_several_processes_one_claims(home, database):
+    with database.session() as session:
+        run_ids = {add_run(session).id for _ in range(3)}
+    claims = [
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIM, str(home.database)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    claimed = [claim.communicate(timeout=60)[0].strip() for claim in claims]
+    assert claimed.count("nothing") == 3
+    assert len(run_ids & set(claimed)) == 1
+
+
+def test_what_the_worker_writes_is_what_the_page_reads(database):
+    with database.session() as session:
+        run = add_run(session)
+        runs.claim_next(session)
+        runs.set_process(session, run.id, 4321, 1_700_000_000.5)
+        runs.set_stage(session, run.id, "training", total_steps=10)
+        runs.record_point(session, run.id, 1, train_loss=2.5, learning_rate=2e-4, tokens_per_second=200.0)
+        runs.record_point(session, run.id, 2, eval_loss=2.4, epoch=0.2)
+        runs.beat(session, run.id, step=3)
+    with database.reading() as session:
+        read = runs.get(session, run.id)
+        dots = runs.points(session, run.id)
+    assert (read.pid, read.pid_started_at, read.stage, read.total_steps) == (
+        4321,
+        1_700_000_000.5,
+        "training",
+        10,
+    )
+    assert (read.step, read.train_loss, read.eval_loss, read.tokens_per_second) == (3, 2.5, 2.4, 200.0)
+    assert read.epoch == 0.2
+    assert read.heartbeat_at >= read.started_at
+    assert [(dot.step, dot.train_loss, dot.eval_loss) for dot in dots] == [(1, 2.5, None), (2, None, 2.4)]
+
+
+def test_the_first_ending_stands(session):
+    run = add_run(session)
+    runs.claim_next(session)
+    assert runs.finish(session, run.id, RunStatus.INTERRUPTED, error="Its process vanished.")
+    assert not runs.finish(session, run.id, RunStatus.SUCCEEDED, adapter="patient@1")
+    assert (run.status, run.error, run.adapter) == ("interrupted", "Its process vanished.", None)
+    assert run.finished_at is not None
+
+
+def test_a_run_can_not_end_as_running(session):
+    run = add_run(session)
+    with pytest.raises(ValueError, match="running"):
+        runs.finish(session, run.id, RunStatus.RUNNING)
+
+
+def test_cancelling_a_queued_run_ends_it_at_once(session):
+    run = add_run(session)
+    assert runs.request_cancel(session, run.id).status == RunStatus.CANCELLED
+    assert run.finished_at is not None
+    assert runs.claim_next(session) is None
+
+
+def test_cancelling_a_running_run_asks_its_worker(session):
+    run = add_run(session)
+    runs.claim_next(session)
+    assert not runs.cancel_requested(session, run.id)
+    assert runs.request_cancel(session, run.id).status == RunStatus.RUNNING
+    assert runs.cancel_requested(session, run.id)
+
+
+def test_cancelling_an_ended_run_changes_nothing(session):
+    run = add_run(session)
+    runs.finish(session, run.id, RunStatus.SUCCEEDED)
+    assert runs.request_cancel(session, run.id).status == RunStatus.SUCCEEDED
+    assert not runs.cancel_requested(session, run.id)
+
+
+def test_the_same_bytes_are_one_snapshot(session):
+    first = add_snapshot(session, "a" * 64)
+    assert add_snapshot(session, "a" * 64) is first
+    assert add_snapshot(session, "b" * 64) is not first
+    assert snapshots.get(session, first.id) is first
+
+
+def test_a_missing_snapshot_is_named(session):
+    with pytest.raises(NotFound, match="gone"):
+        snapshots.get(session, "gone")

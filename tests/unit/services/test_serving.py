@@ -1,0 +1,48 @@
+"""Bringing the model up, and saying so."""
+
+import pytest
+from fake_engine import FakeEngine
+
+from db.home import Home
+from elara_ui.errors import EngineError, ModelError
+from elara_ui.services import build_services
+from elara_ui.services.serving import ServingState, ServingStatus
+from elara_ui.settings import Settings
+
+
+def test_every_stage_is_reported_until_ready(home: Home) -> None:
+    told: list[ServingStatus] = []
+    services = build_services(
+        Settings.read(home=home.root), told.append, engine_factory=lambda report: FakeEngine()
+    )
+    services.serving.engine()
+    assert [status.state for status in told] == [ServingState.LOADING, ServingState.READY]
+    services.close()
+
+
+def test_a_model_that_cannot_be_had_is_an_error_with_its_remedy_and_can_be_tried_again(home: Home) -> None:
+    attempts = []
+
+    def fail_once(report: object) -> FakeEngine:
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ModelError("The model can't be fetched. Put the file there by hand.")
+        return FakeEngine()
+
+    services = build_services(Settings.read(home=home.root), engine_factory=fail_once)
+    with pytest.raises(EngineError, match="by hand"):
+        services.serving.engine()
+    assert services.serving.status.state is ServingState.FAILED
+    assert services.serving.engine().base_model == "smollm2-135m"
+    services.close()
+
+
+def test_an_unexpected_failure_shows_no_traceback(home: Home) -> None:
+    def crash(report: object) -> FakeEngine:
+        raise ZeroDivisionError("secret detail")
+
+    services = build_services(Settings.read(home=home.root), engine_factory=crash)
+    with pytest.raises(EngineError) as caught:
+        services.serving.engine()
+    assert "secret detail" not in caught.value.message
+    services.close()

@@ -1,0 +1,83 @@
+import pytest
+
+pytest.importorskip("transformers")
+from tiny_models import tiny_tokenizer
+
+from adapters.engines.base import Turn
+from adapters.errors import ModelError
+from adapters.training.examples import Example
+from adapters.training.rendering import IGNORED, encode, encode_all, with_system
+from db.vocabulary import Role
+
+DIALOGUE = (
+    Turn(Role.SYSTEM, "Be brief."),
+    Turn(Role.USER, "Gout?"),
+    Turn(Role.ASSISTANT, "Yes."),
+    Turn(Role.USER, "Why?"),
+    Turn(Role.ASSISTANT, "Uric acid."),
+)
+
+
+def learned(encoded, tokenizer):
+    return tokenizer.decode([token for token in encoded.labels if token != IGNORED])
+
+
+def test_only_the_answer_and_its_end_are_learned():
+    tokenizer = tiny_tokenizer()
+    encoded = encode(DIALOGUE, tokenizer)
+    assert learned(encoded, tokenizer) == "Uric acid.<|im_end|>"
+    assert encoded.input_ids[-1] == tokenizer.eos_token_id
+    assert len(encoded.input_ids) == len(encoded.labels)
+
+
+def test_the_prompt_is_what_the_model_is_asked_with():
+    tokenizer = tiny_tokenizer()
+    encoded = encode(DIALOGUE, tokenizer)
+    rows = [{"role": turn.role, "content": turn.content} for turn in DIALOGUE[:-1]]
+    prompt = tokenizer.apply_chat_template(rows, add_generation_prompt=True, tokenize=True, return_dict=False)
+    assert encoded.input_ids[: len(prompt)] == prompt
+
+
+def test_without_a_template_the_end_token_joins_the_turns():
+    tokenizer = tiny_tokenizer(chat_template=None)
+    encoded = encode(DIALOGUE, tokenizer)
+    assert tokenizer.decode(encoded.input_ids) == "".join(turn.content + "<|endoftext|>" for turn in DIALOGUE)
+    assert learned(encoded, tokenizer) == "Uric acid.<|endoftext|>"
+
+
+def test_a_template_without_an_end_gets_one():
+    tokenizer = tiny_tokenizer("{% for message in messages %}{{ message.content }}\n{% endfor %}")
+    assert learned(encode(DIALOGUE, tokenizer), tokenizer) == "Uric acid.\n<|im_end|>"
+
+
+def test_a_template_without_a_system_role_gets_it_in_the_first_question():
+    template = (
+        "{% for message in messages %}"
+        "{% if message.role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+        "<|im_start|>{{ message.content }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>{% endif %}"
+    )
+    tokenizer = tiny_tokenizer(template)
+    encoded = encode(DIALOGUE, tokenizer)
+    assert tokenizer.decode(encoded.input_ids).startswith("<|im_start|>Be brief.\n\nGout?<|im_end|>")
+    assert learned(encoded, tokenizer) == "Uric acid.<|im_end|>"
+
+
+def test_a_template_that_changes_the_question_once_answered_is_refused():
+    tokenizer = tiny_tokenizer("{{ messages | length }}{{ messages[-1].content }}")
+    with pytest.raises(ModelError, match="shows a question differently"):
+        encode(DIALOGUE, tokenizer)
+
+
+def test_the_system_prompt_is_put_in_front_unless_there_is_one():
+    question = (Turn(Role.USER, "Gout?"), Turn(Role.ASSISTANT, "Yes."))
+    assert with_system(question, "Be kind.")[0] == Turn(Role.SYSTEM, "Be kind.")
+    assert with_system(DIALOGUE, "Be kind.") == DIALOGUE
+
+
+def test_what_does_not_fit_is_left_out_whole_and_counted():
+    tokenizer = tiny_tokenizer()
+    examples = [Example((Turn(Role.USER, "x"), Turn(Role.ASSISTANT, "y" * size))) for size in (10, 1000)]
+    rows, left_out = encode_all(examples, tokenizer, "Be brief.", max_length=200)
+    assert (len(rows), left_out) == (1, 1)
+    assert learned(rows[0], tokenizer) == "y" * 10 + "<|im_end|>"

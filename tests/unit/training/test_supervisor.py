@@ -1,0 +1,203 @@
+"""The queue and its processes. The worker is stood in for by a real process that only sleeps."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from adapters.engines.base import Turn
+from adapters.errors import DatasetError, ModelError, RecipeError, RunError
+from adapters.recipe import Hyperparameters
+from adapters.training import supervisor
+from adapters.training.examples import Example
+from db import runs
+from db.errors import NotFound
+from db.vocabulary import Role, RunStatus
+
+EXAMPLES = [
+    Example((Turn(Role.USER, f"Question {number}?"), Turn(Role.ASSISTANT, f"Answer {number}.")))
+    for number in range(12)
+]
+
+
+@pytest.fixture
+def sleepers(monkeypatch):
+    """Start sleeping processes instead of workers; kill them afterwards."""
+    started = []
+
+    def sleep(_home, _run_id):
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        started.append(process)
+        return process
+
+    monkeypatch.setattr(supervisor, "_spawn", sleep)
+    yield started
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def launch(database, home, sleepers):
+    def launch(**changes):
+        order = {
+            "audience": "patient",
+            "base_model": "smollm2-135m",
+            "hyperparameters": Hyperparameters(),
+            "examples": EXAMPLES,
+            "source": "starter",
+        }
+        return supervisor.launch(database, home, **(order | changes))
+
+    return launch
+
+
+def status(database, run_id):
+    with database.reading() as session:
+        return runs.get(session, run_id).status
+
+
+def test_a_launched_run_has_its_process_recipe_and_snapshot(database, home, launch, sleepers):
+    run_id = launch()
+    with database.reading() as session:
+        run = runs.get(session, run_id)
+        assert (run.status, run.pid) == (RunStatus.RUNNING, sleepers[0].pid)
+        assert run.pid_started_at == pytest.approx(psutil.Process(run.pid).create_time())
+        assert run.recipe["lora_r"] == 16
+        assert (home.root / run.snapshot.path).exists()
+        assert supervisor.is_alive(run)
+    recipe = supervisor.read_recipe(home, run_id)
+    assert recipe.hyperparameters == Hyperparameters()
+    assert "patient" in recipe.system_prompt
+
+
+def test_runs_wait_for_the_one_before(database, launch, sleepers):
+    first, second = launch(), launch()
+    assert (status(database, first), status(database, second)) == (RunStatus.RUNNING, RunStatus.QUEUED)
+    assert len(sleepers) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"audience": "pirate"}, RecipeError),
+        ({"base_model": "no such model"}, ModelError),
+        ({"examples": [Example((Turn(Role.USER, "x"), Turn(Role.ASSISTANT, "word " * 301)))]}, DatasetError),
+    ],
+)
+def test_a_bad_order_leaves_no_run(database, launch, sleepers, changes, error):
+    with pytest.raises(error):
+        launch(**changes)
+    with database.reading() as session:
+        assert runs.list_recent(session) == []
+    assert sleepers == []
+
+
+def test_a_run_whose_folder_cannot_be_written_is_not_recorded(database, home, launch):
+    home.runs.rmdir()
+    home.runs.write_text("in the way")
+    with pytest.raises(RunError, match="can't be stored"):
+        launch()
+    with database.reading() as session:
+        assert runs.list_recent(session) == []
+
+
+def test_many_callers_start_a_queued_run_once(database, home, launch, sleepers):
+    first, second = launch(), launch()
+    with database.session() as session:
+        runs.finish(session, first, RunStatus.SUCCEEDED)
+    results = []
+    callers = [
+        threading.Thread(target=lambda: results.append(supervisor.start_queued(database, home)))
+        for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert sorted(filter(None, results)) == [second]
+    assert len(sleepers) == 2
+
+
+def test_a_killed_process_makes_its_run_interrupted_and_moves_the_queue(database, home, launch, sleepers):
+    first, second = launch(), launch()
+    sleepers[0].kill()
+    deadline = time.monotonic() + 10
+    while not (ended := supervisor.reconcile(database, home)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ended == [first]
+    with database.reading() as session:
+        assert "ended without a word" in runs.get(session, first).error
+    assert status(database, second) == RunStatus.RUNNING
+
+
+def test_a_living_process_is_left_alone(database, home, launch):
+    run_id = launch()
+    assert supervisor.reconcile(database, home) == []
+    assert status(database, run_id) == RunStatus.RUNNING
+
+
+def test_a_reused_pid_does_not_count_as_alive(database, home, launch):
+    run_id = launch()
+    with database.session() as session:
+        runs.set_process(session, run_id, os.getpid(), time.time() - 3600)
+    assert supervisor.reconcile(database, home) == [run_id]
+
+
+def test_a_worker_that_cannot_be_started_fails_its_run(database, home, launch, monkeypatch):
+    def refuse(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(supervisor, "_spawn", refuse)
+    run_id = launch()
+    with database.reading() as session:
+        run = runs.get(session, run_id)
+    assert run.status == RunStatus.FAILED
+    assert "can't be started" in run.error
+
+
+def test_cancelling_a_queued_run_ends_it_and_a_running_one_is_asked(database, launch):
+    first, second = launch(), launch()
+    assert supervisor.cancel(database, second).status == RunStatus.CANCELLED
+    assert supervisor.cancel(database, first).cancel_requested
+    assert status(database, first) == RunStatus.RUNNING
+
+
+def test_an_interrupted_run_goes_back_into_the_queue(database, home, launch):
+    first, second = launch(), launch()
+    with database.session() as session:
+        runs.finish(session, first, RunStatus.INTERRUPTED, "gone")
+    assert supervisor.resume(database, home, first).error is None
+    assert status(database, first) == RunStatus.RUNNING  # it is older than the second
+    assert status(database, second) == RunStatus.QUEUED
+
+
+def test_a_running_run_cannot_be_resumed(database, home, launch):
+    with pytest.raises(RunError, match="is running"):
+        supervisor.resume(database, home, launch())
+
+
+def test_the_log_is_read_from_its_end(home):
+    folder = home.runs / "abc123"
+    folder.mkdir()
+    assert supervisor.read_log(home, "abc123") == ""
+    (folder / "log.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
+    assert supervisor.read_log(home, "abc123", tail=2) == "line 998\nline 999"
+
+
+@pytest.mark.parametrize("run_id", ["../../etc", "", "ABC/..", "x" * 40])
+def test_an_id_that_is_none_leads_nowhere(home, run_id):
+    with pytest.raises(NotFound):
+        supervisor.read_log(home, run_id)
+
+
+def test_a_damaged_recipe_is_refused(home):
+    folder = home.runs / "abc123"
+    folder.mkdir()
+    (folder / "recipe.json").write_text("{")
+    with pytest.raises(RunError, match="can't be read"):
+        supervisor.read_recipe(home, "abc123")

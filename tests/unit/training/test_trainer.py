@@ -1,0 +1,216 @@
+"""Trainer-level behaviour on a tiny random model: seconds, not minutes."""
+
+import json
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from peft import PeftModel  # noqa: E402
+from tiny_models import save_tiny_llama, tiny_gpt2, tiny_llama, tiny_tokenizer  # noqa: E402
+from trl import SFTTrainer  # noqa: E402
+
+from adapters.catalog import BaseModel  # noqa: E402
+from adapters.engines.base import Turn  # noqa: E402
+from adapters.errors import ModelError, RecipeError, RunError  # noqa: E402
+from adapters.recipe import Hyperparameters, override  # noqa: E402
+from adapters.training import trainer  # noqa: E402
+from adapters.training.loading import LoadedBase, Source, choose_precision, load  # noqa: E402
+from adapters.training.progress import RunCancelled  # noqa: E402
+from adapters.training.rendering import encode  # noqa: E402
+from db.vocabulary import Role  # noqa: E402
+
+QUICK = override(
+    Hyperparameters(),
+    {"precision": "fp32", "learning_rate": 0.02, "logging_steps": 1, "lora_dropout": 0, "num_epochs": 2},
+)
+SOURCE = Source(BaseModel("tiny", "Tiny", "/tiny"), "/tiny", "0" * 64)
+
+
+class Diary:
+    """Stands for `Progress`: keeps what it is told, and cancels at a step."""
+
+    def __init__(self, cancel_at=math.inf):
+        self.stages, self.losses, self.evals, self.steps = [], [], [], []
+        self.cancel_at = cancel_at
+
+    def stage(self, text, total_steps=None):
+        self.stages.append((text, total_steps))
+
+    def beat(self, step=None, epoch=None, tokens_per_second=None):
+        if step is not None:
+            self.steps.append(step)
+            if step >= self.cancel_at:
+                raise RunCancelled
+
+    def point(self, step, *, train_loss=None, eval_loss=None, **_):
+        (self.evals if train_loss is None else self.losses).append((step, eval_loss or train_loss))
+
+
+def rows(count, tokenizer):
+    turns = [(f"What is {number}?", f"It is {'one ' * (number + 1)}.") for number in range(count)]
+    return [encode((Turn(Role.USER, q), Turn(Role.ASSISTANT, a)), tokenizer) for q, a in turns]
+
+
+def base(model=None, tokenizer=None, precision="fp32"):
+    torch.manual_seed(0)
+    return LoadedBase(SOURCE, model or tiny_llama(), tokenizer or tiny_tokenizer(), "", precision)
+
+
+def fit(tmp_path, settings=QUICK, diary=None, loaded=None, held_out=2):
+    loaded = loaded or base()
+    encoded = rows(10, loaded.tokenizer)
+    diary = diary or Diary()
+    return (
+        trainer.fit(
+            loaded, encoded[held_out:], encoded[:held_out], settings, folder=tmp_path / "run", progress=diary
+        ),
+        diary,
+    )
+
+
+def test_it_learns_and_says_so(tmp_path):
+    result, diary = fit(tmp_path)
+    assert result.metrics["eval_loss_after"] < result.metrics["eval_loss_before"]
+    assert diary.stages == [("measuring the base model", None), ("training", 4)]
+    assert diary.steps == [1, 2, 3, 4]
+    assert [step for step, _ in diary.losses] == [1, 2, 3, 4]
+    assert [step for step, _ in diary.evals] == [0, 2, 4]
+    assert result.metrics["train_tokens"] == 2 * sum(
+        len(row.input_ids) for row in rows(10, tiny_tokenizer())[2:]
+    )
+
+
+def test_what_is_saved_is_safetensors_without_a_local_path(tmp_path):
+    result, _ = fit(tmp_path, override(QUICK, {"max_steps": 1, "use_rslora": True, "lora_r": 4}))
+    names = {path.name for path in result.folder.iterdir()}
+    assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
+    config = json.loads((result.folder / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["r"], config["use_rslora"]) == ("tiny", 4, True)
+    assert set(config["target_modules"]) == {"q_proj", "k_proj", "v_proj", "o_proj"}
+
+
+def test_a_run_is_repeatable(tmp_path):
+    losses = [fit(tmp_path / name, override(QUICK, {"lora_dropout": 0.2}))[1].losses for name in ("a", "b")]
+    assert losses[0] == losses[1]
+
+
+def test_steps_count_updates_not_batches(tmp_path):
+    _, diary = fit(
+        tmp_path, override(QUICK, {"batch_size": 2, "gradient_accumulation_steps": 4, "num_epochs": 1})
+    )
+    assert diary.steps == [1]
+
+
+def test_without_a_held_out_part_nothing_is_measured(tmp_path):
+    result, diary = fit(tmp_path, override(QUICK, {"max_steps": 1}), held_out=0)
+    assert diary.evals == []
+    assert "eval_loss_after" not in result.metrics
+
+
+@pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2])
+def test_the_lean_loss_is_the_same_as_trls(tmp_path, monkeypatch, make):
+    settings = override(QUICK, {"gradient_accumulation_steps": 2, "batch_size": 3})
+    lean, _ = fit(tmp_path / "lean", settings, loaded=base(make()))
+    monkeypatch.setattr(trainer._LeanTrainer, "compute_loss", SFTTrainer.compute_loss)
+    torch.manual_seed(0)
+    full, _ = fit(tmp_path / "full", settings, loaded=base(make()))
+    for name in ("eval_loss_before", "eval_loss_after", "train_loss"):
+        assert lean.metrics[name] == pytest.approx(full.metrics[name], rel=0.03)
+
+
+def test_gradient_checkpointing_learns_the_same(tmp_path):
+    plain, _ = fit(tmp_path / "plain")
+    saving, _ = fit(tmp_path / "saving", override(QUICK, {"gradient_checkpointing": True}))
+    assert saving.metrics["train_loss"] == pytest.approx(plain.metrics["train_loss"], rel=1e-4)
+
+
+def test_bf16_learns_nearly_the_same(tmp_path):
+    full, _ = fit(tmp_path / "full")
+    half, _ = fit(tmp_path / "half", loaded=base(precision="bf16"))
+    assert half.metrics["train_loss"] == pytest.approx(full.metrics["train_loss"], rel=0.02)
+
+
+def test_a_cancelled_run_goes_on_from_its_last_checkpoint(tmp_path):
+    settings = override(QUICK, {"save_steps": 2, "num_epochs": 3})
+    whole, everything = fit(tmp_path / "whole", settings)
+    with pytest.raises(RunCancelled):
+        fit(tmp_path / "cut", settings, Diary(cancel_at=3))
+    rest, diary = fit(tmp_path / "cut", settings)
+    assert diary.steps == [3, 4, 5, 6]
+    assert diary.losses[-1][1] == pytest.approx(everything.losses[-1][1], rel=1e-4)
+    assert rest.metrics["eval_loss_after"] == pytest.approx(whole.metrics["eval_loss_after"], rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(tmp_path):
+    loaded = base()
+    loaded.model.model.norm.weight.data.fill_(math.nan)
+    with pytest.raises(RunError, match=r"stopped being a number at step 1\. Lower the learning rate"):
+        fit(tmp_path, loaded=loaded, held_out=0)
+
+
+def test_early_stopping_keeps_the_best_weights(tmp_path):
+    settings = override(QUICK, {"learning_rate": 0.1, "num_epochs": 30, "early_stopping_patience": 2})
+    loaded, diary = base(), Diary()
+    learned, other = (
+        [
+            encode((Turn(Role.USER, str(number)), Turn(Role.ASSISTANT, answer)), loaded.tokenizer)
+            for number in range(8)
+        ]
+        for answer in ("yes" * 9, "abcdefghij")
+    )
+    folder = tmp_path / "run"
+    result = trainer.fit(loaded, learned, other, settings, folder=folder, progress=diary)
+    losses = [loss for step, loss in diary.evals if step]
+    best = losses.index(min(losses))
+    assert len(losses) == best + 3 < 30
+    assert result.metrics["eval_loss_after"] == losses[best]
+    again = trainer.fit(  # what was saved is the best, not the last
+        LoadedBase(SOURCE, merged(result.folder), loaded.tokenizer, "", "fp32"), learned, other,
+        override(QUICK, {"max_steps": 1}), folder=tmp_path / "again", progress=Diary(),
+    )  # fmt: skip
+    assert again.metrics["eval_loss_before"] == pytest.approx(losses[best], rel=1e-3)
+
+
+def merged(adapter):
+    torch.manual_seed(0)
+    return PeftModel.from_pretrained(tiny_llama(), adapter).merge_and_unload()
+
+
+def test_target_modules_must_exist(tmp_path):
+    with pytest.raises(RecipeError, match=r"has no c_attn, mlp\. It has down_proj, gate_proj, k_proj"):
+        fit(tmp_path, override(QUICK, {"target_modules": "q_proj,c_attn,mlp"}))
+
+
+def test_target_modules_default_by_architecture():
+    assert trainer.resolve_targets(tiny_gpt2(), ()) == ["c_attn", "c_proj"]
+    unknown = tiny_llama()
+    unknown.config.model_type = "novel"
+    assert trainer.resolve_targets(unknown, ()) == [
+        "down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj",
+    ]  # fmt: skip
+
+
+def test_fp16_without_a_graphics_card_is_refused():
+    if torch.cuda.is_available():
+        pytest.skip("there is a graphics card")
+    with pytest.raises(RecipeError, match="needs a graphics card"):
+        choose_precision("fp16")
+    assert choose_precision("auto") in ("bf16", "fp32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_a_quantised_base_learns(tmp_path, bits):
+    folder = save_tiny_llama(tmp_path / "base")
+    settings = override(QUICK, {"quantization": bits, "num_epochs": 4})
+    loaded = load(Source(BaseModel("tiny", "Tiny", str(folder)), str(folder), "0" * 64), settings)
+    assert any(type(module).__name__.startswith("Linear" + bits[0]) for module in loaded.model.modules())
+    result, _ = fit(tmp_path, settings, loaded=loaded)
+    assert result.metrics["eval_loss_after"] < result.metrics["eval_loss_before"]
+
+
+def test_a_base_that_cannot_be_loaded_is_named(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(ModelError, match="tiny can't be loaded"):
+        load(Source(BaseModel("tiny", "Tiny", str(tmp_path)), str(tmp_path), "0" * 64), QUICK)
