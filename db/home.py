@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from db.errors import StorageError
+
 
 @dataclass(frozen=True)
 class Home:
@@ -41,7 +43,7 @@ class Home:
 
     @property
     def exports(self) -> Path:
-        """Files made for a user to download; the only place the page serves from."""
+        """Files that exports leave; the page hands them over itself and serves none by its path."""
         return self.root / "exports"
 
     @property
@@ -60,14 +62,17 @@ class Home:
         return self.root / "app.lock"
 
     def create(self) -> None:
-        """Make the folders that are missing, readable by their owner only."""
-        for folder in (
-            self.root,
-            self.models,
-            self.adapters,
-            self.runs,
-            self.snapshots,
-            self.exports,
-            self.backups,
-        ):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make the folders that are missing, readable by their owner only.
+
+        Raises:
+            StorageError: the place can't be written.
+        """
+        folders = (self.models, self.adapters, self.runs, self.snapshots, self.exports, self.uploads)
+        try:
+            for folder in (self.root, *folders, self.backups):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"ELARA_HOME {self.root} can't be used: {error.strerror}. Choose a folder that can be "
+                "written, with --home or ELARA_HOME."
+            ) from error

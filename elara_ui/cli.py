@@ -97,7 +97,7 @@ def ask(
     if as_json:
         write_document(asdict(answer))
     else:
-        write_note(format_answer(answer))
+        write_note(format_answer(answer, checked.recipe))
 
 
 @cli.command()
@@ -262,7 +262,7 @@ def _follow_run(services: Services, run_id: str) -> RunView:
     try:
         while True:
             run = services.training.show(run_id)
-            if (text := "  ".join(format_run(run))) != told:
+            if (text := "  ".join(filter(None, format_run(run)))) != told:
                 told = text
                 write_note(text)
             if run.status.ended:

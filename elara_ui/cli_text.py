@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from adapters.recipe import Recipe
+from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
 from elara_ui.services.serving import ServingState, ServingStatus
@@ -24,7 +26,7 @@ def write_note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def format_answer(answer: Answer) -> str:
+def format_answer(answer: Answer, recipe: Recipe) -> str:
     """The figures of an answer, as the page shows them beneath it."""
     parts = [
         answer.audience,
@@ -34,6 +36,8 @@ def format_answer(answer: Answer) -> str:
     ]
     if answer.reading_grade is not None:
         parts.append(f"reading grade {answer.reading_grade:.1f}")
+    if verdict := judge(answer.reading_grade, recipe.readability_aim, recipe.readability_warn):
+        parts.append(f"{verdict} (target at most {recipe.readability_aim:g})")
     return " · ".join(parts)
 
 

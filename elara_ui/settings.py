@@ -18,7 +18,7 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 class Settings(BaseSettings):
     """How this installation of Elara behaves."""
 
-    model_config = SettingsConfigDict(env_prefix="ELARA_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ELARA_", env_ignore_empty=True, frozen=True, extra="ignore")
 
     home: Path = Field(
         default=PROJECT_ROOT / ".elara",

@@ -29,9 +29,9 @@ def hold_home(home: Home) -> FileLock:
         HomeInUse: another app has it.
         StorageError: the folder can't be written.
     """
+    home.create()
     lock = FileLock(home.lock)
     try:
-        home.create()
         lock.acquire(timeout=0)
     except Timeout:
         raise HomeInUse(

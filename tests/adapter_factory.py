@@ -45,7 +45,7 @@ def lora_tensors(
     seed: int,
     rank: int = 8,
     modules: Sequence[str] = ATTENTION,
-    strength: float = 0.02,
+    strength: float = 0.1,
     config: Mapping[str, object] = EMBEDDED_CONFIG,
 ) -> dict[str, np.ndarray]:
     """Random factors; at the default strength greedy answers differ clearly and stay text."""

@@ -3,9 +3,15 @@
 llama.cpp keeps a prompt cache a slot, and reuses it without asking which adapter computed it. So every slot
 here belongs to one voice (the base model or one adapter), the caches are separate, and every request names
 its slot and the scale of every adapter, zeros included.
+
+A prompt that is partly remembered is computed in other batches than a new one, and rounds differently in the
+last bits: where two tokens are all but equally likely, the same greedy request may then choose the other. So
+a request that asks for repeatable words (greedy, or with a seed) computes its prompt anew.
 """
 
 import json
+import os
+import re
 import secrets
 import urllib.error
 import urllib.request
@@ -27,6 +33,7 @@ _PENALTY_TOKENS = 64
 # The order in which transformers applies them, so that the same sampling means the same in every engine.
 _SAMPLERS = ("penalties", "temperature", "top_k", "top_p")
 _TIMEOUT_SECONDS = 60.0
+_CONTROL_TOKEN = re.compile(r"<\|([^|<>\s]{1,64})\|>")
 
 
 class LlamaServer:
@@ -37,7 +44,9 @@ class LlamaServer:
         adapters: versioned name → GGUF LoRA file.
         slots: the voice of each slot, None for the base model alone.
         context_tokens: window of one slot, tokens.
-        threads: compute threads; None lets llama.cpp choose.
+        threads: compute threads; None takes all cores for prompts and half of them for answers, whose
+            threads wait for each other at every token: with a training run beside, two threads on two cores
+            wrote 10 tokens a second where one wrote 100.
 
     Raises:
         ModelError: the base model can't be loaded.
@@ -89,6 +98,7 @@ class LlamaServer:
             "messages": _messages(request.turns),
             "id_slot": slot,
             "lora": self._scales(request.adapter),
+            "cache_prompt": sampling.seed is None and sampling.temperature > 0,
             "temperature": sampling.temperature,
             "repeat_penalty": sampling.repetition_penalty,
             "repeat_last_n": _PENALTY_TOKENS,
@@ -128,8 +138,8 @@ class LlamaServer:
         parameters.verbosity = 0
         parameters.ui = parameters.endpoint_slots = False
         parameters.api_keys = [self._key]
-        if threads is not None:
-            parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.cpuparams.n_threads = threads or max(1, _cores() // 2)
+        parameters.cpuparams_batch.n_threads = threads or _cores()
         parameters.lora_adapters = [
             xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in self.adapters.values()
         ]
@@ -145,10 +155,9 @@ class LlamaServer:
                 f"The base model must be a whole GGUF file; {gguf} can't be loaded ({error}). "
                 "Remove it and start again to have it fetched anew."
             )
-        names = ", ".join(self.adapters)
         return AdapterError(
-            f"An adapter must be made for the base model {gguf.name}; of {names} at least one can't "
-            f"be loaded on it ({error}). Retire it, or train it again on this base model."
+            f"An adapter must be made for the base model {gguf.name}; {' or '.join(self.adapters)} can't be "
+            f"loaded on it ({error}). Retire it, or train it again on this base model."
         )
 
     def _probe(self) -> None:
@@ -181,9 +190,20 @@ class LlamaServer:
         return answer
 
 
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    """Turns in the form that chat templates take. Lone surrogates, which UTF-8 doesn't have, become “?”."""
-    return [
-        {"role": turn.role.value, "content": turn.content.encode("utf-8", "replace").decode()}
-        for turn in turns
-    ]
+    """Turns in the form that chat templates take."""
+    return [{"role": turn.role.value, "content": _defuse(turn.content)} for turn in turns]
+
+
+def _defuse(text: str) -> str:
+    """Text that stays text: nobody may end their own turn and speak as the system or the model.
+
+    The server reads control tokens wherever they stand, so what looks like one is broken by a space. Lone
+    surrogates, which UTF-8 doesn't have, become “?”.
+    """
+    return _CONTROL_TOKEN.sub(r"< |\1| >", text.encode("utf-8", "replace").decode())

@@ -6,22 +6,20 @@ the pointer, and lets the old one go when its last answer has ended.
 """
 
 import atexit
-import queue
 import threading
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from adapters.engines.base import Completion, GenerationRequest, Token, Turn
-from adapters.engines.llama_server import Chunk, LlamaServer
+from adapters.engines.llama_call import Call, Draft
+from adapters.engines.llama_server import LlamaServer
 from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
 from db.errors import ElaraError
-from db.vocabulary import FinishReason
 
 ADAPTER_FILE = "adapter.gguf"
 _CLOSE_SECONDS = 10.0
+_SMALL_WINDOW = 256  # tokens; enough to see whether a file loads
 
 
 @dataclass(eq=False)
@@ -69,84 +67,6 @@ class _Generation:
         return min(own, key=lambda slot: (slot.busy, -slot.shared_turns(request.turns)))
 
 
-@dataclass(eq=False)
-class _Call:
-    """One request on its way: what its worker thread hands to whoever reads the stream.
-
-    Items of `arrivals`: (time, chunk); an exception; None at the end.
-    """
-
-    request: GenerationRequest
-    started: float = field(default_factory=time.perf_counter)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    arrivals: "queue.SimpleQueue[tuple[float, Chunk] | Exception | None]" = field(
-        default_factory=queue.SimpleQueue
-    )
-
-    def receive(self, chunk: Chunk) -> bool:
-        """Take a chunk from the server; True tells it to stop."""
-        self.arrivals.put((time.perf_counter(), chunk))
-        return self.cancelled.is_set()
-
-    def cancel(self) -> None:
-        """End the stream now, even when the server hasn't begun with it."""
-        self.cancelled.set()
-        self.arrivals.put(None)
-
-    def read(self) -> Iterator[tuple[float, Chunk]]:
-        """Chunks as they arrive, until the end or the cancellation."""
-        while (item := self.arrivals.get()) is not None and not self.cancelled.is_set():
-            if isinstance(item, Exception):
-                raise item
-            yield item
-
-
-@dataclass
-class _Draft:
-    """An answer as far as it has come."""
-
-    prompt_tokens: int
-    text: str = ""
-    finish_reason: FinishReason = FinishReason.CANCELLED
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    first_token_at: float | None = None
-    last_token_at: float = 0.0
-
-    def take(self, arrived: float, chunk: Chunk) -> str:
-        """Note what a chunk tells and return the text that it adds."""
-        if error := chunk.get("error"):
-            raise _engine_error(error)
-        timings = chunk.get("timings", {})
-        self.cached_tokens = timings.get("cache_n", self.cached_tokens)
-        self.completion_tokens = timings.get("predicted_n", self.completion_tokens)
-        added = ""
-        for choice in chunk.get("choices", ()):
-            added += choice["delta"].get("content") or ""
-            if reason := choice.get("finish_reason"):
-                self.finish_reason = FinishReason.LENGTH if reason == "length" else FinishReason.STOP
-        if added:
-            self.text += added
-            self.first_token_at = self.first_token_at or arrived
-            self.last_token_at = arrived
-        return added
-
-    def complete(self, call: _Call) -> Completion:
-        """The figures of the whole answer."""
-        now = time.perf_counter()
-        decoding = self.last_token_at - self.first_token_at if self.first_token_at else 0.0
-        return Completion(
-            text=self.text,
-            finish_reason=FinishReason.CANCELLED if call.cancelled.is_set() else self.finish_reason,
-            prompt_tokens=self.prompt_tokens,
-            cached_tokens=self.cached_tokens,
-            completion_tokens=self.completion_tokens,
-            seconds=now - call.started,
-            first_token_seconds=(self.first_token_at or now) - call.started,
-            tokens_per_second=(self.completion_tokens - 1) / decoding if decoding > 0 else 0.0,
-        )
-
-
 class LlamaCppEngine:
     """Serves one GGUF base model and its adapters; implements `adapters.engines.base.Engine`.
 
@@ -158,7 +78,7 @@ class LlamaCppEngine:
         gguf: its file.
         context_tokens: window of one request, prompt and answer together, tokens.
         base_slots: requests to the base model alone that can run at once.
-        threads: compute threads; None lets llama.cpp choose.
+        threads: compute threads; None as `LlamaServer` chooses.
     """
 
     def __init__(
@@ -177,7 +97,7 @@ class LlamaCppEngine:
         self._building = threading.Lock()  # held while a generation is made; answers go on meanwhile
         self._changed = threading.Condition()  # guards everything below and every slot
         self._current: _Generation | None = None
-        self._calls: set[_Call] = set()
+        self._calls: set[Call] = set()
 
     @property
     def base_model(self) -> str:
@@ -238,8 +158,8 @@ class LlamaCppEngine:
             ContextOverflow: the turns leave no room for the answer.
             EngineError: the engine isn't loaded or failed.
         """
-        call = _Call(request)
-        draft = _Draft(prompt_tokens=self._start(call))
+        call = Call(request)
+        draft = Draft(prompt_tokens=self._start(call))
         try:
             for arrived, chunk in call.read():
                 if added := draft.take(arrived, chunk):
@@ -265,7 +185,7 @@ class LlamaCppEngine:
             self._flip(None)
         atexit.unregister(self.close)
 
-    def _start(self, call: _Call) -> int:
+    def _start(self, call: Call) -> int:
         """Send the request to its worker thread; returns the prompt's length, tokens."""
         generation, slot = self._enter(call)
         try:
@@ -278,7 +198,7 @@ class LlamaCppEngine:
             raise
         return prompt_tokens
 
-    def _work(self, call: _Call, generation: _Generation, slot: _Slot) -> None:
+    def _work(self, call: Call, generation: _Generation, slot: _Slot) -> None:
         """The life of a worker thread: one answer."""
         try:
             if not call.cancelled.is_set():
@@ -289,7 +209,7 @@ class LlamaCppEngine:
             self._leave(call, generation, slot)
             call.arrivals.put(None)
 
-    def _enter(self, call: _Call) -> tuple[_Generation, _Slot]:
+    def _enter(self, call: Call) -> tuple[_Generation, _Slot]:
         """Take a place in the current generation, which now can't be freed."""
         with self._changed:
             generation = self._loaded()
@@ -306,7 +226,7 @@ class LlamaCppEngine:
             self._calls.add(call)
             return generation, slot
 
-    def _leave(self, call: _Call, generation: _Generation, slot: _Slot) -> None:
+    def _leave(self, call: Call, generation: _Generation, slot: _Slot) -> None:
         """Give the place back; the last one out of a retired generation frees it."""
         with self._changed:
             slot.busy -= 1
@@ -333,8 +253,21 @@ class LlamaCppEngine:
             self.close
         )  # a thread inside llama.cpp at the interpreter's end would abort the process
         voices: list[str | None] = [None] * self._base_slots + list(files)
-        server = LlamaServer(self._gguf, files, voices, self._context_tokens, self._threads)
+        try:
+            server = LlamaServer(self._gguf, files, voices, self._context_tokens, self._threads)
+        except AdapterError as error:
+            raise self._narrow(error, files) from error
         return _Generation(server, tuple(_Slot(i, voice) for i, voice in enumerate(voices)))
+
+    def _narrow(self, error: AdapterError, files: dict[str, Path]) -> AdapterError:
+        """Find which of several adapters can't be loaded by loading each alone; a bad base shows too."""
+        LlamaServer(self._gguf, {}, (None,), _SMALL_WINDOW, self._threads).close()
+        for name, file in files.items():
+            try:
+                LlamaServer(self._gguf, {name: file}, (None,), _SMALL_WINDOW, self._threads).close()
+            except AdapterError as found:
+                return found
+        return error
 
     def _flip(self, fresh: _Generation | None) -> None:
         """Send new requests to `fresh` and free the old generation, now or when it has drained."""
@@ -375,11 +308,6 @@ def _adapter_file(name: str, folder: Path) -> Path:
             f"Adapter {name} is damaged: {path} isn't a GGUF file. Convert it again, or retire it."
         )
     return path
-
-
-def _engine_error(error: dict[str, Any]) -> EngineError:
-    """What the server complained of."""
-    return EngineError(f"The engine failed to answer: {error.get('message', 'no reason given')}. Try again.")
 
 
 def _as_elara_error(error: Exception) -> ElaraError:

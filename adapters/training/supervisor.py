@@ -34,6 +34,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 LOG, RECIPE, CHECKPOINTS = "log.txt", "recipe.json", "checkpoints"
 CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
 LOG_TAIL_BYTES = 256 * 1024
+# The log is read by people: no progress bars, no libraries' notes to their own developers.
+QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore::FutureWarning"}
 
 INTERRUPTED = (
     "The training process ended without a word: it was killed, ran out of memory, or the machine restarted. "
@@ -271,7 +273,7 @@ def _write_recipe(folder: Path, recipe: FrozenRecipe) -> None:
 
 def _spawn(home: Home, run_id: str) -> subprocess.Popen[bytes]:
     """Start the worker in its own session, so that neither a closed terminal nor our end takes it along."""
-    environment = os.environ | {"ELARA_HOME": str(home.root), "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"ELARA_HOME": str(home.root), "PYTHONUNBUFFERED": "1", **QUIET}
     folder = run_folder(home, run_id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / LOG).open("ab") as log:

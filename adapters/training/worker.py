@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters import registry
-from adapters.errors import AdapterError, DatasetError, RunError
-from adapters.training import supervisor
+from adapters.errors import DatasetError, RunError
+from adapters.training import loading, supervisor
 from adapters.training.examples import Example
+from adapters.training.loading import LoadedBase
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
 from adapters.training.rendering import Encoded, encode_all
@@ -31,7 +32,7 @@ from db.vocabulary import RunStatus
 NICENESS = 10  # whoever chats on the same machine goes first
 CLAIM_SECONDS = 30.0  # how long to wait for the transaction that started us to commit
 
-log = logging.getLogger("elara.training")
+log = logging.getLogger("adapters.training.worker")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.home is None:
         parser.error("give --home or set ELARA_HOME")
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
+    _set_up_logging()
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     home = Home(Path(options.home).resolve())
@@ -112,25 +113,20 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     snapshot, (train, evaluation) = _read_data(database, home, run_id)
 
     progress.stage("loading the base model")
-    from adapters.training import loading
-
     source = loading.locate(home.models, recipe.base_model, progress)
     base = loading.load(source, recipe.hyperparameters)
 
-    from adapters.training import trainer
+    from adapters.training import trainer  # brings torch, peft and trl
 
-    rows = _encode(train, base.tokenizer, recipe)
-    held_out = _encode(evaluation, base.tokenizer, recipe)
+    rows, held_out = _encode(train, base, recipe), _encode(evaluation, base, recipe)
     if not rows:
-        limit = recipe.hyperparameters.max_length
-        raise DatasetError(
-            f"No example fits into max_length {limit} tokens. Raise it, or shorten the answers."
-        )
+        limit = _longest(base, recipe)
+        raise DatasetError(f"No example fits into {limit} tokens. Raise max_length, or shorten the answers.")
     folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
     result = trainer.fit(base, rows, held_out, recipe.hyperparameters, folder=folder, progress=progress)
 
     progress.stage("saving the adapter")
-    _convert(result.folder, base.model.config.to_dict(), must=source.entry.embedded)
+    _convert(result.folder, base.model.config.to_dict())
     provenance = registry.Provenance(
         audience=recipe.audience,
         base_model=recipe.base_model,
@@ -158,24 +154,36 @@ def _read_data(
     return snapshot, thaw(home.root / snapshot.path, snapshot.sha256)
 
 
-def _encode(examples: Sequence[Example], tokenizer: object, recipe: FrozenRecipe) -> list[Encoded]:
-    limit = recipe.hyperparameters.max_length
-    rows, left_out = encode_all(examples, tokenizer, recipe.system_prompt, limit)
+def _encode(examples: Sequence[Example], base: LoadedBase, recipe: FrozenRecipe) -> list[Encoded]:
+    limit = _longest(base, recipe)
+    rows, left_out = encode_all(examples, base.tokenizer, recipe.system_prompt, limit)
     if left_out:
         log.info("%d of %d examples left out: longer than %d tokens", left_out, len(examples), limit)
     return rows
 
 
-def _convert(folder: Path, base_config: dict[str, object], *, must: bool) -> None:
-    """Make the GGUF that llama.cpp serves, where its architecture has a converter."""
-    from adapters.export import convert_lora
+def _longest(base: LoadedBase, recipe: FrozenRecipe) -> int:
+    return min(recipe.hyperparameters.max_length, base.context_tokens)
 
-    try:
-        convert_lora(folder, folder / registry.GGUF, base_config)
-    except AdapterError as error:
-        if must:
-            raise
-        log.info("No GGUF made: %s", error.message)
+
+def _convert(folder: Path, base_config: dict[str, object]) -> None:
+    """Make the GGUF that llama.cpp serves, where the architecture has a converter."""
+    from adapters import export
+
+    architecture = str(base_config.get("model_type"))
+    if export.can_convert(architecture):
+        export.convert_lora(folder, folder / registry.GGUF, base_config)
+    else:
+        log.info(
+            "No GGUF made: %s has no converter, so the transformers engine has to serve it", architecture
+        )
+
+
+def _set_up_logging() -> None:
+    """Our own words from INFO up, the libraries' only when something is wrong: people read this log."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(asctime)s %(message)s")
+    logging.getLogger("adapters").setLevel(logging.INFO)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # warns of a kernel that nobody asked for
 
 
 def _await_claim(database: Database, run_id: str) -> Run:

@@ -90,18 +90,17 @@ def measure(text: str) -> Readability:
     )
 
 
-def judge(readability: Readability, aim: float | None, warn: float | None) -> str | None:
+def judge(grade: float | None, aim: float | None, warn: float | None) -> str | None:
     """Say in a few plain words how a text stands to its audience's target.
 
     Args:
-        readability: the text's figures.
+        grade: the text's Flesch–Kincaid grade; None when it has none.
         aim: highest Flesch–Kincaid grade wanted; None when the audience has no target.
         warn: grade above which the text is too hard; None to never say so.
 
     Returns:
-        "on target", "a little hard" or "too hard"; None without a target or without words.
+        "on target", "a little hard" or "too hard"; None without a grade or a target.
     """
-    grade = readability.flesch_kincaid_grade
     if grade is None or aim is None:
         return None
     if grade <= aim:

@@ -7,10 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from adapters.engines.llamacpp import LlamaCppEngine
-
 from adapters import catalog, embedded, registry
 from adapters.engines.base import Engine
+from adapters.engines.llamacpp import LlamaCppEngine
 from db import adapters as adapter_store
 from db.session import Database
 from elara_ui.errors import AdapterError, ElaraError, EngineError

@@ -106,6 +106,7 @@ class ChatHandlers:
     ) -> Iterator[Updates]:
         """Answer what is in the composer; a refused question stays there."""
         if state.request_id:
+            gr.Info("An answer is being written. Wait for it, or press Stop first.")
             return
         try:
             question = self._services.chat.check(
@@ -136,6 +137,7 @@ class ChatHandlers:
     ) -> Iterator[Updates]:
         """A press of one of the buttons within the thread."""
         if state.request_id:
+            gr.Info("An answer is being written. Wait for it, or press Stop first.")
             return
         try:
             match event.act:

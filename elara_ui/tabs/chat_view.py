@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from adapters.recipe import Recipe
-from db.vocabulary import FinishReason, Role
+from db.vocabulary import Audience, FinishReason, Role
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
 
@@ -53,13 +53,11 @@ def render_welcome(recipe: Recipe) -> str:
         f"{escape(question)}</button>"
         for question in recipe.example_questions
     )
+    emergency = recipe.audience == Audience.EMERGENCY
+    caution = " In a real emergency call your local emergency number first." if emergency else ""
     return (
-        f'<div class="el-welcome"><h2>Ask for a {escape(recipe.title.lower())}</h2>'
-        f'<p class="el-muted">{escape(recipe.summary)}.</p><div class="el-examples">{examples}</div></div>'
-        if recipe.audience != "emergency"
-        else f'<div class="el-welcome"><h2>Ask for an emergency</h2><p class="el-muted">{escape(recipe.summary)}.'
-        " In a real emergency call your local emergency number first.</p>"
-        f'<div class="el-examples">{examples}</div></div>'
+        f'<div class="el-welcome"><h2>{escape(recipe.title)}</h2>'
+        f'<p class="el-muted">{escape(recipe.summary)}.{caution}</p><div class="el-examples">{examples}</div></div>'
     )
 
 

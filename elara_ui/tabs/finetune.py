@@ -13,13 +13,12 @@ from elara_ui.tabs.finetune_handlers import (
     FinetuneState,
     RunParts,
 )
+from elara_ui.tabs.finetune_view import HELD_OUT, TRAINING
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
 
 POLL_SECONDS = 2.0
 OPEN_GROUPS = ("main",)
-FIELD_WIDTH = 280
-"""Least width of a hyperparameter's field, px: two stand side by side on a laptop, one on a telephone."""
 
 
 def build_finetune_tab(services: Services) -> FinetuneHandlers:
@@ -91,7 +90,7 @@ def _build_hyperparameters(defaults: Hyperparameters) -> tuple[gr.components.Com
     """One field for each hyperparameter, in the order of `HYPERPARAMETERS`."""
     built: dict[str, gr.components.Component] = {}
     for group, title in GROUP_TITLES.items():
-        with gr.Accordion(title, open=group in OPEN_GROUPS), gr.Row():
+        with gr.Accordion(title, open=group in OPEN_GROUPS, elem_classes="el-fields"):
             for info in HYPERPARAMETERS:
                 if info.group == group:
                     built[info.name] = _build_field(info, getattr(defaults, info.name))
@@ -101,16 +100,13 @@ def _build_hyperparameters(defaults: Hyperparameters) -> tuple[gr.components.Com
 def _build_field(info: HyperparameterInfo, value: object) -> gr.components.Component:
     match info.kind:
         case "bool":
-            return gr.Checkbox(
-                value=bool(value), label=info.label, info=info.explanation, min_width=FIELD_WIDTH
-            )
+            return gr.Checkbox(value=bool(value), label=info.label, info=info.explanation)
         case "choice":
             return gr.Dropdown(
                 list(info.choices),
                 value=str(value),
                 label=info.label,
                 info=info.explanation,
-                min_width=FIELD_WIDTH,
             )
         case "text":
             names = ", ".join(value) if isinstance(value, tuple) else str(value)
@@ -119,7 +115,6 @@ def _build_field(info: HyperparameterInfo, value: object) -> gr.components.Compo
                 label=info.label,
                 info=info.explanation,
                 placeholder="chosen by the model's architecture",
-                min_width=FIELD_WIDTH,
             )
         case _:
             return gr.Number(
@@ -138,7 +133,7 @@ def _build_runs() -> RunParts:
         x_title="Step",
         y_title="Loss (nats per token)",
         color_title="Rows",
-        color_map={"training": "#2b9488", "held-out": "#c2702f"},
+        color_map={TRAINING: "#2b9488", HELD_OUT: "#c2702f"},
         height=260,
         visible=False,
         show_label=False,

@@ -10,6 +10,7 @@ from elara_ui.services.training import DataPreview, RunView
 from elara_ui.tabs.markup import button, escape, notice
 
 SAMPLE_CHARACTERS = 280
+TRAINING, HELD_OUT = "training", "held-out"
 
 
 def render_preview(preview: DataPreview) -> str:
@@ -94,12 +95,14 @@ def render_log(text: str) -> str:
 def tabulate_losses(run: RunView) -> pd.DataFrame:
     """The chart's rows: step, loss in nats per token, and which rows it was measured on."""
     rows = [
-        {"step": point.step, "loss": loss, "part": part}
+        (point.step, loss, part)
         for point in run.points
-        for loss, part in ((point.train_loss, "training"), (point.eval_loss, "held-out"))
+        for loss, part in ((point.train_loss, TRAINING), (point.eval_loss, HELD_OUT))
         if loss is not None
     ]
-    return pd.DataFrame(rows, columns=["step", "loss", "part"])
+    # The chart keeps the lines of its first painting: both must be in it, even before they have a dot.
+    empty = [(0, float("nan"), part) for part in (TRAINING, HELD_OUT)]
+    return pd.DataFrame([*rows, *empty], columns=["step", "loss", "part"])
 
 
 def render_adapters(adapters: Sequence[AdapterSummary]) -> str:

@@ -83,7 +83,7 @@ def build_review_tab(services: Services) -> ReviewTab:
             elem_id="reviewer",
         )
         begin = gr.Button("Begin", variant="primary", scale=0, min_width=110, elem_id="begin-review")
-        progress = gr.HTML(elem_classes="el-grow")
+    progress = gr.HTML()
     message = gr.HTML()
     with gr.Row(visible=False, equal_height=False) as form:
         with gr.Column(scale=5, min_width=300):
@@ -111,7 +111,9 @@ def build_review_tab(services: Services) -> ReviewTab:
                 out_of_scope = gr.Button("Outside my scope", min_width=140)
             skip = gr.Button("Skip for now", size="sm")
     with gr.Row():
-        export = gr.Button("Download accepted answers as training rows (JSONL)", size="sm", scale=0, min_width=340)
+        export = gr.Button(
+            "Download accepted answers as training rows (JSONL)", size="sm", scale=0, min_width=340
+        )
     download = gr.HTML(js_on_load=DOWNLOAD_SCRIPT, elem_classes="el-invisible")
     parts = ReviewParts(
         state, reviewer, begin, progress, form, exam, axes, likelihood, flags, correction, comment, message,

@@ -145,8 +145,11 @@ def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_
     assert "Traceback" in supervisor.read_log(home, run_id)
 
 
-def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(database, home, launch, embedded_gguf):
-    (home.models / embedded.FILE_NAME).hardlink_to(embedded_gguf)
+def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(
+    database, home, launch, embedded_gguf, embedded_hf
+):
+    for source in (embedded_gguf, embedded_hf):
+        (home.models / source.name).symlink_to(source)
     settings = override(find_recipe("patient").hyperparameters, {"max_steps": 4, "learning_rate": 2e-3})
     run_id = launch(settings, base_model="smollm2-135m", audience="patient")
     run = wait(database, home, run_id, ended, seconds=300)

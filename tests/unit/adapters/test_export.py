@@ -153,7 +153,7 @@ def test_bfloat16_weights_keep_their_values(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("modules", "rslora"), [(ATTENTION, False), (ATTENTION + MLP, True)])
 def test_llama_cpp_says_what_peft_says(tmp_path, embedded_gguf, embedded_hf, modules, rslora):
-    folder = make_peft_folder(tmp_path, 1, modules=modules, use_rslora=rslora, alpha=8)
+    folder = make_peft_folder(tmp_path, 1, modules=modules, use_rslora=rslora, alpha=3 if rslora else 16)
     config = json.loads((embedded_hf / "config.json").read_text())
     assert config | EMBEDDED_CONFIG == config
     convert_lora(folder, folder / "adapter.gguf", config)
@@ -161,22 +161,19 @@ def test_llama_cpp_says_what_peft_says(tmp_path, embedded_gguf, embedded_hf, mod
     turns = (Turn(Role.SYSTEM, "You are a careful nurse."), Turn(Role.USER, "What is asthma?"))
     engine = LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=512, base_slots=1)
     engine.publish({"a@1": folder})
-    served = greedy(engine, turns, "a@1")
-    base = greedy(engine, turns, None)
+    greedy = Sampling(temperature=0, repetition_penalty=1, top_p=1, max_new_tokens=32)
+    served = list(engine.stream(GenerationRequest(turns, "a@1", greedy)))[-1].text
     engine.close()
 
-    assert served == peft_greedy(embedded_hf, folder, turns)
-    assert served != base
+    with_adapter, without = regrets(embedded_hf, folder, turns, served)
+    # llama.cpp rounds activations to 8 bits: tokens that are all but equally likely may change places.
+    assert with_adapter.max() < 0.2
+    assert (with_adapter == 0).mean() > 0.9
+    assert without.max() > 1
 
 
-GREEDY = Sampling(temperature=0, repetition_penalty=1, top_p=1, max_new_tokens=32)
-
-
-def greedy(engine, turns, adapter):
-    return list(engine.stream(GenerationRequest(turns, adapter, GREEDY)))[-1].text
-
-
-def peft_greedy(base, folder, turns):
+def regrets(base, folder, turns, served):
+    """By how much PEFT prefers another token, at each one served: with the adapter, and without."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -185,8 +182,15 @@ def peft_greedy(base, folder, turns):
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     model = PeftModel.from_pretrained(model, folder).eval()
     messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
-    prompt = tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, return_tensors="pt", return_dict=True
-    )
-    output = model.generate(**prompt, max_new_tokens=GREEDY.max_new_tokens, do_sample=False)
-    return tokenizer.decode(output[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    start = len(tokenizer(prompt)["input_ids"])
+    ids = torch.tensor([tokenizer(prompt + served)["input_ids"]])
+
+    def regret():
+        with torch.no_grad():
+            logits = model(ids).logits[0, start - 1 : -1]
+        return (logits.max(-1).values - logits.gather(-1, ids[0, start:, None])[:, 0]).numpy()
+
+    with_adapter = regret()
+    with model.disable_adapter():
+        return with_adapter, regret()

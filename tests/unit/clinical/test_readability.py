@@ -103,7 +103,7 @@ def test_a_text_without_words_has_no_figures(text: str) -> None:
     ],
 )
 def test_verdict(grade: float | None, aim: float | None, warn: float | None, verdict: str | None) -> None:
-    assert judge(Readability(flesch_kincaid_grade=grade), aim, warn) == verdict
+    assert judge(grade, aim, warn) == verdict
 
 
 def test_a_hostile_text_is_measured_in_reasonable_time() -> None:

@@ -40,7 +40,7 @@ def tiny_llama(width: int = 32) -> LlamaForCausalLM:
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,
-            max_position_embeddings=512,
+            max_position_embeddings=2048,
             tie_word_embeddings=True,
         )
     )
@@ -49,7 +49,7 @@ def tiny_llama(width: int = 32) -> LlamaForCausalLM:
 def tiny_gpt2() -> GPT2LMHeadModel:
     """Two layers of width 32."""
     return GPT2LMHeadModel(
-        GPT2Config(vocab_size=len(tiny_tokenizer()), n_embd=32, n_layer=2, n_head=4, n_positions=512)
+        GPT2Config(vocab_size=len(tiny_tokenizer()), n_embd=32, n_layer=2, n_head=4, n_positions=2048)
     )
 
 

@@ -1,0 +1,288 @@
+"""The whole loop as a person walks it: chat, review, fine-tune, promote, chat again, in real Chromium.
+
+Set ELARA_SCREENSHOTS=1 to leave pictures of the page under docs/images.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs" / "images"
+CHROMIUM = os.environ.get("ELARA_CHROMIUM", "/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SIZES = {"1440": (1440, 900), "1024": (1024, 768), "390": (390, 844)}
+HOSTILE = "I have a fever <script>window.hacked=1</script> ![x](http://203.0.113.1/x.png). What should I do?"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class App:
+    """`python app.py` on a home of its own."""
+
+    def __init__(self, home: Path, model: Path) -> None:
+        self.home, self.model = home, model
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py", "--home", str(self.home), "--port", str(self.port)],
+            cwd=ROOT,
+            env=os.environ | {"ELARA_MODEL_FILE": str(self.model)},
+        )
+        for _ in range(300):
+            try:
+                if httpx.get(self.url).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        raise AssertionError("The page did not come up in a minute.")
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, embedded_gguf: Path) -> Iterator[App]:
+    app = App(tmp_path_factory.mktemp("browser") / "home", embedded_gguf)
+    app.start()
+    yield app
+    app.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(app: App, browser: Browser) -> Iterator[Page]:
+    """A page that complains about scripts' errors and about anything fetched from elsewhere."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((app.url, "data:", "blob:"))
+            else troubles.append(f"fetched {request.url}")
+        ),
+    )
+    page.goto(app.url)
+    expect(page.locator(".el-welcome, .el-turn").first).to_be_visible(timeout=30_000)
+    yield page
+    page.close()
+    assert not troubles
+
+
+def ask(page: Page, question: str) -> None:
+    page.locator("#question textarea").fill(question)
+    page.locator("#send").click()
+
+
+def expect_answer(page: Page) -> None:
+    """Wait until an answer has begun and ended."""
+    expect(page.locator("#stop")).to_be_visible(timeout=90_000)
+    expect(page.locator("#send")).to_be_visible(timeout=90_000)
+    expect(page.locator("#thread .el-meta").last).to_be_visible(timeout=90_000)
+
+
+def open_tab(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def picture(page: Page, name: str) -> None:
+    """Check that nothing scrolls sideways at any size; leave screenshots, light and dark, when asked."""
+    wanted = os.environ.get("ELARA_SCREENSHOTS")
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(400)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls at {size}"
+        for theme in ("light", "dark") if wanted else ():
+            page.evaluate("theme => document.body.classList.toggle('dark', theme === 'dark')", theme)
+            page.wait_for_timeout(200)
+            IMAGES.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=IMAGES / f"{name}-{size}-{theme}.png")
+        page.evaluate("document.body.classList.remove('dark')")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def test_1_chat_answers_and_shows_what_was_written_as_text(page: Page) -> None:
+    ask(page, HOSTILE)
+    expect_answer(page)
+    expect(page.locator(".el-bubble")).to_contain_text("<script>window.hacked=1</script> ![x]")
+    assert page.evaluate("window.hacked") is None
+    meta = page.locator("#thread .el-meta")
+    expect(meta).to_contain_text("Patient")
+    expect(meta).to_contain_text("no adapter")
+    expect(meta).to_contain_text("tokens/s")
+    page.get_by_title("Good answer").click()
+    expect(page.get_by_title("Good answer")).to_have_attribute("aria-pressed", "true")
+    picture(page, "chat")
+
+
+def test_2_stop_ends_an_answer_and_keeps_it(page: Page) -> None:
+    page.get_by_role("button", name="Sampling").click()
+    page.get_by_label("number input for Temperature").fill("1")
+    page.get_by_role("radio", name="Researcher").check()
+    ask(page, "Tell me everything about the history of medicine, at length.")
+    expect(page.locator("#stop")).to_be_visible(timeout=30_000)
+    expect(page.locator(".el-streaming .el-answer")).not_to_be_empty(timeout=30_000)
+    page.locator("#stop").click()
+    expect(page.locator("#send")).to_be_visible(timeout=10_000)
+    expect(page.locator("#thread .el-meta").last).to_contain_text("stopped")
+
+
+def test_3_retry_edit_undo(page: Page) -> None:
+    ask(page, "What is a cold?")
+    expect_answer(page)
+    page.get_by_title("Answer this question again").click()
+    expect_answer(page)
+    expect(page.locator("#thread .el-user")).to_have_count(1)
+    page.get_by_title("Edit this question and ask again").click()
+    expect(page.locator("#question textarea")).to_have_value("What is a cold?")
+    ask(page, "What is a bad cold?")
+    expect(page.locator("#thread .el-bubble").last).to_have_text("What is a bad cold?", timeout=30_000)
+    expect_answer(page)
+    expect(page.locator("#thread .el-user")).to_have_count(1)
+    page.get_by_title("Take back this question and its answer").click()
+    expect(page.locator("#thread .el-user")).to_have_count(0)
+    expect(page.locator("#question textarea")).to_have_value("What is a bad cold?")
+
+
+def test_4_conversations_are_found_renamed_downloaded_and_deleted(page: Page) -> None:
+    page.locator(".el-row", has_text="history of medicine").click()
+    expect(page.locator("#thread .el-bubble")).to_contain_text("history of medicine")
+    page.get_by_role("button", name="This conversation").click()
+    page.get_by_label("Title").fill("Old medicine <b>")
+    page.get_by_role("button", name="Rename").click()
+    expect(page.locator(".el-row-title", has_text="Old medicine <b>")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download", exact=True).click()
+    assert download.value.suggested_filename.endswith(".md")
+    assert "history of medicine" in Path(download.value.path()).read_text(encoding="utf-8")
+    page.get_by_label("Search conversations").fill("old medicine")
+    expect(page.locator(".el-row")).to_have_count(1)
+    page.get_by_label("Search conversations").fill("")
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Yes, delete for good").click()
+    expect(page.locator(".el-row-title", has_text="Old medicine")).to_have_count(0)
+
+
+def test_5_bad_questions_are_explained_and_kept(page: Page) -> None:
+    ask(page, "   ")
+    expect(page.get_by_role("alert")).to_contain_text("empty")
+    long = "x" * 100_000
+    ask(page, long)
+    expect(page.get_by_role("alert")).to_contain_text("100,000 characters; at most 8,000")
+    expect(page.locator("#question textarea")).to_have_value(long)
+
+
+def test_6_audiences_side_by_side(page: Page) -> None:
+    page.get_by_role("button", name="Compare audiences side by side").click()
+    page.get_by_label("Question for all of them").fill("What is asthma?")
+    page.get_by_role("button", name="Ask all").click()
+    expect(page.locator(".el-column .el-meta")).to_have_count(2, timeout=120_000)
+    page.locator(".el-column").first.get_by_text("Send to review").click()
+    expect(page.locator(".el-column .el-done")).to_have_count(1)
+    page.locator("#compare").scroll_into_view_if_needed()
+    picture(page, "compare")
+
+
+def test_7_review_with_a_correction(page: Page) -> None:
+    open_tab(page, "Review")
+    page.get_by_label("Who is reviewing?").fill("Rater A")
+    page.locator("#begin-review").click()
+    expect(page.locator(".el-exam")).to_contain_text("What is asthma?")
+    expect(page.locator(".el-exam")).not_to_contain_text("smollm2")
+    picture(page, "review")
+    page.locator("#accept").click()
+    expect(page.get_by_role("alert")).to_contain_text("missing: Medical accuracy")
+    for title, choice in (
+        ("Medical accuracy", "Aligned"), ("Wrong content", "None"),
+        ("Omission", "Little clinical significance"),
+        ("Harm if followed", "Mild"), ("How likely is that harm?", "Low"), ("Harm if followed", "None"),
+        ("Urgency advice", "Correct"), ("Readability", "Right"), ("Relevance", "Fully"),
+    ):  # fmt: skip
+        axis = page.locator(".el-axis").filter(has=page.get_by_text(title, exact=True))
+        axis.get_by_label(choice, exact=True).check()
+    page.locator("#correction textarea").fill("Asthma makes your airways tight. Use your inhaler.")
+    page.locator("#accept-with-edit").click()
+    expect(page.get_by_text("Saved. That answer was made by the base model")).to_be_visible()
+    expect(page.get_by_text("1 of 1 reviewed")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download accepted answers").click()
+    assert "Asthma makes your airways tight" in Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
+    open_tab(page, "Fine-tune")
+    page.locator("#check-data").click()
+    expect(page.get_by_text("examples to learn from")).to_be_visible()
+    page.get_by_label("Rank (r)").fill("0")
+    page.locator("#launch").click()
+    expect(page.get_by_role("alert")).to_contain_text("lora_r must be a whole number from 1")
+    page.get_by_label("Rank (r)").fill("8")
+    page.get_by_role("button", name="How it is learned").click()
+    page.get_by_label("Most steps").fill("6")
+    page.locator("#launch").click()
+    expect(page.get_by_text("is on its way")).to_be_visible(timeout=30_000)
+    page.close()  # the run goes on without us
+    page = page.context.browser.new_page(viewport={"width": 1440, "height": 900})  # type: ignore[union-attr]
+    page.goto(app.url)
+    open_tab(page, "Fine-tune")
+    expect(page.locator("#run-detail")).to_contain_text("succeeded", timeout=300_000)
+    picture(page, "fine-tune")
+    page.locator("#adapters").get_by_role("button", name="Make live").click()
+    expect(page.get_by_text("patient@1 now answers for patient")).to_be_visible()
+    open_tab(page, "Chat")
+    expect(page.locator(".el-answering p")).to_contain_text("patient@1")
+    ask(page, "What is asthma?")
+    expect_answer(page)
+    expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
+    page.close()
+
+
+def test_9_everything_is_there_after_a_restart(page: Page, app: App) -> None:
+    app.stop()
+    app.start()
+    page.goto(app.url)
+    page.locator(".el-row", has_text="What is asthma?").click()
+    expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
+    open_tab(page, "Fine-tune")
+    expect(page.locator("#run-detail")).to_contain_text("succeeded")
+
+
+def test_keys_alone_reach_the_question_and_ask_it(page: Page) -> None:
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('#question') !== null"):
+            break
+    else:
+        pytest.fail("Tab never reaches the question")
+    page.keyboard.type("What is a cough?")
+    page.keyboard.press("Enter")
+    expect_answer(page)

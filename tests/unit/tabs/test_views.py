@@ -1,0 +1,119 @@
+"""What people and models wrote shows as text, whatever it holds."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.recipe import load_recipes
+from db.reviews import ReviewProgress
+from db.vocabulary import AdapterStatus, FinishReason, Role
+from elara_ui.services.adapters import AdapterSummary
+from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
+from elara_ui.services.reviewing import ReviewTask
+from elara_ui.services.training import DataPreview
+from elara_ui.tabs import chat_view, finetune_view, review_view
+from elara_ui.tabs.markup import download_link, markdown
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>![i](https://example.org/i.png)\"'>{{x}}${y}"
+RECIPES = load_recipes()
+
+
+def make_answer(**values: object) -> Answer:
+    given = {
+        "response_id": "abc", "audience": "patient", "base_model": "smollm2-135m", "adapter": None,
+        "question": "Q?", "text": "Rest.", "prompt_tokens": 10, "completion_tokens": 5, "seconds": 1.0,
+        "first_token_seconds": 0.25, "tokens_per_second": 96.4, "finish_reason": FinishReason.STOP,
+        "dropped_turns": 0, "readability": {"flesch_kincaid_grade": 5.4}, "thumb": None, "in_review": False,
+    }  # fmt: skip
+    return Answer(**(given | values))  # type: ignore[arg-type]
+
+
+def hostile_pages() -> dict[str, str]:
+    answer = make_answer(text=HOSTILE, adapter=HOSTILE, base_model=HOSTILE)
+    messages = (
+        ThreadMessage(0, Role.USER, HOSTILE, None),
+        ThreadMessage(1, Role.ASSISTANT, HOSTILE, answer),
+    )
+    now = datetime.now(UTC)
+    adapter = AdapterSummary(HOSTILE, HOSTILE, 1, AdapterStatus.CANDIDATE, HOSTILE, None, {}, now)
+    return {
+        "thread": chat_view.render_thread(Thread("c1", HOSTILE, "patient", messages), RECIPES),
+        "list": chat_view.render_list([ConversationSummary("c1", HOSTILE, HOSTILE, now)], "c1"),
+        "live": chat_view.render_live_question(HOSTILE) + chat_view.render_live_answer(HOSTILE),
+        "comparison": chat_view.render_comparison(HOSTILE, {"patient": answer, "doctor": HOSTILE}, RECIPES),
+        "review": review_view.render_task(ReviewTask("i", HOSTILE, HOSTILE, (), HOSTILE, 1, 1), RECIPES),
+        "preview": finetune_view.render_preview(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
+        "adapters": finetune_view.render_adapters([adapter]),
+        "log": finetune_view.render_log(HOSTILE),
+        "download": download_link(HOSTILE, HOSTILE),
+    }
+
+
+@pytest.mark.parametrize("page", hostile_pages())
+def test_html_and_images_in_anything_written_show_as_text(page: str) -> None:
+    html = hostile_pages()[page]
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_markdown_is_rendered_and_dangerous_links_are_not() -> None:
+    html = markdown("**Rest**\n\n1. Drink\n\n[a](javascript:alert(1)) [b](https://example.org)")
+    assert "<strong>Rest</strong>" in html
+    assert "<ol>" in html
+    assert 'href="javascript:' not in html
+    assert 'rel="noopener noreferrer nofollow" href="https://example.org"' in html
+
+
+def test_the_line_under_an_answer_tells_what_made_it() -> None:
+    line = chat_view.describe_answer_line(make_answer(adapter="patient@2"), RECIPES)
+    for part in ("Patient", "patient@2", "96 tokens/s", "0.2 s", "5.4 (target ≤ 6)"):
+        assert part in line
+
+
+@pytest.mark.parametrize(("grade", "level"), [(5.9, "met"), (7.0, "over"), (8.1, "high")])
+def test_a_grade_is_held_against_the_audience_s_target(grade: float, level: str) -> None:
+    answer = make_answer(readability={"flesch_kincaid_grade": grade})
+    assert f"el-grade-{level}" in chat_view.describe_answer_line(answer, RECIPES)
+
+
+def test_no_adapter_is_said_plainly() -> None:
+    assert "base model, no adapter yet" in chat_view.render_answering(RECIPES["patient"], None)
+    assert "no adapter" in chat_view.describe_answer_line(make_answer(), RECIPES)
+
+
+def test_left_out_turns_and_stops_are_said() -> None:
+    line = chat_view.describe_answer_line(
+        make_answer(dropped_turns=4, finish_reason=FinishReason.CANCELLED), RECIPES
+    )
+    assert "oldest 4 turns" in line
+    assert "stopped" in line
+
+
+def test_only_the_last_exchange_can_be_retried_edited_or_undone() -> None:
+    messages = tuple(
+        ThreadMessage(n, Role.USER if n % 2 == 0 else Role.ASSISTANT, "x", make_answer() if n % 2 else None)
+        for n in range(4)
+    )
+    html = chat_view.render_thread(Thread("c1", "t", "patient", messages), RECIPES)
+    assert [html.count(f'data-act="{act}"') for act in ("retry", "edit", "undo", "copy")] == [1, 1, 1, 4]
+
+
+def test_a_review_task_shows_neither_model_nor_adapter() -> None:
+    html = review_view.render_task(ReviewTask("i", "patient", "Q?", (), "A.", 1, 3), RECIPES)
+    assert "smollm2" not in html
+    assert "@" not in html
+
+
+def test_progress_says_when_all_is_done() -> None:
+    progress = ReviewProgress(done_by_me=3, waiting_for_me=0, total=3)
+    assert "thank you" in review_view.render_progress(progress)
+
+
+@pytest.mark.parametrize(
+    ("ago", "words"),
+    [(5, "just now"), (90, "1 min ago"), (7_300, "2 h ago"), (200_000, "2 d ago")],
+)
+def test_ages_are_short(ago: int, words: str) -> None:
+    now = datetime.now(UTC)
+    assert chat_view.describe_age(now - timedelta(seconds=ago), now) == words
