@@ -101,7 +101,8 @@ def tabulate_losses(run: RunView) -> pd.DataFrame:
         if loss is not None
     ]
     # The chart keeps the lines of its first painting: both must be in it, even before they have a dot.
-    empty = [(0, float("nan"), part) for part in (TRAINING, HELD_OUT)]
+    missing = {TRAINING, HELD_OUT} - {part for _, _, part in rows}
+    empty = [(0, float("nan"), part) for part in sorted(missing)]
     return pd.DataFrame([*rows, *empty], columns=["step", "loss", "part"])
 
 
@@ -123,7 +124,7 @@ def render_adapters(adapters: Sequence[AdapterSummary]) -> str:
 
 
 def _describe_loss(adapter: AdapterSummary) -> str:
-    before, after = adapter.metrics.get("eval_loss_base"), adapter.metrics.get("eval_loss")
+    before, after = adapter.metrics.get("eval_loss_before"), adapter.metrics.get("eval_loss_after")
     if before is None or after is None:
         return "not measured"
     return f"{before:.3f} → {after:.3f}"
