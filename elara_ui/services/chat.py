@@ -1,11 +1,13 @@
 """Asking the model: from a question and an audience to a stored answer, piece by piece."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from textwrap import shorten
 from typing import Any
+from uuid import uuid4
 
-from adapters.engines.base import Completion, Engine, GenerationRequest, Sampling, Turn
+from adapters.engines.base import Completion, Engine, GenerationRequest, Sampling, Token, Turn
 from adapters.recipe import Recipe
 from db import adapters as adapter_store
 from db import conversations as conversation_store
@@ -13,7 +15,7 @@ from db.models import Response
 from db.session import Database
 from db.vocabulary import FinishReason, Role
 from elara_ui.clinical.readability import measure
-from elara_ui.errors import EngineError, InvalidInput
+from elara_ui.errors import AdapterError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.serving import ServingService, ServingState
@@ -139,13 +141,13 @@ class ChatService:
     def _answer(
         self, question: Question, history: Sequence[Turn], conversation_id: str | None
     ) -> Generator[ChatEvent, None, None]:
-        engine, adapter = self._engine_for(question)
+        engine, _ = self._engine_for(question)
         system = Turn(Role.SYSTEM, question.recipe.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
-        request = GenerationRequest(tuple(turns), adapter, question.sampling)
-        yield Started(conversation_id, request.request_id, dropped)
-        stream = engine.stream(request)
+        request_id = uuid4().hex
+        yield Started(conversation_id, request_id, dropped)
+        request, stream = self._begin(question, turns, request_id)
         writing = LimitedText(question.recipe.max_explanation_length)
         completion: Completion | None = None
         try:
@@ -169,6 +171,25 @@ class ChatService:
         """Stop an answer; its iterator then ends by itself with what had come."""
         if self._serving.status.state is ServingState.READY:
             self._serving.engine().cancel(request_id)
+
+    def _begin(
+        self, question: Question, turns: Sequence[Turn], request_id: str
+    ) -> tuple[GenerationRequest, Iterator[Token | Completion]]:
+        """Send the request; returns it with its stream, the first item of which has come.
+
+        Between choosing an audience's live adapter and asking it, a promotion may have retired it; then the
+        new one is asked.
+        """
+        for last_try in (False, True):
+            engine, adapter = self._engine_for(question)
+            request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
+            stream = engine.stream(request)
+            try:
+                return request, chain([next(stream)], stream)
+            except AdapterError:
+                if last_try or question.adapter is not None:
+                    raise
+        raise AssertionError("the second try returns or raises")
 
     def _engine_for(self, question: Question) -> tuple[Engine, str | None]:
         """The engine, and the adapter that shall answer."""

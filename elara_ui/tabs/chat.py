@@ -47,8 +47,7 @@ def build_chat_tab(services: Services) -> ChatHandlers:
             compared = build_compare(services)
     parts = ChatParts(state, side, main)
     handlers = ChatHandlers(services, parts)
-    _wire_composer(handlers, parts)
-    _wire_side(handlers, parts)
+    _wire_side(handlers, parts, _wire_composer(handlers, parts))
     compared.sent.change(handlers.refresh, [state], components_of(parts), show_progress="hidden")
     return handlers
 
@@ -111,26 +110,34 @@ def _build_sampling(defaults: Sampling) -> tuple[gr.components.Component, ...]:
     return (*sliders, seed)
 
 
-def _wire_composer(handlers: ChatHandlers, parts: ChatParts) -> None:
-    """Send, stop and the buttons under each turn. Many people may be answered at once."""
+def _wire_composer(handlers: ChatHandlers, parts: ChatParts) -> list[gr.events.Dependency]:
+    """Send, stop and the buttons under each turn. Many people may be answered at once.
+
+    Returns:
+        The events that write answers, for others to break off.
+    """
     main, outputs = parts.main, components_of(parts)
     common = {"outputs": outputs, "show_progress": "hidden", "concurrency_limit": None}
     asking = [main.message, main.audience, parts.state, *main.sampling]
-    gr.on([main.message.submit, main.send.click], handlers.ask, asking, **common)
-    main.thread.act(handlers.act, [main.audience, parts.state, *main.sampling], **common)
+    asked = gr.on([main.message.submit, main.send.click], handlers.ask, asking, **common)
+    acted = main.thread.act(handlers.act, [main.audience, parts.state, *main.sampling], **common)
     main.stop.click(handlers.stop, [parts.state], **common)
     main.audience.change(handlers.choose_audience, [main.audience, parts.state], **common)
+    return [asked, acted]
 
 
-def _wire_side(handlers: ChatHandlers, parts: ChatParts) -> None:
-    """The list of conversations and what can be done with the open one."""
+def _wire_side(handlers: ChatHandlers, parts: ChatParts, answering: list[gr.events.Dependency]) -> None:
+    """The list of conversations and what can be done with the open one.
+
+    Leaving a conversation breaks off the answer being written in it; what had come is kept there.
+    """
     side, main, state = parts.side, parts.main, parts.state
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    side.new.click(handlers.start_new, [main.audience, state], **common)
-    side.list.act(handlers.open, [state], **common)
+    side.new.click(handlers.start_new, [main.audience, state], cancels=answering, **common)
+    side.list.act(handlers.open, [state], cancels=answering, **common)
     side.search.change(handlers.search, [side.search, state], **common)
     side.rename.click(handlers.rename, [side.title, state], **common)
     side.title.submit(handlers.rename, [side.title, state], **common)
     side.export.click(handlers.export, [side.form, state], **common)
     side.delete.click(handlers.ask_delete, None, **common)
-    side.confirm.click(handlers.delete, [main.audience, state], **common)
+    side.confirm.click(handlers.delete, [main.audience, state], cancels=answering, **common)

@@ -276,6 +276,19 @@ def test_9_everything_is_there_after_a_restart(page: Page, app: App) -> None:
     expect(page.locator("#run-detail")).to_contain_text("succeeded")
 
 
+def test_leaving_a_conversation_breaks_its_answer_off_and_keeps_it(page: Page) -> None:
+    page.get_by_role("radio", name="Researcher").check()
+    ask(page, "Explain at length how the immune system works.")
+    expect(page.locator(".el-streaming .el-answer p")).not_to_be_empty(timeout=60_000)
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.locator(".el-welcome")).to_be_visible()
+    page.wait_for_timeout(3_000)
+    expect(page.locator(".el-welcome")).to_be_visible()  # nothing of the old answer comes after
+    expect(page.locator("#send")).to_be_visible()
+    page.locator(".el-row", has_text="immune system").click()
+    expect(page.locator("#thread .el-meta").last).to_contain_text("stopped", timeout=30_000)
+
+
 def test_keys_alone_reach_the_question_and_ask_it(page: Page) -> None:
     for _ in range(30):
         page.keyboard.press("Tab")

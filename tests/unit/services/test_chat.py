@@ -198,6 +198,15 @@ def test_many_people_are_answered_at_once_each_in_their_own_conversation(
     assert len(services.conversations.find()) == 8
 
 
+def test_an_adapter_retired_at_the_last_moment_is_followed_by_the_new_one(
+    services: Services, engine: FakeEngine
+) -> None:
+    chosen = iter([(engine, "patient@1"), (engine, "patient@1"), (engine, None)])
+    services.chat._engine_for = lambda question: next(chosen)  # type: ignore[method-assign]
+    answer = ask(services, "What is fever?")
+    assert (answer.adapter, answer.text) == (None, "Rest and drink water.")
+
+
 def test_base_can_be_asked_for_by_name(services: Services, engine: FakeEngine) -> None:
     list(services.chat.ask_once(services.chat.check("patient", "Hello?", adapter=BASE_ALONE)))
     assert engine.requests[-1].adapter is None
