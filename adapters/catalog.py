@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from adapters.errors import ModelError
+from adapters.errors import ModelError, RecipeError
 
 EMBEDDED = "smollm2-135m"
 
@@ -24,6 +24,20 @@ TARGET_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "gemma": _ATTENTION,
         "gpt2": ("c_attn", "c_proj"),
         "bloom": ("query_key_value", "dense"),
+    }
+)
+
+# Every linear layer of a block. Together with the defaults above: what may be named.
+_LLAMA_LINEAR = (*_ATTENTION, "gate_proj", "up_proj", "down_proj")
+LINEAR_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "llama": _LLAMA_LINEAR,
+        "mistral": _LLAMA_LINEAR,
+        "qwen2": _LLAMA_LINEAR,
+        "qwen3": _LLAMA_LINEAR,
+        "gemma": _LLAMA_LINEAR,
+        "gpt2": ("c_attn", "c_proj", "c_fc"),
+        "bloom": ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"),
     }
 )
 
@@ -186,6 +200,21 @@ def find(model_id: str) -> BaseModel:
         f"A base model is a catalogue id, a folder with a saved model, or a hub id like owner/name; "
         f"“{wanted[:200]}” is none of them. The catalogue has: {known}."
     )
+
+
+def check_targets(model: BaseModel, names: Sequence[str]) -> None:
+    """Refuse modules that a model of a known architecture can't have, before a run is made for them.
+
+    Raises:
+        RecipeError: a name that isn't there; the message lists those that are.
+    """
+    existing = LINEAR_MODULES.get(model.architecture)
+    missing = [name for name in names if existing is not None and name not in existing]
+    if existing is not None and missing:
+        raise RecipeError(
+            f"target_modules must name layers of the base model, but {model.id} has no {', '.join(missing)}. "
+            f"It has {', '.join(existing)}; leave the field empty to choose by architecture."
+        )
 
 
 def _from_folder(folder: Path) -> BaseModel:

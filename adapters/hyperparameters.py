@@ -182,8 +182,8 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
     ),
     HyperparameterInfo(
         "max_steps", "Most steps", "schedule", "int", 0,
-        "Ends training after this many updates, whatever the epochs say. 0 leaves it to the epochs. A "
-        "handful of steps is a quick way to try whether everything works.",
+        "Ends training after this many updates, unless the epochs end it sooner. 0 leaves it to the epochs. "
+        "A handful of steps is a quick way to try whether everything works.",
         minimum=0, maximum=1_000_000,
     ),
     HyperparameterInfo(
@@ -280,7 +280,8 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
     ),
     HyperparameterInfo(
         "save_steps", "Checkpoint every", "record", "int", 100,
-        "Steps between two full checkpoints (the newest 3 are kept), from which an interrupted run goes on.",
+        "Steps between two full checkpoints, from which an interrupted run goes on; there is one at the end "
+        "of each epoch too. The newest 3 are kept.",
         minimum=1, maximum=100_000,
     ),
 )  # fmt: skip

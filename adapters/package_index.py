@@ -1,8 +1,8 @@
 """Asking pip where a package's wheel lies: it knows the user's index, proxy and certificates."""
 
 import ast
-import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,10 +15,6 @@ from adapters.download import Origin
 
 POLL_SECONDS = 0.2
 
-_WHEEL_ONLY = ["--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--no-input"]
-# An index that doesn't serve metadata apart makes pip download the wheel just to look into it.
-_LOOKING_BYTES = 4 << 20
-
 
 class NotOffered(Exception):
     """pip finds no such package, or no index; the message is what it printed."""
@@ -27,30 +23,46 @@ class NotOffered(Exception):
 def locate(package: str, scratch: Path, beat: Callable[[], None]) -> Origin | None:
     """Ask pip where it would download a wheel from.
 
+    pip's own report on an installation would say it too, but older pips bring the wheel before they report.
+
     Args:
         package: name and version, as in “name==1.0”.
         scratch: an empty folder for what pip needs meanwhile.
         beat: called every `POLL_SECONDS` while pip looks.
 
     Returns:
-        where the wheel lies; None when this pip or this index can't say without downloading it.
+        where the wheel lies; None when this pip doesn't say.
 
     Raises:
         NotOffered: pip looked and found nothing, so its own download would find nothing either.
     """
-    answer, log = scratch / "report.json", scratch / "locate.log"
-    question = ["install", package, "--dry-run", "--ignore-installed", "--quiet", "--report", str(answer)]
-    with log.open("wb") as sink, start_pip(question + _WHEEL_ONLY, scratch, sink) as process:
+    name, _, version = package.partition("==")
+    said = _ask(["index", "versions", name, "-vv", "--no-input"], scratch, beat)
+    wheel = rf"Found link (\S+/{name.replace('-', '_')}-{re.escape(version)}-\S+?\.whl)(?![\w.])"
+    if found := re.search(wheel, said):
+        return _origin(found.group(1))
+    if "No matching distribution" in said:
+        raise NotOffered(said)
+    return None
+
+
+def _ask(question: list[str], scratch: Path, beat: Callable[[], None]) -> str:
+    """Run pip to its end and return what it printed."""
+    log = scratch / "locate.log"
+    with log.open("wb") as sink, start_pip(question, scratch, sink) as process:
         try:
-            while process.poll() is None and grown(scratch) < _LOOKING_BYTES:
+            while process.poll() is None:
                 beat()
                 time.sleep(POLL_SECONDS)
         finally:
             process.kill()
-    said = log.read_text("utf-8", "replace")
-    if "No matching distribution" in said:
-        raise NotOffered(said)
-    return _read(answer)
+    return log.read_text("utf-8", "replace")
+
+
+def _origin(url: str) -> Origin:
+    """A wheel's address, with the certificates and the proxy that pip would use to get there."""
+    settings = {} if url.startswith("file:") else _settings()
+    return Origin(url, None, settings.get("cert"), _with_scheme(settings.get("proxy")))
 
 
 def start_pip(arguments: list[str], scratch: Path, sink: IO[bytes]) -> "subprocess.Popen[bytes]":
@@ -78,18 +90,6 @@ def grown(folder: Path) -> int:
             with suppress(OSError):  # so may a file
                 total += (Path(place) / name).stat().st_size
     return total
-
-
-def _read(answer: Path) -> Origin | None:
-    """Read pip's report; an older pip writes none."""
-    try:
-        (item,) = json.loads(answer.read_text("utf-8"))["install"]
-        info = item["download_info"]
-        url, sha256 = str(info["url"]), info.get("archive_info", {}).get("hashes", {}).get("sha256")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    settings = {} if url.startswith("file:") else _settings()
-    return Origin(url, sha256, settings.get("cert"), _with_scheme(settings.get("proxy")))
 
 
 def _settings() -> dict[str, str]:

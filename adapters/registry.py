@@ -146,24 +146,16 @@ def verify(path: Path) -> Manifest:
     """Check that a folder is what its manifest says: every file there, unchanged, and nothing besides.
 
     Raises:
-        AdapterError: a file is missing, changed or foreign, or the manifest can't be read.
+        AdapterError: a file is missing, changed, foreign or can't be read, or the manifest can't.
     """
     manifest = _read_manifest(path)
-    present = {item.name for item in path.iterdir()} - {MANIFEST}
-    if foreign := sorted(present - set(manifest.files)):
+    try:
+        _compare(path, manifest)
+    except OSError as error:
         raise AdapterError(
-            f"The adapter folder {path} holds {foreign[0]}, which its manifest doesn't name; weights "
-            "are taken as safetensors only. Remove the file, or train the adapter again."
-        )
-    for name, expected in manifest.files.items():
-        if name not in present:
-            raise AdapterError(
-                f"The adapter folder {path} lacks {name}. Restore it, or train the adapter again."
-            )
-        if _sha256(path / name) != expected:
-            raise AdapterError(
-                f"{path / name} was changed after training. Restore it, or train the adapter again."
-            )
+            f"The adapter folder {path} can't be read ({error.strerror or error}). "
+            "Make it readable, or train the adapter again."
+        ) from error
     return manifest
 
 
@@ -181,6 +173,25 @@ def promote(session: Session, home: Home, name: str) -> Adapter:
 def library_versions() -> dict[str, str]:
     """Installed versions of the libraries that make an adapter, without importing them."""
     return {name: found for name in _LIBRARIES if (found := _installed(name))}
+
+
+def _compare(path: Path, manifest: Manifest) -> None:
+    """Hold the files in a folder to what its manifest says of them."""
+    present = {item.name for item in path.iterdir()} - {MANIFEST}
+    if foreign := sorted(present - set(manifest.files)):
+        raise AdapterError(
+            f"The adapter folder {path} holds {foreign[0]}, which its manifest doesn't name; weights "
+            "are taken as safetensors only. Remove the file, or train the adapter again."
+        )
+    for name, expected in manifest.files.items():
+        if name not in present:
+            raise AdapterError(
+                f"The adapter folder {path} lacks {name}. Restore it, or train the adapter again."
+            )
+        if _sha256(path / name) != expected:
+            raise AdapterError(
+                f"{path / name} was changed after training. Restore it, or train the adapter again."
+            )
 
 
 def _installed(name: str) -> str | None:

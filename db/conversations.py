@@ -1,5 +1,7 @@
 """Conversations and their messages."""
 
+from collections.abc import Collection
+
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import exists, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
@@ -137,7 +139,7 @@ def active_messages(session: Session, conversation_id: str) -> list[Message]:
     return list(session.scalars(query))
 
 
-def deactivate_from(session: Session, conversation_id: str, position: int) -> int:
+def deactivate_from(session: Session, conversation_id: str, position: int) -> list[str]:
     """Set aside the turns from a position on, as undo, edit and retry do. They stay stored.
 
     Args:
@@ -146,7 +148,7 @@ def deactivate_from(session: Session, conversation_id: str, position: int) -> in
         position: `Message.position` of the first turn to set aside.
 
     Returns:
-        How many turns were set aside.
+        The ids of the turns set aside, for `reactivate`.
     """
     statement = (
         update(Message)
@@ -154,7 +156,22 @@ def deactivate_from(session: Session, conversation_id: str, position: int) -> in
         .values(active=False)
         .returning(Message.id)
     )
-    return len(session.scalars(statement).all())
+    return list(session.scalars(statement))
+
+
+def reactivate(session: Session, message_ids: Collection[str]) -> None:
+    """Bring turns back that were set aside.
+
+    Args:
+        session: a writing session.
+        message_ids: as `deactivate_from` gave them.
+    """
+    session.execute(update(Message).where(Message.id.in_(message_ids)).values(active=True))
+
+
+def is_stored(session: Session, conversation_id: str) -> bool:
+    """Whether the conversation is still there."""
+    return session.get(Conversation, conversation_id) is not None
 
 
 def _title(text: str) -> str:

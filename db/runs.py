@@ -7,7 +7,7 @@ can't both make one.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from db.errors import NotFound
@@ -79,7 +79,12 @@ def claim_next(session: Session) -> Run | None:
     claim = (
         update(Run)
         .where(Run.id == oldest, ~exists().where(other.status == RunStatus.RUNNING))
-        .values(status=RunStatus.RUNNING, stage="starting", started_at=now, heartbeat_at=now)
+        .values(
+            status=RunStatus.RUNNING,
+            stage="starting",
+            started_at=func.coalesce(Run.started_at, now),  # a resumed run began when it first began
+            heartbeat_at=now,
+        )
         .returning(Run)
     )
     return session.scalar(claim, execution_options=REFRESHING)
@@ -196,6 +201,32 @@ def record_point(
 def points(session: Session, run_id: str) -> list[RunPoint]:
     """The dots of a run's charts, in the order in which they were written."""
     return list(session.scalars(select(RunPoint).where(RunPoint.run_id == run_id).order_by(RunPoint.id)))
+
+
+def rewind(session: Session, run_id: str, step: int) -> None:
+    """Take a run back to the step from which it goes on; later dots go, as their steps come again.
+
+    Args:
+        session: a writing session.
+        run_id: the run.
+        step: optimizer steps done.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    _write(session, run_id, step=step)
+    session.execute(delete(RunPoint).where(RunPoint.run_id == run_id, RunPoint.step > step))
+
+
+def eval_loss_at(session: Session, run_id: str, step: int) -> float | None:
+    """A run's held-out loss as measured at a step, nats per token; None when it wasn't measured there."""
+    query = (
+        select(RunPoint.eval_loss)
+        .where(RunPoint.run_id == run_id, RunPoint.step == step, RunPoint.eval_loss.is_not(None))
+        .order_by(RunPoint.id)
+        .limit(1)
+    )
+    return session.scalar(query)
 
 
 def finish(

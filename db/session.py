@@ -25,7 +25,7 @@ BUSY_TIMEOUT_SECONDS = 10
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full. Free some space, then try again; nothing was stored.",
     sqlite3.SQLITE_READONLY: "it is read-only. Make the file and its folder writable, then try again.",
-    sqlite3.SQLITE_IOERR: "the disk reported an error. Check the disk and the free space, then try again.",
+    sqlite3.SQLITE_IOERR: "the disk is full or failing. Check the free space, then try again.",
     sqlite3.SQLITE_CANTOPEN: "the file can't be opened. Check that its folder exists and is yours.",
     sqlite3.SQLITE_CORRUPT: "the file is damaged. Stop Elara and put a copy from the backups folder there.",
     sqlite3.SQLITE_NOTADB: "the file isn't a SQLite database. Move it away or choose another home.",
@@ -161,7 +161,9 @@ def _engine(path: Path, begin: str, *, query_only: bool = False, foreign_keys: b
     the busy timeout (https://sqlite.org/isolation.html).
     """
     engine = create_engine(
-        URL.create("sqlite", database=str(path)), connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+        hide_parameters=True,  # what people wrote must not reach the log with an error
     )
 
     @event.listens_for(engine, "connect")

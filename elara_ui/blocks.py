@@ -6,7 +6,9 @@ from elara_ui.services import Services
 from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.settings import Settings
 from elara_ui.tabs.chat import build_chat_tab
+from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.finetune import build_finetune_tab
+from elara_ui.tabs.finetune_handlers import FinetuneHandlers
 from elara_ui.tabs.markup import escape
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.review import build_review_tab
@@ -16,7 +18,8 @@ CARE_NOTICE = (
     "Explains medicine; does not diagnose or treat. "
     "The small embedded model is for trying Elara, not for care."
 )
-POLL_SECONDS = 1.0
+SERVING_POLL_SECONDS = 1.0
+RUN_POLL_SECONDS = 2.0
 PRIVATE = ("elara.sqlite3", "models", "adapters", "runs", "snapshots", "exports", "backups")
 """What of ELARA_HOME the file routes refuse, whatever else they would allow."""
 
@@ -50,31 +53,46 @@ def build_page(services: Services) -> gr.Blocks:
     ) as page:
         header = gr.HTML(render_header(services.serving.status), js_on_load=HEADER_SCRIPT)
         with gr.Tabs():
-            with gr.Tab("Chat", id="chat"):
+            with gr.Tab("Chat", id="chat") as chat_tab:
                 chat = build_chat_tab(services)
             with gr.Tab("Review", id="review") as review_tab:
                 review = build_review_tab(services)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services)
-        poll = gr.Timer(POLL_SECONDS)
-        chat_outputs = components_of(chat.parts)
-        poll.tick(lambda: watch_serving(services), None, [header, poll], show_progress="hidden")
-        page.load(chat.refresh, [chat.parts.state], chat_outputs, show_progress="hidden", js=None)
-        page.load(None, None, None, js=THEME_SCRIPT)
-        page.load(
-            finetune.refresh, [finetune.parts.state], components_of(finetune.parts), show_progress="hidden"
+        serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
+        serving_poll.tick(
+            lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
         )
+        _wire_chat(page, chat, finetune)
         review_tab.select(
             review.handlers.refresh,
             [review.parts.reviewer, review.parts.state],
             components_of(review.parts),
             show_progress="hidden",
         )
-        finetune_tab.select(
-            finetune.refresh, [finetune.parts.state], components_of(finetune.parts), show_progress="hidden"
+        gr.on(
+            [finetune_tab.select, run_poll.tick],
+            finetune.refresh,
+            [finetune.parts.state, finetune.parts.painted],
+            components_of(finetune.parts),
+            show_progress="hidden",
         )
-        finetune.parts.promoted.change(chat.refresh, [chat.parts.state], chat_outputs, show_progress="hidden")
+        finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
+        for other in (chat_tab, review_tab):
+            other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
+
+
+def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneHandlers) -> None:
+    """Fill the chat when the page opens, and paint it again when an adapter has been made live."""
+    page.load(None, None, None, js=THEME_SCRIPT)
+    gr.on(
+        [page.load, finetune.parts.promoted.change],
+        chat.refresh,
+        [chat.parts.main.audience, chat.parts.state],
+        components_of(chat.parts),
+        show_progress="hidden",
+    )
 
 
 def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> str:

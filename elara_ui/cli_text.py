@@ -13,7 +13,7 @@ from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
 from elara_ui.services.serving import ServingState, ServingStatus
-from elara_ui.services.training import RunView
+from elara_ui.services.training import DataPreview, RunView
 
 
 def write_document(document: Mapping[str, Any]) -> None:
@@ -56,6 +56,15 @@ def format_adapter(adapter: AdapterSummary) -> list[str]:
     """An adapter in a row: name, status, base model and when it was made."""
     made = adapter.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
     return [adapter.name, str(adapter.status), adapter.base_model, made]
+
+
+def format_rejects(preview: DataPreview) -> str:
+    """What would be trained on, and beneath it what is left out: each reason with its first rows."""
+    lines = [preview.summary]
+    for group in preview.rejects:
+        lines.append(f"  {group.reason}: {group.count}")
+        lines += [f"    row {example.row}: {example.excerpt}" for example in group.examples]
+    return "\n".join(lines)
 
 
 def format_serving(status: ServingStatus) -> str:

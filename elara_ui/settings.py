@@ -39,7 +39,8 @@ class Settings(BaseSettings):
         default=2,
         ge=1,
         le=16,
-        description="How many people the base model answers at once; each costs one window of memory.",
+        description="How many people the base model answers at once; an adapter answers one person at a "
+        "time. Each of these costs one window of memory.",
     )
     threads: int = Field(
         default=0, ge=0, le=256, description="CPU threads for answering; 0 lets the engine choose."
@@ -76,8 +77,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             problem = error.errors()[0]
             name = ".".join(str(part) for part in problem["loc"])
+            setting = f"Option --{name}" if name in given else f"Setting ELARA_{name.upper()}"
             raise InvalidInput(
-                f"Setting ELARA_{name.upper()} is {problem['input']!r}: {problem['msg'].lower()}. "
+                f"{setting} is {problem['input']!r}: {problem['msg'].lower()}. "
                 "Correct it or leave it out to use the default."
             ) from None
 

@@ -1,6 +1,7 @@
 """What has to be settled before the page is served: arguments, one app a home, a free port."""
 
 import argparse
+import shutil
 import socket
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from db.home import Home
-from elara_ui.errors import HomeInUse, PortTaken, StorageError
+from elara_ui.errors import HomeInUse, InvalidInput, PortTaken, StorageError
 from elara_ui.services.serving import ServingStatus
 
 
@@ -42,6 +43,9 @@ def hold_home(home: Home) -> FileLock:
         raise StorageError(
             f"ELARA_HOME {home.root} can't be written: {error.strerror}. Choose another folder with --home."
         ) from error
+    # What an app that was killed had been given to read; nobody reads it any more.
+    shutil.rmtree(home.uploads, ignore_errors=True)
+    home.create()
     return lock
 
 
@@ -50,12 +54,18 @@ def check_port(host: str, port: int) -> None:
 
     Raises:
         PortTaken: another program listens there, or this machine has no such address.
+        InvalidInput: the host is no address at all.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except socket.gaierror as error:
+            raise InvalidInput(
+                f"--host must be an address of this machine; {host!r} is none. Use 127.0.0.1 for this "
+                "machine only, or 0.0.0.0 for every network it is in."
+            ) from error
         except OSError as error:
             raise PortTaken(
                 f"Elara can't listen on {host}:{port}: {error.strerror or error}. Stop the other program, or "

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_engine import FakeEngine
 
 from adapters import embedded
 from adapters.training.base_models import ensure_trainable
 from db.home import Home
 from db.session import Database, migrate
+from elara_ui.services import Services, build_services
+from elara_ui.settings import Settings
 
 
 @pytest.fixture
@@ -45,3 +48,17 @@ def embedded_gguf(test_models: Path) -> Path:
 def embedded_hf(test_models: Path, embedded_gguf: Path) -> Path:
     """The embedded model unpacked for training."""
     return ensure_trainable(test_models, embedded_gguf)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    """What answers in `services`; tests change its reply."""
+    return FakeEngine()
+
+
+@pytest.fixture
+def services(home: Home, engine: FakeEngine) -> Iterator[Services]:
+    """Every service, on a fresh home and an engine without weights."""
+    services = build_services(Settings.read(home=home.root), engine_factory=lambda report: engine)
+    yield services
+    services.close()

@@ -27,6 +27,9 @@ class FakeEngine:
         self.adapters: frozenset[str] = frozenset()
         self.requests: list[GenerationRequest] = []
         self.cancelled: set[str] = set()
+        self.refuses: set[str] = set()
+        """Adapters that can't be loaded, whatever else is published with them."""
+        self.publications: list[frozenset[str]] = []
         self.closed = False
         self._lock = threading.Lock()
 
@@ -34,6 +37,9 @@ class FakeEngine:
         pass
 
     def publish(self, adapters: dict[str, Path]) -> None:
+        self.publications.append(frozenset(adapters))
+        if bad := self.refuses & adapters.keys():
+            raise AdapterError(f"{min(bad)} can't be loaded on this base model.")
         self.adapters = frozenset(adapters)
 
     def count_tokens(self, turns: Sequence[Turn]) -> int:

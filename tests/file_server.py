@@ -47,6 +47,9 @@ class FileServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: FileServer
 
+    def do_HEAD(self) -> None:
+        self._send_headers(200, len(self.server.files[self.path]))
+
     def do_GET(self) -> None:
         wish = self.headers.get("Range")
         self.server.asked.append((self.path, wish))
@@ -56,22 +59,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif wish is None or not self.server.knows_range:
             self._answer(200, content)
         else:
-            self._answer_range(content, int(re.fullmatch(r"bytes=(\d+)-", wish)[1]))
+            self._answer_range(content, *re.fullmatch(r"bytes=(\d+)-(\d*)", wish).groups())
 
-    def _answer_range(self, content: bytes, start: int) -> None:
-        if start >= len(content):
-            self._answer(416, b"", f"bytes */{len(content)}")
+    def _answer_range(self, content: bytes, first: str, last: str) -> None:
+        body = content[int(first) : int(last) + 1 if last else None]
+        if body:
+            end = int(first) + len(body) - 1
+            self._answer(206, body, f"bytes {first}-{end}/{len(content)}")
         else:
-            self._answer(206, content[start:], f"bytes {start}-{len(content) - 1}/{len(content)}")
+            self._answer(416, b"", f"bytes */{len(content)}")
 
     def _answer(self, status: int, body: bytes, content_range: str | None = None) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        if self.path.endswith("/"):
-            self.send_header("Content-Type", "text/html")
-        if content_range:
-            self.send_header("Content-Range", content_range)
-        self.end_headers()
+        self._send_headers(status, len(body), content_range)
         if status < 300 and self.server.drops and self.path.endswith(".whl"):
             body = body[: self.server.drops.pop(0)]
         elif status < 300 and self.server.stalls_after is not None and len(body) > self.server.stalls_after:
@@ -80,6 +79,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.stalled.set()
             self.server.go_on.wait(30)
         self.wfile.write(body)
+
+    def _send_headers(self, status: int, length: int, content_range: str | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        if self.server.knows_range:
+            self.send_header("Accept-Ranges", "bytes")
+        if self.path.endswith("/"):
+            self.send_header("Content-Type", "text/html")
+        if content_range:
+            self.send_header("Content-Range", content_range)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Quietly."""

@@ -66,7 +66,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 GRADIO_ROOMS = ("app", "elara_ui.blocks", "elara_ui.theme", "elara_ui.tabs")
 HEAVY_ROOMS = ("adapters.training", "adapters.engines.transformers")
 # These extend the libraries' own classes, so they load them at import; others import these when needed.
-HEAVY_AT_IMPORT = ("adapters.training.trainer", "adapters.engines.transformers")
+HEAVY_AT_IMPORT = (
+    "adapters.training.checkpoints",
+    "adapters.training.trainer",
+    "adapters.engines.transformers",
+)
 
 
 def sources() -> Iterator[Path]:

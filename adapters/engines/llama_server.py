@@ -11,7 +11,6 @@ a request that asks for repeatable words (greedy, or with a seed) computes its p
 
 import json
 import os
-import re
 import secrets
 import urllib.error
 import urllib.request
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.engines.base import GenerationRequest, Turn
+from adapters.engines.text import defuse
 from adapters.errors import AdapterError, EngineError, ModelError
 
 Chunk = dict[str, Any]
@@ -33,7 +33,6 @@ _PENALTY_TOKENS = 64
 # The order in which transformers applies them, so that the same sampling means the same in every engine.
 _SAMPLERS = ("penalties", "temperature", "top_k", "top_p")
 _TIMEOUT_SECONDS = 60.0
-_CONTROL_TOKEN = re.compile(r"<\|([^|<>\s]{1,64})\|>")
 
 
 class LlamaServer:
@@ -157,7 +156,7 @@ class LlamaServer:
             )
         return AdapterError(
             f"An adapter must be made for the base model {gguf.name}; {' or '.join(self.adapters)} can't be "
-            f"loaded on it ({error}). Retire it, or train it again on this base model."
+            f"loaded on it ({error}). Train it again on this base model."
         )
 
     def _probe(self) -> None:
@@ -197,13 +196,4 @@ def _cores() -> int:
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
     """Turns in the form that chat templates take."""
-    return [{"role": turn.role.value, "content": _defuse(turn.content)} for turn in turns]
-
-
-def _defuse(text: str) -> str:
-    """Text that stays text: nobody may end their own turn and speak as the system or the model.
-
-    The server reads control tokens wherever they stand, so what looks like one is broken by a space. Lone
-    surrogates, which UTF-8 doesn't have, become “?”.
-    """
-    return _CONTROL_TOKEN.sub(r"< |\1| >", text.encode("utf-8", "replace").decode())
+    return [{"role": turn.role.value, "content": defuse(turn.content)} for turn in turns]

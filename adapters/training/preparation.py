@@ -4,9 +4,9 @@ import json
 import os
 import random
 import tempfile
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,15 @@ from adapters.engines.base import Turn
 from adapters.errors import DatasetError
 from adapters.recipe import Hyperparameters
 from adapters.training.examples import Example
+from adapters.training.rejects import Rejects, RejectTally, count_rejects
+from adapters.training.similarity import cluster, find_near_duplicates
 from db import snapshots
 from db.home import Home
 from db.models import Snapshot
 from db.vocabulary import Role
 
+DUPLICATE, NEARLY_DUPLICATE, OVER_CAP = "duplicate", "near-duplicate", "over the most examples"
+TRAIN, EVALUATION = "train", "evaluation"  # the parts of a stored set
 SMALLEST_SET_WITH_EVALUATION = 10  # from here on, at least one question is held out
 
 
@@ -30,33 +34,47 @@ class PreparationReport:
     """What was kept and what was left out.
 
     Args:
-        given: examples read.
+        given: rows read.
+        bad_rows: left out because they can't be used, as was asked for.
         duplicates: left out because question and answer were there already.
+        near_duplicates: left out because question and answer nearly repeat earlier ones.
         too_long: left out because the answer has more words than the audience's limit.
         over_cap: left out by the cap on examples.
         train: kept for learning.
         evaluation: kept apart for measuring.
         max_words: the limit applied to answers, words.
+        rejects: what was left out by reason, with examples.
+        repeated: whether the parts are those of a stored set.
     """
 
     given: int
+    bad_rows: int
     duplicates: int
+    near_duplicates: int
     too_long: int
     over_cap: int
     train: int
     evaluation: int
     max_words: int
+    rejects: tuple[Rejects, ...] = ()
+    repeated: bool = False
 
-    def to_dict(self) -> dict[str, int]:
-        """As manifests hold it."""
-        return asdict(self)
+    def to_dict(self) -> dict[str, Any]:
+        """As manifests hold it: counts only, since a manifest travels where the rows may not."""
+        counts = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "rejects"}
+        return counts | {"reasons": {group.reason: group.count for group in self.rejects}}
 
     @property
     def summary(self) -> str:
         """One sentence for a person."""
-        parts = [f"{self.train} examples to learn from", f"{self.evaluation} held out"]
+        split = ", split as it was stored" if self.repeated else ""
+        parts = [f"{self.train} examples to learn from", f"{self.evaluation} held out{split}"]
+        if self.bad_rows:
+            parts.append(f"{self.bad_rows} bad rows left out")
         if self.duplicates:
             parts.append(f"{self.duplicates} duplicates left out")
+        if self.near_duplicates:
+            parts.append(f"{self.near_duplicates} near-duplicates left out")
         if self.too_long:
             parts.append(f"{self.too_long} answers over {self.max_words} words left out")
         if self.over_cap:
@@ -73,68 +91,125 @@ class Prepared:
     report: PreparationReport
 
 
-def prepare(examples: Sequence[Example], hyperparameters: Hyperparameters, max_words: int) -> Prepared:
+def prepare(
+    examples: Sequence[Example],
+    hyperparameters: Hyperparameters,
+    max_words: int,
+    rejects: Sequence[Rejects] = (),
+) -> Prepared:
     """Choose what is learned from and what is held out; the same input always gives the same result.
+
+    Examples of a stored set keep the part they are in: nothing is deduplicated, capped or split anew.
 
     Args:
         examples: as read.
         hyperparameters: gives the cap, the held-out share and the seed.
         max_words: most words in an answer of this audience.
+        rejects: bad rows that were left out while reading, for the report.
 
     Raises:
         DatasetError: nothing is left to learn from.
     """
     draw = random.Random(hyperparameters.seed)  # noqa: S311 (repeatable, not secret)
-    distinct = list(
-        {(_normal(_prompt(item)), _normal(item.answer)): item for item in reversed(examples)}.values()
-    )
-    distinct.reverse()  # of equal ones the first is kept, in the order given
-    short = [item for item in distinct if len(item.answer.split()) <= max_words]
-    if not short:
+    tally = RejectTally()
+    stored = bool(examples) and all(example.part for example in examples)
+    distinct = list(examples) if stored else _drop_duplicates(examples, tally)
+    short = _drop_too_long(distinct, max_words, tally)
+    if stored:
+        train = [example for example in short if example.part == TRAIN]
+        evaluation = [example for example in short if example.part == EVALUATION]
+    else:
+        chosen = _draw(_drop_near_duplicates(short, tally), hyperparameters.max_samples, draw, tally)
+        train, evaluation = _split(chosen, hyperparameters.eval_fraction, draw)
+    if not train:
         raise DatasetError(
-            f"No example is left: all {len(examples)} answers have more than {max_words} words, "
-            "this audience's limit. Shorten them, or choose an audience with longer answers."
+            f"No example is left: all {len(distinct) - len(evaluation)} answers have more than {max_words} "
+            "words, this audience's limit. Shorten them, or choose an audience with longer answers."
         )
-    chosen = (
-        draw.sample(short, hyperparameters.max_samples) if len(short) > hyperparameters.max_samples else short
-    )
-    train, evaluation = _split(chosen, hyperparameters.eval_fraction, draw)
     report = PreparationReport(
-        given=len(examples),
-        duplicates=len(examples) - len(distinct),
+        given=len(examples) + count_rejects(rejects),
+        bad_rows=count_rejects(rejects),
+        duplicates=tally.count(DUPLICATE),
+        near_duplicates=tally.count(NEARLY_DUPLICATE),
         too_long=len(distinct) - len(short),
-        over_cap=len(short) - len(chosen),
+        over_cap=tally.count(OVER_CAP),
         train=len(train),
         evaluation=len(evaluation),
         max_words=max_words,
+        rejects=(*rejects, *tally.result()),
+        repeated=stored,
     )
     return Prepared(tuple(train), tuple(evaluation), report)
+
+
+def _drop_duplicates(examples: Sequence[Example], tally: RejectTally) -> list[Example]:
+    """Of equal ones, the first is kept, in the order given."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for example in examples:
+        key = (_normal(_prompt(example)), _normal(example.answer))
+        if key in seen:
+            tally.add(DUPLICATE, example.row, example.question)
+        else:
+            seen.add(key)
+            kept.append(example)
+    return kept
+
+
+def _drop_too_long(examples: Sequence[Example], max_words: int, tally: RejectTally) -> list[Example]:
+    kept = []
+    for example in examples:
+        if (words := len(example.answer.split())) > max_words:
+            tally.add(f"answer over {max_words} words", example.row, f"{words} words: {example.question}")
+        else:
+            kept.append(example)
+    return kept
+
+
+def _drop_near_duplicates(examples: Sequence[Example], tally: RejectTally) -> list[Example]:
+    repeats = find_near_duplicates([f"{_prompt(item)}\n{item.answer}" for item in examples])
+    for number, first in repeats.items():
+        example = examples[number]
+        tally.add(NEARLY_DUPLICATE, example.row, f"like row {examples[first].row}: {example.question}")
+    return [example for number, example in enumerate(examples) if number not in repeats]
+
+
+def _draw(examples: list[Example], most: int, draw: random.Random, tally: RejectTally) -> list[Example]:
+    if len(examples) <= most:
+        return examples
+    numbers = draw.sample(range(len(examples)), most)
+    kept = set(numbers)
+    for number, example in enumerate(examples):
+        if number not in kept:
+            tally.add(OVER_CAP, example.row, example.question)
+    return [examples[number] for number in numbers]
 
 
 def _split(
     examples: Sequence[Example], fraction: float, draw: random.Random
 ) -> tuple[list[Example], list[Example]]:
-    """Hold out whole questions: no question, however it is spaced or cased, stands on both sides."""
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        groups[_normal(example.question)].append(example)
+    """Hold out whole clusters of questions: no question stands on both sides, nor one that is like it."""
     wanted = round(len(examples) * fraction)
     if fraction and len(examples) >= SMALLEST_SET_WITH_EVALUATION:
         wanted = max(wanted, 1)
-    if not wanted or len(groups) < 2:
+    if not wanted:
         return list(examples), []
-    questions = list(groups)
-    draw.shuffle(questions)
-    held_out: set[str] = set()
+    labels = cluster([_normal(example.question) for example in examples])
+    sizes = Counter(labels)  # in the order in which the clusters turn up
+    if len(sizes) < 2:
+        return list(examples), []
+    clusters = list(sizes)
+    draw.shuffle(clusters)
+    held_out: set[int] = set()
     size = 0
-    for question in questions[:-1]:  # one question at least stays to be learned
-        if size + len(groups[question]) <= wanted:
-            held_out.add(question)
-            size += len(groups[question])
+    for label in clusters[:-1]:  # one cluster at least stays to be learned
+        if size + sizes[label] <= wanted:
+            held_out.add(label)
+            size += sizes[label]
     if not held_out:
-        held_out.add(min(questions, key=lambda question: len(groups[question])))
-    train = [example for example in examples if _normal(example.question) not in held_out]
-    return train, [example for example in examples if _normal(example.question) in held_out]
+        held_out.add(min(clusters, key=lambda label: sizes[label]))
+    train = [example for example, label in zip(examples, labels, strict=True) if label not in held_out]
+    return train, [example for example, label in zip(examples, labels, strict=True) if label in held_out]
 
 
 def _prompt(example: Example) -> str:
@@ -153,12 +228,12 @@ def freeze(home: Home, session: Session, prepared: Prepared, source: str) -> Sna
         home: where snapshots are kept.
         session: an open session; the caller commits.
         prepared: what to freeze.
-        source: ``starter``, ``reviews`` or the uploaded file's name.
+        source: ``starter``, ``reviews``, or the name of the file or dataset.
 
     Raises:
         DatasetError: the disk refuses the file.
     """
-    content = b"".join(_lines(prepared.train, "train")) + b"".join(_lines(prepared.evaluation, "evaluation"))
+    content = b"".join(_lines(prepared.train, TRAIN)) + b"".join(_lines(prepared.evaluation, EVALUATION))
     digest = sha256(content).hexdigest()
     path = home.snapshots / f"{digest}.jsonl"
     try:
@@ -178,7 +253,7 @@ def freeze(home: Home, session: Session, prepared: Prepared, source: str) -> Sna
 
 
 def thaw(path: Path, digest: str) -> tuple[list[Example], list[Example]]:
-    """Read a frozen set back: what to learn from, and what is held out.
+    """Read a frozen set back: what to learn from, and what is held out; each example knows its part.
 
     Args:
         path: the snapshot's file.
@@ -195,12 +270,12 @@ def thaw(path: Path, digest: str) -> tuple[list[Example], list[Example]]:
         ) from error
     if sha256(content).hexdigest() != digest:
         raise DatasetError(f"The training set {path.name} was changed after it was frozen. Start a new run.")
-    parts: dict[str, list[Example]] = {"train": [], "evaluation": []}
-    for line in content.decode().splitlines():
+    parts: dict[str, list[Example]] = {TRAIN: [], EVALUATION: []}
+    for number, line in enumerate(content.decode().splitlines(), start=1):
         row = json.loads(line)
         turns = tuple(Turn(Role(message["role"]), message["content"]) for message in row["messages"])
-        parts[row["part"]].append(Example(turns, row["origin"]))
-    return parts["train"], parts["evaluation"]
+        parts[row["part"]].append(Example(turns, row["origin"], number, row["part"]))
+    return parts[TRAIN], parts[EVALUATION]
 
 
 def _lines(examples: Iterable[Example], part: str) -> Iterable[bytes]:

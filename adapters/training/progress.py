@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
 from db import runs
 from db.errors import StorageError
 from db.session import Database
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +83,34 @@ class Progress:
         log.info("step %d: %s", step, ", ".join(f"{name} {value:.5g}" for name, value in known.items()))
         self._tell(lambda session: runs.record_point(session, self.run_id, step, **known))
 
-    def _tell(self, write: Callable[[Session], None]) -> None:
+    def rewind(self, step: int) -> float | None:
+        """Go back to the checkpoint from which the run goes on; 0 is its start.
+
+        Args:
+            step: optimizer steps done there.
+
+        Returns:
+            The base model's held-out loss as measured at the start, nats per token; None when it wasn't.
+
+        Raises:
+            RunCancelled: the run should stop.
+        """
+
+        def go_back(session: Session) -> float | None:
+            runs.rewind(session, self.run_id, step)
+            return runs.eval_loss_at(session, self.run_id, step=0)
+
+        return self._tell(go_back)
+
+    def _tell(self, write: Callable[[Session], T]) -> T | None:
         try:
             with self.database.session() as session:
-                write(session)
+                told = write(session)
                 stop = runs.cancel_requested(session, self.run_id)
         except StorageError as error:
             # A missed dot is no reason to throw hours of training away.
             log.warning("Progress not recorded: %s", error.message)
-            return
+            return None
         if stop:
             raise RunCancelled
+        return told

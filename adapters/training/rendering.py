@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.engines.base import Turn
+from adapters.engines.text import defuse
 from adapters.errors import ModelError
 from adapters.training.examples import Example
 from db.vocabulary import Role
@@ -68,6 +69,8 @@ def encode(messages: Sequence[Turn], tokenizer: Any) -> Encoded:
     end = tokenizer.eos_token_id
     if end is None:
         raise ModelError("The base model's tokenizer names no end-of-text token. Choose another base model.")
+    # As when the model is asked: what someone wrote into a row must not end a turn and open another.
+    messages = [Turn(turn.role, defuse(turn.content)) for turn in messages]
     if not tokenizer.chat_template:
         turns = [[*tokenizer(turn.content, add_special_tokens=False)["input_ids"], end] for turn in messages]
         return _masked([token for turn in turns[:-1] for token in turn], turns[-1])

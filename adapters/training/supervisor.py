@@ -5,6 +5,7 @@ and may move it on.
 """
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -17,25 +18,31 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from sqlalchemy.orm import Session
 
 from adapters import catalog
 from adapters.errors import RunError
-from adapters.recipe import Hyperparameters, find_recipe, override
+from adapters.recipe import Hyperparameters, Recipe, find_recipe, override
 from adapters.training.examples import Example
 from adapters.training.preparation import freeze, prepare
+from adapters.training.rejects import Rejects
 from db import runs
 from db.errors import NotFound
 from db.home import Home
-from db.models import Run
+from db.models import Run, utc_now
 from db.session import Database
 from db.vocabulary import RunStatus
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 LOG, RECIPE, CHECKPOINTS = "log.txt", "recipe.json", "checkpoints"
 CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
+DEAF_SECONDS = 30.0  # a worker asked to stop that has given no sign of life for so long is ended from outside
+TERMINATION_SECONDS = 5.0  # until SIGTERM is followed by SIGKILL
 LOG_TAIL_BYTES = 256 * 1024
 # The log is read by people: no progress bars, no libraries' notes to their own developers.
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore::FutureWarning"}
+
+log = logging.getLogger(__name__)
 
 INTERRUPTED = (
     "The training process ended without a word: it was killed, ran out of memory, or the machine restarted. "
@@ -81,6 +88,8 @@ def launch(
     hyperparameters: Hyperparameters,
     examples: Sequence[Example],
     source: str,
+    rejects: Sequence[Rejects] = (),
+    recipe: Recipe | None = None,
 ) -> str:
     """Check everything, freeze recipe and data, put the run in the queue and start it if its turn has come.
 
@@ -91,7 +100,9 @@ def launch(
         base_model: catalogue id, hub id or folder.
         hyperparameters: usually the recipe's, with some overridden.
         examples: what to learn.
-        source: ``starter``, ``reviews`` or the uploaded file's name.
+        source: ``starter``, ``reviews``, or the name of the file or dataset.
+        rejects: bad rows that were left out while reading, for the record.
+        recipe: the audience's, as the hyperparameters were taken from; None reads its file.
 
     Returns:
         The run's id.
@@ -102,7 +113,7 @@ def launch(
         DatasetError: nothing is left to learn from.
         RunError: the run's folder can't be written.
     """
-    recipe = find_recipe(audience)
+    recipe = recipe or find_recipe(audience)
     frozen = FrozenRecipe(
         audience=audience,
         base_model=catalog.find(base_model).id,
@@ -110,7 +121,7 @@ def launch(
         max_explanation_length=recipe.max_explanation_length,
         hyperparameters=hyperparameters,
     )
-    prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
+    prepared = prepare(examples, hyperparameters, recipe.max_explanation_length, rejects)
     with database.session() as session:
         snapshot = freeze(home, session, prepared, source)
         run = runs.create(session, audience, frozen.base_model, snapshot.id, hyperparameters.to_dict())
@@ -156,29 +167,34 @@ def start_queued(database: Database, home: Home) -> str | None:
 def reconcile(database: Database, home: Home) -> list[str]:
     """Mark runs whose process is gone as interrupted, then move the queue on; for the start and now and then.
 
-    A silent but living process is left alone: a laptop wakes from sleep with a stale heartbeat.
+    A silent but living process is left alone, unless it was asked to stop: a laptop wakes from sleep with a
+    stale heartbeat.
 
     Returns:
         The ids of the runs found interrupted.
     """
-    with database.reading() as session:
-        gone = [run.id for run in runs.running(session) if not is_alive(run)]
-    with database.session() as session:
-        ended = [
-            run_id for run_id in gone if runs.finish(session, run_id, RunStatus.INTERRUPTED, INTERRUPTED)
-        ]
+    interrupted = _settle(database)
     start_queued(database, home)
-    return ended
+    return interrupted
 
 
 def cancel(database: Database, run_id: str) -> Run:
     """Ask a run to stop. A queued one stops at once, a running one at its next step, leaving no adapter.
 
+    One that doesn't hear it, as while a large base model is loaded, is ended by this call or by a later
+    `reconcile`, which moves the queue on too.
+
+    Returns:
+        The run as it is now.
+
     Raises:
         NotFound: there is no such run.
     """
     with database.session() as session:
-        return runs.request_cancel(session, run_id)
+        runs.request_cancel(session, run_id)
+    _settle(database)
+    with database.reading() as session:
+        return runs.get(session, run_id)
 
 
 def resume(database: Database, home: Home, run_id: str) -> Run:
@@ -202,14 +218,7 @@ def resume(database: Database, home: Home, run_id: str) -> Run:
 
 def is_alive(run: Run) -> bool:
     """Whether the very process that was started for the run still works; never judged by the pid alone."""
-    if run.pid is None or run.pid_started_at is None:
-        return False
-    try:
-        process = psutil.Process(run.pid)
-        same = abs(process.create_time() - run.pid_started_at) < CLOCK_TOLERANCE_SECONDS
-        return bool(same and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
+    return _process(run) is not None
 
 
 def read_log(home: Home, run_id: str, tail: int = 200) -> str:
@@ -259,6 +268,73 @@ def run_folder(home: Home, run_id: str) -> Path:
     if not re.fullmatch(r"[0-9a-f]{1,32}", run_id):
         raise NotFound(f"There is no run {run_id[:60]!r}. The list of runs shows those that exist.")
     return home.runs / run_id
+
+
+def _settle(database: Database) -> list[str]:
+    """End the runs whose process is gone, after stopping the workers that don't hear that they should.
+
+    Returns:
+        The ids of the runs found interrupted.
+    """
+    with database.reading() as session:
+        running = runs.running(session)
+    for run in running:
+        if _is_deaf(run):
+            _stop(run)
+    gone = [run for run in running if not is_alive(run)]
+    if not gone:
+        return []
+    with database.session() as session:
+        return [run.id for run in gone if _end(session, run.id) is RunStatus.INTERRUPTED]
+
+
+def _end(session: Session, run_id: str) -> RunStatus | None:
+    """End a run without a process as what it is; None when it had ended by itself meanwhile."""
+    if runs.cancel_requested(session, run_id):
+        status, error = RunStatus.CANCELLED, None
+    else:
+        status, error = RunStatus.INTERRUPTED, INTERRUPTED
+    return status if runs.finish(session, run_id, status, error) else None
+
+
+def _is_deaf(run: Run) -> bool:
+    if not run.cancel_requested or run.heartbeat_at is None:
+        return False
+    return (utc_now() - run.heartbeat_at).total_seconds() > DEAF_SECONDS
+
+
+def _stop(run: Run) -> None:
+    """End a run's process from outside; nothing happens when it is gone or another user's."""
+    process = _process(run)
+    if process is None:
+        return
+    try:
+        process.terminate()
+        try:
+            process.wait(TERMINATION_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(TERMINATION_SECONDS)
+    except psutil.Error as error:
+        log.warning("The process %d of run %s can't be ended: %s", process.pid, run.id, error)
+
+
+def _process(run: Run) -> psutil.Process | None:
+    """The worker of a run, if it lives.
+
+    It is known by when it started. A change of the clock shifts that time, which is reckoned from the boot;
+    then the run's id on the command line tells.
+    """
+    if run.pid is None or run.pid_started_at is None:
+        return None
+    try:
+        process = psutil.Process(run.pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        started_then = abs(process.create_time() - run.pid_started_at) < CLOCK_TOLERANCE_SECONDS
+        return process if started_then or run.id in process.cmdline() else None
+    except psutil.Error:  # gone, or another user's, which a worker of ours never is
+        return None
 
 
 def _write_recipe(folder: Path, recipe: FrozenRecipe) -> None:

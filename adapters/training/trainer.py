@@ -3,16 +3,23 @@
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
-from torch import Tensor
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    prepare_model_for_kbit_training,
+)
+from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy
 from transformers import (
+    EarlyStoppingCallback,
     PrinterCallback,
     TrainerCallback,
     TrainerControl,
@@ -20,14 +27,15 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
 from adapters.catalog import TARGET_MODULES
 from adapters.errors import RecipeError, RunError
 from adapters.recipe import Hyperparameters
+from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
 from adapters.training.loading import LoadedBase
-from adapters.training.progress import Progress
+from adapters.training.progress import Progress, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
 
 CHECKPOINTS_KEPT = 3
@@ -59,6 +67,7 @@ def fit(
     *,
     folder: Path,
     progress: Progress,
+    left_out: int = 0,
 ) -> Fit:
     """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
 
@@ -69,33 +78,47 @@ def fit(
         hyperparameters: the checked settings.
         folder: for checkpoints and the result.
         progress: told every step; stops the run when asked.
+        left_out: examples that were too long; named to whoever watches.
 
     Raises:
         RecipeError: target modules that the model doesn't have.
-        RunError: the loss stopped being a number.
-        RunCancelled: someone asked to stop.
+        RunError: a loss or a weight stopped being a number.
+        RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
     model = _add_lora(base, hyperparameters)
-    reporter, keeper = _Reporter(progress), _BestKeeper(hyperparameters.early_stopping_patience)
+    checkpoint = find_last(folder)
+    reporter = _Reporter(progress, left_out)
     trainer = _LeanTrainer(
         model=model,
-        args=_arguments(base, hyperparameters, folder, measured=bool(evaluation)),
+        args=_arguments(base, hyperparameters, folder, rows=len(train), measured=bool(evaluation)),
         train_dataset=Dataset.from_list([asdict(row) for row in train]),
         eval_dataset=Dataset.from_list([asdict(row) for row in evaluation]) if evaluation else None,
         processing_class=base.tokenizer,
-        callbacks=[reporter, keeper],
+        callbacks=[reporter, CheckpointRhythm(hyperparameters.save_steps)],
     )
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
-    if evaluation:
+    if trainer.args.load_best_model_at_end:
+        trainer.add_callback(EarlyStoppingCallback(hyperparameters.early_stopping_patience))
+    reporter.before = progress.rewind(step_of(checkpoint))
+    if evaluation and reporter.before is None and checkpoint is None:
         progress.stage("measuring the base model")
         reporter.before = trainer.evaluate()["eval_loss"]  # a fresh LoRA adds nothing: this is the base model
-    keeper.start()
-    result = trainer.train(
-        resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.exists() else None
-    )
-    after = keeper.restore(model) if keeper.patience else reporter.last_eval
-    return Fit(_save(model, base, folder / "adapter"), reporter.metrics(result.metrics, after))
+    result = _train(trainer, checkpoint)
+    after = trainer.state.best_metric if trainer.args.load_best_model_at_end else reporter.last_eval
+    _require_numbers(model, result["train_loss"], hyperparameters)
+    return Fit(_save(model, base, folder / "adapter"), reporter.metrics(result, after))
+
+
+def _train(trainer: "_LeanTrainer", checkpoint: Path | None) -> dict[str, float]:
+    try:
+        metrics: dict[str, float] = trainer.train(
+            resume_from_checkpoint=str(checkpoint) if checkpoint else None
+        ).metrics
+    except RunCancelled:
+        keep_stopped(trainer, step_of(checkpoint))
+        raise
+    return metrics
 
 
 def _add_lora(base: LoadedBase, hyperparameters: Hyperparameters) -> PeftModel:
@@ -142,12 +165,13 @@ def resolve_targets(model: Any, wanted: Sequence[str]) -> list[str]:
     return names
 
 
-def _arguments(base: LoadedBase, settings: Hyperparameters, folder: Path, *, measured: bool) -> SFTConfig:
+def _arguments(
+    base: LoadedBase, settings: Hyperparameters, folder: Path, *, rows: int, measured: bool
+) -> SFTConfig:
     on_gpu = base.model.device.type == "cuda"
-    return SFTConfig(
+    arguments = SFTConfig(
         output_dir=str(folder),
         num_train_epochs=settings.num_epochs,
-        max_steps=settings.max_steps or -1,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation_steps,
@@ -162,11 +186,12 @@ def _arguments(base: LoadedBase, settings: Hyperparameters, folder: Path, *, mea
         logging_steps=settings.logging_steps,
         logging_first_step=True,
         logging_nan_inf_filter=False,  # a loss that is no number must be seen, to be stopped
-        save_strategy="steps",
-        save_steps=settings.save_steps,
+        save_strategy="epoch",  # and every few steps, by `CheckpointRhythm`
         save_total_limit=CHECKPOINTS_KEPT,
+        restore_callback_states_from_checkpoint=True,  # how often in a row nothing improved
         eval_strategy="epoch" if measured else "no",
-        train_sampling_strategy="group_by_length",  # batches of like lengths hold hardly any padding
+        load_best_model_at_end=measured and settings.early_stopping_patience > 0,
+        metric_for_best_model="eval_loss" if measured and settings.early_stopping_patience else None,
         include_num_input_tokens_seen="non_padding",
         max_length=None,  # rows that don't fit were left out and counted; none is ever cut
         dataloader_pin_memory=on_gpu,
@@ -174,6 +199,34 @@ def _arguments(base: LoadedBase, settings: Hyperparameters, folder: Path, *, mea
         disable_tqdm=True,
         report_to="none",
     )
+    # transformers would take its own max_steps for the number of steps, more epochs than asked for included.
+    batches = math.ceil(rows / arguments.train_batch_size)
+    planned = settings.num_epochs * math.ceil(batches / settings.gradient_accumulation_steps)
+    arguments.max_steps = min(planned, settings.max_steps or planned)
+    return arguments
+
+
+def _require_number(loss: float, step: int, learning_rate: float) -> None:
+    if math.isfinite(loss):
+        return
+    if step == 0:
+        raise RunError(
+            "The base model's own loss is not a number. Set precision to fp32, or choose another base model."
+        )
+    raise RunError(
+        f"The loss stopped being a number at step {step}. Lower the learning rate "
+        f"(it is {learning_rate:g}), or set precision to fp32."
+    )
+
+
+def _require_numbers(model: PeftModel, train_loss: float, settings: Hyperparameters) -> None:
+    """Losses are seen only every few steps; what is saved is looked at whole."""
+    weights = get_peft_model_state_dict(model, save_embedding_layers=False).values()
+    if not math.isfinite(train_loss) or not all(weight.isfinite().all() for weight in weights):
+        raise RunError(
+            "The adapter's weights stopped being numbers, so it was not kept. Lower the learning rate "
+            f"(it is {settings.learning_rate:g}), or set precision to fp32."
+        )
 
 
 def _save(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
@@ -189,6 +242,11 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
     There, trl projects every position onto the vocabulary, masked ones too, and measures entropy and accuracy
     on the way. On a graphics card its own kernel already skips the masked positions.
     """
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> "_OrderedSampler":
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        size = self.args.train_batch_size * self.args.gradient_accumulation_steps
+        return _OrderedSampler(size, lengths=[len(row) for row in rows["input_ids"]], seed=self.args.seed)
 
     def compute_loss(
         self,
@@ -212,13 +270,42 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
         return total / (supervised.sum() if num_items_in_batch is None else num_items_in_batch)
 
 
+class _OrderedSampler(LengthGroupedSampler):  # type: ignore[misc]  # transformers is not checked
+    """Batches of like lengths, which hold hardly any padding, in an order made by seed and epoch alone.
+
+    transformers' own draws from the global generator, whose state at the epoch's start no checkpoint holds: a
+    run resumed within an epoch would see some rows twice and others never.
+
+    Args:
+        batch_size: rows.
+        lengths: of each row, tokens.
+        seed: of the run.
+    """
+
+    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
+        super().__init__(batch_size, lengths=lengths)
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the data loader as each epoch begins."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """Row numbers, in this epoch's order."""
+        self.generator = Generator().manual_seed(self._seed + self._epoch)
+        indices: Iterator[int] = super().__iter__()
+        return indices
+
+
 class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
     """Tells `Progress` what happens, and remembers what the metrics need."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, left_out: int) -> None:
         self.before: float | None = None
         self.last_eval: float | None = None
         self._progress = progress
+        self._stage = f"training; {left_out} examples too long, left out" if left_out else "training"
         self._recent: deque[tuple[int, float]] = deque(maxlen=RATE_STEPS)
         self._tokens = 0
         self._tokens_before = 0  # seen before a resumed run went on
@@ -228,7 +315,7 @@ class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not c
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
         """Say how many steps there will be."""
         self._tokens_before = int(state.num_input_tokens_seen)
-        self._progress.stage("training", total_steps=state.max_steps)
+        self._progress.stage(self._stage, total_steps=state.max_steps)
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
@@ -263,11 +350,7 @@ class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not c
         loss = (logs or {}).get("loss")
         if loss is None:
             return
-        if not math.isfinite(loss):
-            raise RunError(
-                f"The loss stopped being a number at step {state.global_step}. Lower the learning rate "
-                f"(it is {args.learning_rate:g}), or set precision to fp32."
-            )
+        _require_number(loss, state.global_step, args.learning_rate)
         self._progress.point(
             state.global_step,
             train_loss=loss,
@@ -286,14 +369,15 @@ class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not c
     ) -> None:
         """Draw a dot of the held-out loss."""
         self.last_eval = metrics["eval_loss"]
+        _require_number(self.last_eval, state.global_step, args.learning_rate)
         self._progress.point(state.global_step, eval_loss=self.last_eval, epoch=state.epoch)
 
     def metrics(self, result: dict[str, float], after: float | None) -> dict[str, float]:
-        """The figures that go into the manifest."""
+        """The figures that go into the manifest; of a resumed run, tokens and seconds of its last attempt."""
         figures = {
             "eval_loss_before": self.before,
             "eval_loss_after": after,
-            "train_loss": result.get("train_loss"),
+            "train_loss": result["train_loss"] if self._seconds else None,
             "train_tokens": float(self._tokens),
             "train_seconds": round(self._seconds, 1),
             "tokens_per_second": round(self._tokens / self._seconds, 1) if self._seconds else None,
@@ -303,50 +387,3 @@ class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not c
     def _rate(self) -> float | None:
         seconds = sum(spent for _, spent in self._recent)
         return sum(tokens for tokens, _ in self._recent) / seconds if seconds else None
-
-
-class _BestKeeper(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
-    """Early stopping that keeps the best weights in memory: a LoRA is small."""
-
-    def __init__(self, patience: int) -> None:
-        self.patience = patience
-        self._active = False
-        self._best = math.inf
-        self._misses = 0
-        self._weights: dict[str, Tensor] = {}
-
-    def start(self) -> None:
-        """Count from here: the base model's own measurement isn't a candidate."""
-        self._active = self.patience > 0
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        model: Any,
-        **_: Any,
-    ) -> None:
-        """Keep the weights when they are the best yet; stop when patience is spent."""
-        if not self._active:
-            return
-        if metrics["eval_loss"] < self._best:
-            self._best, self._misses = metrics["eval_loss"], 0
-            self._weights = {
-                name: weight.detach().clone()
-                for name, weight in model.named_parameters()
-                if weight.requires_grad
-            }
-            return
-        self._misses += 1
-        control.should_training_stop = control.should_training_stop or self._misses >= self.patience
-
-    def restore(self, model: Any) -> float | None:
-        """Put the best weights back; their held-out loss, or None when nothing was measured."""
-        if not self._weights:
-            return None
-        for name, weight in model.named_parameters():
-            if name in self._weights:
-                weight.data.copy_(self._weights[name])
-        return self._best

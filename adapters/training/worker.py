@@ -48,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.home is None:
         parser.error("give --home or set ELARA_HOME")
     _set_up_logging()
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
+    _give_way()
     home = Home(Path(options.home).resolve())
     database = Database.open(home.database)
     try:
@@ -113,8 +112,7 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     snapshot, (train, evaluation) = _read_data(database, home, run_id)
 
     progress.stage("loading the base model")
-    source = loading.locate(home.models, recipe.base_model, progress)
-    base = loading.load(source, recipe.hyperparameters)
+    base = loading.load(loading.locate(home.models, recipe.base_model, progress), recipe.hyperparameters)
 
     from adapters.training import trainer  # brings torch, peft and trl
 
@@ -123,27 +121,41 @@ def _train(database: Database, home: Home, run_id: str) -> str:
         limit = _longest(base, recipe)
         raise DatasetError(f"No example fits into {limit} tokens. Raise max_length, or shorten the answers.")
     folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
-    result = trainer.fit(base, rows, held_out, recipe.hyperparameters, folder=folder, progress=progress)
+    left_out = len(train) + len(evaluation) - len(rows) - len(held_out)
+    result = trainer.fit(
+        base, rows, held_out, recipe.hyperparameters, folder=folder, progress=progress, left_out=left_out
+    )
 
     progress.stage("saving the adapter")
     _convert(result.folder, base.model.config.to_dict())
-    provenance = registry.Provenance(
-        audience=recipe.audience,
-        base_model=recipe.base_model,
-        base_revision=base.revision,
-        base_sha256=source.sha256,
-        snapshot_sha256=snapshot.sha256,
-        rows=len(rows),
-        recipe=recipe.to_dict(),
-        run_id=run_id,
-        metrics=result.metrics,
-    )
+    metrics = result.metrics | {
+        "train_rows": len(rows),
+        "held_out_rows": len(held_out),
+        "left_out_rows": left_out,
+    }
+    provenance = _trace(run_id, recipe, base, snapshot, metrics)
     with database.session() as session:  # adapter and ending together: there is never one without the other
         adapter = registry.register(session, home, result.folder, provenance)
         if not runs.finish(session, run_id, RunStatus.SUCCEEDED, adapter=adapter.name):
             raise RunError(f"Run {run_id} was ended by someone else; its adapter was not taken.")
     shutil.rmtree(folder, ignore_errors=True)  # checkpoints have served their purpose
     return adapter.name
+
+
+def _trace(
+    run_id: str, recipe: FrozenRecipe, base: LoadedBase, snapshot: Snapshot, metrics: dict[str, float]
+) -> registry.Provenance:
+    return registry.Provenance(
+        audience=recipe.audience,
+        base_model=recipe.base_model,
+        base_revision=base.revision,
+        base_sha256=base.source.sha256,
+        snapshot_sha256=snapshot.sha256,
+        rows=int(metrics["train_rows"]),
+        recipe=recipe.to_dict(),
+        run_id=run_id,
+        metrics=metrics,
+    )
 
 
 def _read_data(
@@ -177,6 +189,13 @@ def _convert(folder: Path, base_config: dict[str, object]) -> None:
         log.info(
             "No GGUF made: %s has no converter, so the transformers engine has to serve it", architecture
         )
+
+
+def _give_way() -> None:
+    """Take the lower priority. Set, not added: the worker that starts the next one hands its own down."""
+    if hasattr(os, "setpriority"):
+        present = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, 0, max(present, NICENESS))
 
 
 def _set_up_logging() -> None:

@@ -76,11 +76,15 @@ class ConversationSummary:
 
 @dataclass(frozen=True)
 class Started:
-    """The question is stored and the model has been asked."""
+    """The question is stored, and the model is about to be asked.
+
+    Args:
+        conversation_id: where it is stored; None outside any conversation.
+        request_id: names the answer to `ChatService.stop`.
+    """
 
     conversation_id: str | None
     request_id: str
-    dropped_turns: int
 
 
 @dataclass(frozen=True)

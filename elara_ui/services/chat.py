@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from textwrap import shorten
 from typing import Any
 from uuid import uuid4
 
@@ -15,10 +14,10 @@ from db.models import Response
 from db.session import Database
 from db.vocabulary import FinishReason, Role
 from elara_ui.clinical.readability import measure
-from elara_ui.errors import AdapterError, EngineError, InvalidInput
+from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
 from elara_ui.services.conversations import ConversationService
-from elara_ui.services.serving import ServingService, ServingState
+from elara_ui.services.serving import ServingService
 from elara_ui.services.window import LimitedText, fit_window
 
 TITLE_CHARACTERS = 60
@@ -29,6 +28,7 @@ SAMPLING_LIMITS: Mapping[str, tuple[float, float]] = {
     "repetition_penalty": (1.0, 2.0),
     "top_p": (0.01, 1.0),
     "max_new_tokens": (1, 2048),
+    "seed": (0, 2**31 - 1),
 }
 
 
@@ -73,6 +73,7 @@ class ChatService:
         self._conversations = conversations
         self._recipes = recipes
         self._max_characters = max_question_characters
+        self._stopped: set[str] = set()  # stopped by their reader and not ended yet
 
     def check(
         self,
@@ -94,6 +95,7 @@ class ChatService:
             raise InvalidInput(
                 f"There is no audience {audience!r}. Choose one of: {', '.join(self._recipes)}."
             )
+        text = text.encode("utf-8", "replace").decode()  # lone surrogates can't be stored or shown
         if not text.strip():
             raise InvalidInput("The question is empty. Type what you would like to know.")
         if len(text) > self._max_characters:
@@ -127,12 +129,20 @@ class ChatService:
         yield from self._answer(question, merge_unanswered(history), conversation_id)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
-        """Answer the last question again (or an edited form of it) in place of its answer."""
+        """Answer the last question again (or an edited form of it) in place of its answer.
+
+        Raises:
+            ElaraError: the engine can't answer; the earlier question and answer are shown again.
+        """
         last = self._conversations.last_question(conversation_id)
         if last is None:
             raise InvalidInput("There is no question to answer again yet.")
-        self._conversations.cut_from(conversation_id, last.position)
-        yield from self.ask(question, conversation_id)
+        replaced = self._conversations.cut_from(conversation_id, last.position)
+        try:
+            yield from self.ask(question, conversation_id)
+        except ElaraError:
+            self._conversations.put_back(conversation_id, last.position, replaced)
+            raise
 
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation, as when comparing audiences."""
@@ -141,12 +151,15 @@ class ChatService:
     def _answer(
         self, question: Question, history: Sequence[Turn], conversation_id: str | None
     ) -> Generator[ChatEvent, None, None]:
+        request_id = uuid4().hex
+        yield Started(conversation_id, request_id)
         engine, _ = self._engine_for(question)
         system = Turn(Role.SYSTEM, question.recipe.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
-        request_id = uuid4().hex
-        yield Started(conversation_id, request_id, dropped)
+        if request_id in self._stopped:  # pressed while the model was coming up
+            self._stopped.discard(request_id)
+            raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
         request, stream = self._begin(question, turns, request_id)
         writing = LimitedText(question.recipe.max_explanation_length)
         completion: Completion | None = None
@@ -169,8 +182,8 @@ class ChatService:
 
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""
-        if self._serving.status.state is ServingState.READY:
-            self._serving.engine().cancel(request_id)
+        self._stopped.add(request_id)
+        self._serving.cancel(request_id)
 
     def _begin(
         self, question: Question, turns: Sequence[Turn], request_id: str
@@ -200,7 +213,11 @@ class ChatService:
         engine = self._serving.engine()
         with self._database.reading() as session:
             live = adapter_store.live(session, question.recipe.audience)
-        return engine, live.name if live and live.base_model == engine.base_model else None
+        if live is None or live.base_model != engine.base_model:
+            return engine, None
+        if reason := self._serving.refusal(live.name):
+            raise AdapterError(reason)
+        return engine, live.name
 
     def _store(
         self,
@@ -212,11 +229,11 @@ class ChatService:
         conversation_id: str | None,
         dropped: int,
     ) -> Answer:
+        self._stopped.discard(request.request_id)
         if completion is None:
             raise EngineError("The engine ended without finishing the answer. Ask again.")
         reason = FinishReason.LENGTH if writing.full else completion.finish_reason
         response = Response(
-            conversation_id=conversation_id,
             audience=question.recipe.audience,
             base_model=engine.base_model,
             adapter=request.adapter,
@@ -234,9 +251,11 @@ class ChatService:
             readability=measure(writing.text).to_dict(),
         )
         with self._database.session() as session:
+            kept = conversation_id is not None and conversation_store.is_stored(session, conversation_id)
+            response.conversation_id = conversation_id if kept else None
             session.add(response)
             session.flush()
-            if conversation_id is not None:
+            if conversation_id is not None and kept:  # it may have been deleted while the answer came
                 conversation_store.append_message(
                     session, conversation_id, Role.ASSISTANT, response.text, response.id
                 )
@@ -272,4 +291,7 @@ def merge_unanswered(history: Sequence[Turn]) -> list[Turn]:
 def make_title(text: str) -> str:
     """The first words of a question, as a conversation's title."""
     line = " ".join(text.split())
-    return shorten(line, TITLE_CHARACTERS, placeholder="…") if " " in line else line[:TITLE_CHARACTERS]
+    if len(line) <= TITLE_CHARACTERS:
+        return line
+    words = line[: TITLE_CHARACTERS - 1].rpartition(" ")[0]
+    return f"{words or line[: TITLE_CHARACTERS - 1]}…"

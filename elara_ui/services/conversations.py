@@ -1,7 +1,8 @@
 """Keeping conversations: the side list, renaming, deleting, undo, feedback and export."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict
 from enum import StrEnum
 
 from db import conversations as conversation_store
@@ -18,6 +19,7 @@ from elara_ui.services.answers import (
     describe_answer,
     describe_thread,
 )
+from elara_ui.services.files import Document
 
 
 class ExportFormat(StrEnum):
@@ -25,14 +27,6 @@ class ExportFormat(StrEnum):
 
     MARKDOWN = "markdown"
     JSON = "json"
-
-
-@dataclass(frozen=True)
-class Document:
-    """A text file made for one person; it goes to the browser and is never kept on the server."""
-
-    name: str
-    text: str
 
 
 class ConversationService:
@@ -97,10 +91,20 @@ class ConversationService:
         questions = [m for m in self.open(conversation_id).messages if m.role is Role.USER]
         return questions[-1] if questions else None
 
-    def cut_from(self, conversation_id: str, position: int) -> None:
-        """Hide every turn from a position on (they stay in the database)."""
+    def cut_from(self, conversation_id: str, position: int) -> list[str]:
+        """Hide every turn from a position on (they stay in the database).
+
+        Returns:
+            The hidden turns, for `put_back`.
+        """
+        with self._database.session() as session:
+            return conversation_store.deactivate_from(session, conversation_id, position)
+
+    def put_back(self, conversation_id: str, position: int, message_ids: Collection[str]) -> None:
+        """Undo `cut_from`: hide what has come since, and show again what was hidden."""
         with self._database.session() as session:
             conversation_store.deactivate_from(session, conversation_id, position)
+            conversation_store.reactivate(session, message_ids)
 
     def answer(self, response_id: str) -> Answer:
         """One answer, wherever it was asked.

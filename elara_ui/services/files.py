@@ -1,17 +1,26 @@
 """Writing files so that a reader never meets half of one."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from elara_ui.errors import StorageError
 
 
+@dataclass(frozen=True)
+class Document:
+    """A text file made for one person; it goes to the browser and is never kept on the server."""
+
+    name: str
+    text: str
+
+
 def write_atomically(path: Path, text: str) -> Path:
     """Write text beside its place and move it there when complete.
 
     Args:
-        path: where the file shall stand; its folder is made when missing.
+        path: where the file shall stand; its folder must exist.
         text: its contents, written as UTF-8.
 
     Returns:
@@ -21,7 +30,6 @@ def write_atomically(path: Path, text: str) -> Path:
         StorageError: the disk refuses; nothing is left behind.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as partial:
             try:
                 partial.write(text)

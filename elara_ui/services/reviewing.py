@@ -14,7 +14,7 @@ from db.reviews import ReviewProgress
 from db.session import Database
 from db.vocabulary import HARM_LIKELIHOOD, RUBRIC, RUBRIC_VERSION, Axis, Disposition, ReviewFlag, Role
 from elara_ui.errors import InvalidInput
-from elara_ui.services.files import write_atomically
+from elara_ui.services.files import Document, write_atomically
 
 REVIEWER_LIMIT = 120
 TEXT_LIMIT = 20_000
@@ -193,11 +193,16 @@ class ReviewingService:
         Raises:
             StorageError: the file can't be written; what stood there stays.
         """
+        document = self.write_rows()
+        target = path or self._home.exports / document.name
+        return ExportResult(write_atomically(target, document.text), document.text.count("\n"))
+
+    def write_rows(self) -> Document:
+        """The accepted and corrected answers as JSONL training rows, for a browser; may be empty."""
         with self._database.reading() as session:
             lines = [json.dumps(row, ensure_ascii=False) for row in review_store.training_rows(session)]
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-        target = path or self._home.exports / f"reviews-{stamp}.jsonl"
-        return ExportResult(write_atomically(target, "".join(f"{line}\n" for line in lines)), len(lines))
+        return Document(f"reviews-{stamp}.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def check_reviewer(name: str) -> str:

@@ -1,18 +1,18 @@
 """Bringing the base model up and keeping the engine's adapters in step with what is live."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from threading import Event, Lock, Thread
 
-from adapters import catalog, embedded, registry
+from adapters import catalog, embedded
 from adapters.engines.base import Engine
 from adapters.engines.llamacpp import LlamaCppEngine
-from db import adapters as adapter_store
 from db.session import Database
-from elara_ui.errors import AdapterError, ElaraError, EngineError
+from elara_ui.errors import ElaraError, EngineError
+from elara_ui.services.publishing import AdapterPublisher
 from elara_ui.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class ServingService:
     ) -> None:
         self._settings = settings
         self._home = settings.folders
-        self._database = database
+        self._publisher = AdapterPublisher(database, self._home)
         self._report = report
         self._engine_factory = engine_factory or self._make_engine
         self._engine: Engine | None = None
@@ -93,7 +93,7 @@ class ServingService:
         Thread(target=self._bring_up, name="serving", daemon=True).start()
 
     def engine(self, timeout: float | None = None) -> Engine:
-        """The engine, with every live adapter published.
+        """The engine, with every live adapter published that can be served; see `refusal` for the others.
 
         Args:
             timeout: longest wait for a model that is still coming up, s; None waits for ever.
@@ -101,12 +101,9 @@ class ServingService:
         Raises:
             EngineError: the model isn't ready, with what it waits for or why it failed.
         """
-        self.start()
-        self._settled.wait(timeout)
-        if self._engine is None:
-            raise EngineError(self._status.message)
-        self._publish_live(self._engine)
-        return self._engine
+        with self._present(timeout) as engine:
+            self._publisher.publish_live(engine)
+        return engine
 
     def publish(self, names: set[str]) -> Engine:
         """Make these adapters available beside the live ones, e.g. to try a candidate.
@@ -114,11 +111,26 @@ class ServingService:
         Raises:
             NotFound: no adapter of that name.
             AdapterError: it is damaged or doesn't fit the base model.
+            EngineError: the model isn't ready.
         """
-        engine = self.engine()
-        with self._lock:
-            engine.publish(self._folders(names | engine.adapters))
+        with self._present() as engine:
+            self._publisher.publish_live(engine)
+            self._publisher.publish(engine, names)
         return engine
+
+    def refusal(self, name: str) -> str | None:
+        """Why a live adapter doesn't answer, and what to do about it; None when nothing is wrong with it.
+
+        Raises:
+            NotFound: no adapter of that name.
+        """
+        return self._publisher.refusal(name)
+
+    def cancel(self, request_id: str) -> None:
+        """Stop a request; never waits and never fails. Unknown ids are ignored."""
+        engine = self._engine  # without the lock, which is held as long as adapters are loaded
+        if engine is not None:
+            engine.cancel(request_id)
 
     def close(self) -> None:
         """Free the engine."""
@@ -127,6 +139,16 @@ class ServingService:
                 self._engine.close()
                 self._engine = None
                 self._status = ServingStatus(ServingState.IDLE, "The model has been stopped.")
+
+    @contextmanager
+    def _present(self, timeout: float | None = None) -> Iterator[Engine]:
+        """The engine, once it is up; meanwhile nobody else publishes or closes it."""
+        self.start()
+        self._settled.wait(timeout)
+        with self._lock:
+            if self._engine is None:
+                raise EngineError(self._status.message)
+            yield self._engine
 
     def _bring_up(self) -> None:
         try:
@@ -164,36 +186,3 @@ class ServingService:
     def _tell(self, state: ServingState, message: str, fraction: float | None = None) -> None:
         self._status = ServingStatus(state, message, fraction)
         self._report(self._status)
-
-    def _publish_live(self, engine: Engine) -> None:
-        """Publish what is live when that differs from what the engine has.
-
-        The database is asked each time, so that a promotion made elsewhere (the command line, another
-        process) is in force for the next message. An adapter whose files are damaged must not take
-        the others' answers away: it is left out, and its audience is told when it asks.
-        """
-        with self._lock:
-            with self._database.reading() as session:
-                live = {
-                    adapter.name
-                    for adapter in adapter_store.all_live(session)
-                    if adapter.base_model == engine.base_model
-                }
-            if not live <= engine.adapters:
-                engine.publish(self._folders(live, skip_damaged=True))
-
-    def _folders(self, names: Iterable[str], *, skip_damaged: bool = False) -> dict[str, Path]:
-        with self._database.reading() as session:
-            found = {
-                name: registry.folder(self._home, adapter_store.get(session, name)) for name in sorted(names)
-            }
-        return {name: folder for name, folder in found.items() if not skip_damaged or _is_whole(name, folder)}
-
-
-def _is_whole(name: str, folder: Path) -> bool:
-    try:
-        registry.verify(folder)
-    except AdapterError as error:
-        log.error("%s is not served: %s", name, error.message)
-        return False
-    return True

@@ -3,58 +3,34 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
 from adapters import catalog
 from adapters.hyperparameters import Hyperparameters, override
 from adapters.recipe import Recipe
 from adapters.training import supervisor
-from adapters.training.examples import (
-    ColumnMap,
-    Example,
-    guess_columns,
-    parse_rows,
-    read_columns,
-    read_examples,
-)
+from adapters.training.examples import ColumnMap, guess_columns, read_columns
 from adapters.training.preparation import prepare
-from db import reviews as review_store
+from adapters.training.rejects import Rejects
 from db import runs as run_store
 from db.home import Home
 from db.models import Run, RunPoint
 from db.session import Database
 from db.vocabulary import RunStatus
-from elara_ui.errors import DatasetError, InvalidInput
-from elara_ui.settings import PROJECT_ROOT
+from elara_ui.errors import InvalidInput
+from elara_ui.services.training_data import DataChoice, DataSource, parse_data, read_data
 
-STARTER_FOLDER = PROJECT_ROOT / "adapters" / "starter"
+__all__ = [
+    "DataChoice",
+    "DataPreview",
+    "DataSource",
+    "LossPoint",
+    "RunView",
+    "TrainingService",
+    "parse_data",
+]
+
 SAMPLE_ROWS = 3
-
-
-class DataSource(StrEnum):
-    """Where training rows come from."""
-
-    STARTER = "starter"
-    REVIEWS = "reviews"
-    FILE = "file"
-
-
-@dataclass(frozen=True)
-class DataChoice:
-    """The rows a person wants to train on.
-
-    Args:
-        source: where they come from.
-        path: the file, for `DataSource.FILE`.
-        columns: where question and answer are in it; None finds them by name.
-        name: what to call the file, when its path is a temporary one.
-    """
-
-    source: DataSource
-    path: Path | None = None
-    columns: ColumnMap | None = None
-    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,11 +41,13 @@ class DataPreview:
         summary: how many rows are kept, held out and left out, in a sentence.
         samples: the first questions and answers.
         train: rows to learn from.
+        rejects: what is left out by reason, with row numbers and excerpts.
     """
 
     summary: str
     samples: tuple[tuple[str, str], ...]
     train: int
+    rejects: tuple[Rejects, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +69,7 @@ class RunView:
         seconds: since its start, s; None before it.
         remaining_seconds: until the last step at the present rate, s; None when it can't be told.
         points: the chart; empty in lists.
+        snapshot: id of the training set, for repeating the run on it.
     """
 
     run_id: str
@@ -112,6 +91,7 @@ class RunView:
     rows: int
     created_at: datetime
     points: tuple[LossPoint, ...] = ()
+    snapshot: str = ""
 
 
 class TrainingService:
@@ -149,12 +129,13 @@ class TrainingService:
             RecipeError: a hyperparameter breaks its rule.
         """
         recipe = self._recipe(audience)
-        examples = self._read(audience, data)
         settings = override(recipe.hyperparameters, values)
-        prepared = prepare(examples, settings, recipe.max_explanation_length)
+        reading = read_data(self._database, self._home, audience, data)
+        prepared = prepare(reading.examples, settings, recipe.max_explanation_length, reading.rejects)
         samples = tuple((example.question, example.answer) for example in prepared.train[:SAMPLE_ROWS])
         hints = settings.hints()
-        return DataPreview(" ".join([prepared.report.summary, *hints]), samples, prepared.report.train)
+        summary = " ".join([prepared.report.summary, *hints])
+        return DataPreview(summary, samples, prepared.report.train, prepared.report.rejects)
 
     def launch(
         self,
@@ -176,14 +157,17 @@ class TrainingService:
         """
         recipe = self._recipe(audience)
         settings: Hyperparameters = override(recipe.hyperparameters, values)
+        catalog.check_targets(catalog.find(base_model), settings.target_modules)
+        reading = read_data(self._database, self._home, audience, data)
         return supervisor.launch(
             self._database,
             self._home,
             audience=audience,
             base_model=base_model,
             hyperparameters=settings,
-            examples=self._read(audience, data),
-            source=data.name or (data.path.name if data.path else str(data.source)),
+            examples=reading.examples,
+            source=data.title,
+            rejects=reading.rejects,
         )
 
     def recent(self) -> tuple[RunView, ...]:
@@ -238,24 +222,6 @@ class TrainingService:
             )
         return recipe
 
-    def _read(self, audience: str, data: DataChoice) -> list[Example]:
-        match data.source:
-            case DataSource.STARTER:
-                return read_examples(STARTER_FOLDER / f"{audience}.jsonl")
-            case DataSource.REVIEWS:
-                with self._database.reading() as session:
-                    rows = list(review_store.training_rows(session, audience))
-                if not rows:
-                    raise DatasetError(
-                        f"No review for {audience} has been accepted yet, so there is nothing to learn from. "
-                        "Review some answers first, or choose another source."
-                    )
-                return parse_rows(rows, "Accepted reviews")
-            case DataSource.FILE:
-                if data.path is None:
-                    raise DatasetError("No file has been chosen. Upload a .jsonl or .csv file first.")
-                return read_examples(data.path, data.columns)
-
 
 def _describe(run: Run, points: list[RunPoint] | None = None) -> RunView:
     seconds = None
@@ -281,6 +247,7 @@ def _describe(run: Run, points: list[RunPoint] | None = None) -> RunView:
         rows=run.snapshot.rows,
         created_at=run.created_at,
         points=tuple(LossPoint(point.step, point.train_loss, point.eval_loss) for point in points or ()),
+        snapshot=run.snapshot_id,
     )
 
 

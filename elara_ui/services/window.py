@@ -7,7 +7,10 @@ from adapters.engines.base import Engine, Turn
 from db.vocabulary import Role
 from elara_ui.errors import InvalidInput
 
-SENTENCE_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
+# The end of a sentence or of a line; the dot after a list's number ends nothing.
+CUT_POINT = re.compile(r"""(?<!^\d)(?<!^\d\d)[.!?]["')\]]*(?=\s|$)|(?<=\S)(?=\n)""", re.MULTILINE)
+LEAST_KEPT = 0.75
+"""Share of the allowed text that a cut at a sentence's end must keep; else it is cut in the sentence."""
 
 
 def fit_window(
@@ -31,8 +34,8 @@ def fit_window(
     while (length := engine.count_tokens([system, *kept])) > room:
         if len(kept) == 1:
             raise InvalidInput(
-                f"The question is {length:,} tokens long with its instructions; {room:,} fit beside an "
-                f"answer of {max_new_tokens:,}. Shorten the question, or allow fewer new tokens."
+                f"The question is {length:,} tokens long with its instructions; {max(room, 0):,} fit beside "
+                f"an answer of {max_new_tokens:,}. Shorten the question, or allow fewer new tokens."
             )
         del kept[0]
         while len(kept) > 1 and kept[0].role is not Role.USER:
@@ -44,7 +47,7 @@ class LimitedText:
     """An answer as it grows, held to its audience's length.
 
     Args:
-        max_words: most words kept; the text then ends at its last whole sentence, where there is one.
+        max_words: most words kept; the text then ends with a whole sentence or line, where one is near.
     """
 
     def __init__(self, max_words: int) -> None:
@@ -67,6 +70,6 @@ class LimitedText:
             return False
         self.full = True
         cut = self.text[: words[self._max_words - 1].end()]
-        ends = [match.end() for match in SENTENCE_END.finditer(cut)]
-        self.text = cut[: ends[-1]] if ends else cut + "…"
+        end = max((match.end() for match in CUT_POINT.finditer(cut)), default=0)
+        self.text = cut[:end] if end >= LEAST_KEPT * len(cut) else f"{cut}…"
         return True

@@ -48,7 +48,9 @@ def build_chat_tab(services: Services) -> ChatHandlers:
     parts = ChatParts(state, side, main)
     handlers = ChatHandlers(services, parts)
     _wire_side(handlers, parts, _wire_composer(handlers, parts))
-    compared.sent.change(handlers.refresh, [state], components_of(parts), show_progress="hidden")
+    compared.sent.change(
+        handlers.refresh, [main.audience, state], components_of(parts), show_progress="hidden"
+    )
     return handlers
 
 
@@ -136,8 +138,8 @@ def _wire_side(handlers: ChatHandlers, parts: ChatParts, answering: list[gr.even
     side.new.click(handlers.start_new, [main.audience, state], cancels=answering, **common)
     side.list.act(handlers.open, [state], cancels=answering, **common)
     side.search.change(handlers.search, [side.search, state], **common)
-    side.rename.click(handlers.rename, [side.title, state], **common)
-    side.title.submit(handlers.rename, [side.title, state], **common)
+    side.rename.click(handlers.rename, [side.title, main.audience, state], **common)
+    side.title.submit(handlers.rename, [side.title, main.audience, state], **common)
     side.export.click(handlers.export, [side.form, state], **common)
     side.delete.click(handlers.ask_delete, None, **common)
     side.confirm.click(handlers.delete, [main.audience, state], cancels=answering, **common)

@@ -2,14 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
-from elara_ui.errors import ElaraError
+from elara_ui.errors import ElaraError, NotFound
 from elara_ui.services import Services
 from elara_ui.services.answers import ChatEvent, Piece, Started
 from elara_ui.tabs import chat_view
@@ -32,11 +32,13 @@ class ChatState:
         conversation_id: the open conversation, None for a new one.
         request_id: the answer being written, for Stop; None when none is.
         editing: whether the next question replaces the last one.
+        search: what the side list is filtered by.
     """
 
     conversation_id: str | None = None
     request_id: str | None = None
     editing: bool = False
+    search: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,12 +119,13 @@ class ChatHandlers:
         except ElaraError as error:
             yield {self._main.live: notice(error.message)}
             return
-        yield {self._main.message: "", self._main.live: chat_view.render_live_question(question.text)}
         chat = self._services.chat
         if state.editing and state.conversation_id:
-            yield from self._follow(chat.retry(question, state.conversation_id), state)
+            events = chat.retry(question, state.conversation_id)
+            yield from self._follow(events, state, clears=True, keeps=message)
         else:
-            yield from self._follow(chat.ask(question, state.conversation_id), state)
+            events = chat.ask(question, state.conversation_id)
+            yield from self._follow(events, state, clears=True)
 
     def act(
         self,
@@ -158,10 +161,10 @@ class ChatHandlers:
                     )
                     yield from self._retry(audience, state, sampling)
                 case "edit" | "undo":
-                    yield self._take_back(state, keep=event.act == "edit")
+                    yield self._take_back(audience, state, keep=event.act == "edit")
                 case "up" | "down" | "review":
                     self._judge(event.act, event.item)
-                    yield self.show(state)
+                    yield self.show(state, audience)
         except ElaraError as error:
             yield {self._main.live: notice(error.message)}
 
@@ -184,20 +187,35 @@ class ChatHandlers:
     def start_new(self, audience: str, state: ChatState) -> Updates:
         """Leave the open conversation for an empty one."""
         self.stop(state)
-        return self.show(ChatState(), audience) | {self._main.message: "", self._main.live: ""}
+        return self.show(ChatState(search=state.search), audience) | {
+            self._main.message: "",
+            self._main.live: "",
+        }
 
     def open(self, state: ChatState, event: gr.EventData) -> Updates:
-        """Open a conversation from the side list."""
+        """Open a conversation from the side list, with the audience it was last asked for."""
         self.stop(state)
-        return self.show(ChatState(conversation_id=str(event.item))) | {self._main.live: ""}
+        opened = ChatState(conversation_id=str(event.item), search=state.search)
+        try:
+            audience = self._services.conversations.open(str(event.item)).audience
+            return self.show(opened, audience) | {self._main.audience: audience, self._main.live: ""}
+        except ElaraError as error:
+            return {self._main.live: notice(error.message), self._side.list: self._render_list(state)}
 
     def search(self, text: str, state: ChatState) -> Updates:
         """Filter the side list."""
-        return {self._side.list: self._render_list(state, text)}
+        state = replace(state, search=text)
+        return {self.parts.state: state, self._side.list: self._render_list(state)}
 
-    def rename(self, title: str, state: ChatState) -> Updates:
+    def rename(self, title: str, audience: str, state: ChatState) -> Updates:
         """Retitle the open conversation."""
-        return self._change(state, lambda open_id: self._services.conversations.rename(open_id, title))
+        if state.conversation_id is None:
+            return unchanged(self.parts.state)
+        try:
+            self._services.conversations.rename(state.conversation_id, title)
+        except ElaraError as error:
+            return {self._main.live: notice(error.message)}
+        return self.show(state, audience) | {self._main.live: ""}
 
     def ask_delete(self) -> Updates:
         """Ask once more before deleting."""
@@ -212,7 +230,7 @@ class ChatHandlers:
             self._services.conversations.delete(state.conversation_id)
         except ElaraError as error:
             return {self._main.live: notice(error.message)}
-        return self.show(ChatState(), audience) | {self._main.live: ""}
+        return self.show(ChatState(search=state.search), audience) | {self._main.live: ""}
 
     def export(self, form: str, state: ChatState) -> Updates:
         """Hand the open conversation to the browser as a file."""
@@ -224,28 +242,33 @@ class ChatHandlers:
             return {self._main.live: notice(error.message)}
         return {self._side.download: download_link(document.name, document.text)}
 
-    def refresh(self, state: ChatState) -> Updates:
+    def refresh(self, audience: str, state: ChatState) -> Updates:
         """Paint again after something changed elsewhere (a promotion, a comparison)."""
-        return unchanged(self.parts.state) if state.request_id else self.show(state)
+        if state.request_id:
+            return unchanged(self.parts.state)
+        try:
+            return self.show(state, audience)
+        except NotFound as error:  # deleted in another window
+            return self.show(ChatState(), audience) | {self._main.live: notice(error.message)}
 
-    def show(self, state: ChatState, audience: str | None = None) -> Updates:
-        """Everything that follows from the state: thread, side list, buttons."""
-        if state.conversation_id is None:
-            chosen = audience or next(iter(self._services.recipes))
-            thread = chat_view.render_welcome(self._services.recipes[chosen])
-            title = ""
-        else:
-            try:
-                conversation = self._services.conversations.open(state.conversation_id)
-            except ElaraError as error:
-                return self.show(ChatState(), audience) | {self._main.live: notice(error.message)}
-            chosen, title = conversation.audience, conversation.title
-            thread = chat_view.render_thread(conversation, self._services.recipes)
+    def show(self, state: ChatState, audience: str) -> Updates:
+        """Everything that follows from the state and the audience chosen now."""
+        updates = self._paint(state) | {self._main.answering: self._describe_answering(audience)}
+        if not updates[self._main.thread]:
+            updates[self._main.thread] = chat_view.render_welcome(self._services.recipes[audience])
+        return updates
+
+    def _paint(self, state: ChatState) -> Updates:
+        """Thread (empty when there is nothing in it), side list and buttons."""
+        title = thread = ""
+        if state.conversation_id is not None:
+            conversation = self._services.conversations.open(state.conversation_id)
+            title = conversation.title
+            if conversation.messages:
+                thread = chat_view.render_thread(conversation, self._services.recipes)
         return {
             self.parts.state: state,
             self._main.thread: thread,
-            self._main.audience: chosen,
-            self._main.answering: self._describe_answering(chosen),
             self._main.send: gr.update(visible=True),
             self._main.stop: gr.update(visible=False),
             self._side.list: self._render_list(state),
@@ -254,15 +277,28 @@ class ChatHandlers:
             self._side.confirm: gr.update(visible=False),
         }
 
-    def _follow(self, events: Generator[ChatEvent, None, None], state: ChatState) -> Iterator[Updates]:
-        """Paint an answer as it grows; leaving the page closes `events`, which stops the model."""
-        painted, trouble = 0.0, ""
+    def _follow(
+        self,
+        events: Generator[ChatEvent, None, None],
+        state: ChatState,
+        *,
+        clears: bool = False,
+        keeps: str = "",
+    ) -> Iterator[Updates]:
+        """Paint an answer as it grows; leaving the page closes `events`, which stops the model.
+
+        Args:
+            clears: empty the composer once the question is stored.
+            keeps: put this back into the composer when the answer fails.
+        """
+        painted, trouble, composer = 0.0, "", {}
         try:
             with closing(events):
                 for event in events:
                     if isinstance(event, Started):
-                        state = ChatState(event.conversation_id, event.request_id)
-                        yield self.show(state) | self._show_answering_now()
+                        state = ChatState(event.conversation_id, event.request_id, search=state.search)
+                        cleared = {self._main.message: ""} if clears else {}
+                        yield self._paint(state) | self._show_answering_now() | cleared
                     elif isinstance(event, Piece) and time.monotonic() - painted > FRAME_SECONDS:
                         painted = time.monotonic()
                         yield {self._main.live: chat_view.render_live_answer(event.text)}
@@ -270,10 +306,11 @@ class ChatHandlers:
             trouble = notice(error.message)
         except Exception:  # whatever it was, the page must stay usable and the question kept
             log.exception("Answering failed")
-            trouble = notice(
-                "Elara failed to answer; the reason is in the log. Your question is kept: retry it."
-            )
-        yield self.show(replace(state, request_id=None, editing=False)) | {self._main.live: trouble}
+            trouble = notice("Elara failed to answer; the reason is in the log. Your question is kept.")
+        if trouble and keeps:
+            composer = {self._main.message: keeps}
+        ended = replace(state, request_id=None, editing=False)
+        yield self._paint(ended) | {self._main.live: trouble} | composer
 
     def _show_answering_now(self) -> Updates:
         return {
@@ -289,10 +326,9 @@ class ChatHandlers:
         if last is None:
             return
         question = self._services.chat.check(audience, last.content, sampling)
-        yield {self._main.live: chat_view.render_live_answer("")}
         yield from self._follow(self._services.chat.retry(question, state.conversation_id), state)
 
-    def _take_back(self, state: ChatState, *, keep: bool) -> Updates:
+    def _take_back(self, audience: str, state: ChatState, *, keep: bool) -> Updates:
         """Put the last question into the composer; unless kept, it leaves the thread at once."""
         if state.conversation_id is None:
             return unchanged(self.parts.state)
@@ -304,7 +340,7 @@ class ChatHandlers:
             hint = notice("Change the question below and send it: it replaces the last one.", "info")
         else:
             text, hint = conversations.undo(open_id), ""
-        return self.show(state) | {self._main.message: text, self._main.live: hint}
+        return self.show(state, audience) | {self._main.message: text, self._main.live: hint}
 
     def _judge(self, act: str, response_id: str) -> None:
         if act == "review":
@@ -312,17 +348,8 @@ class ChatHandlers:
         else:
             self._services.conversations.rate(response_id, 1 if act == "up" else -1)
 
-    def _change(self, state: ChatState, change: Callable[[str], None]) -> Updates:
-        if state.conversation_id is None:
-            return unchanged(self.parts.state)
-        try:
-            change(state.conversation_id)
-        except ElaraError as error:
-            return {self._main.live: notice(error.message)}
-        return self.show(state) | {self._main.live: ""}
-
-    def _render_list(self, state: ChatState, search: str = "") -> str:
-        return chat_view.render_list(self._services.conversations.find(search), state.conversation_id)
+    def _render_list(self, state: ChatState) -> str:
+        return chat_view.render_list(self._services.conversations.find(state.search), state.conversation_id)
 
     def _describe_answering(self, audience: str) -> str:
         return chat_view.render_answering(

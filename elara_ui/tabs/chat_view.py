@@ -65,7 +65,11 @@ def render_thread(thread: Thread, recipes: Mapping[str, Recipe]) -> str:
     """Every turn of a conversation; only the last exchange can be retried, edited or undone."""
     last_question = max((m.position for m in thread.messages if m.role is Role.USER), default=-1)
     turns = [
-        _render_question(message, editable=message.position == last_question)
+        _render_question(
+            message,
+            last=message.position == last_question,
+            answered=message is not thread.messages[-1],
+        )
         if message.answer is None
         else render_answer(message.answer, recipes, last=message.position > last_question)
         for message in thread.messages
@@ -73,9 +77,10 @@ def render_thread(thread: Thread, recipes: Mapping[str, Recipe]) -> str:
     return f'<div class="el-thread" role="log" aria-label="Conversation">{"".join(turns)}</div>'
 
 
-def _render_question(message: ThreadMessage, *, editable: bool) -> str:
+def _render_question(message: ThreadMessage, *, last: bool, answered: bool) -> str:
     actions = button("Copy", "copy")
-    if editable:
+    if last:
+        actions += "" if answered else button("Retry", "retry", title="Answer this question again")
         actions += button("Edit", "edit", title="Edit this question and ask again")
         actions += button("Undo", "undo", title="Take back this question and its answer")
     return (
@@ -101,7 +106,7 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
     )
     body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
     return (
-        f'<div class="el-turn el-model" data-copy="{escape(answer.text)}">'
+        f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
         f'<div class="el-answer">{body}</div>'
         f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
         f'<div class="el-actions">{actions}</div></div>'
@@ -138,14 +143,6 @@ def _describe_grade(answer: Answer, recipe: Recipe | None) -> str:
     warn = recipe.readability_warn
     level = "high" if warn and grade > warn else "over" if grade > recipe.readability_aim else "met"
     return f'<span class="el-grade-{level}">reading grade {grade:.1f} (target ≤ {recipe.readability_aim:g})</span>'
-
-
-def render_live_question(question: str) -> str:
-    """A question on its way, before it is stored."""
-    return (
-        f'<div class="el-thread"><div class="el-turn el-user"><div class="el-bubble">{paragraphs(question)}</div>'
-        f"</div>{render_live_answer('')}</div>"
-    )
 
 
 def render_live_answer(text: str) -> str:

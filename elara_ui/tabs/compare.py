@@ -1,5 +1,6 @@
 """One question to several audiences, side by side."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,11 +10,14 @@ import gradio as gr
 
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.answers import Answer, Finished, Piece
+from elara_ui.services.answers import Answer, Finished, Piece, Started
+from elara_ui.services.chat import Question
 from elara_ui.tabs import chat_view
 from elara_ui.tabs.chat_handlers import FRAME_SECONDS
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class CompareState:
     Args:
         question: what was asked.
         answers: the finished answers, in the order asked.
+        request_id: the answer being written, for Stop; None when none is.
     """
 
     question: str = ""
     answers: tuple[Answer, ...] = ()
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class CompareParts:
     audiences: gr.CheckboxGroup
     question: gr.Textbox
     ask: gr.Button
+    stop: gr.Button
     result: gr.HTML
     sent: gr.Number
 
@@ -58,12 +65,13 @@ def build_compare(services: Services) -> CompareParts:
             ),
             question=gr.Textbox(label="Question for all of them", max_lines=4),
             ask=gr.Button("Ask all", variant="primary", size="md"),
+            stop=gr.Button("Stop", variant="stop", size="md", visible=False),
             result=gr.HTML(js_on_load=ACT_SCRIPT),
             sent=gr.Number(0, visible=False),
         )
     handlers = CompareHandlers(services, parts)
-    outputs = [parts.state, parts.result, parts.ask, parts.sent]
-    gr.on(
+    outputs = [parts.state, parts.result, parts.ask, parts.stop, parts.sent]
+    asked = gr.on(
         [parts.ask.click, parts.question.submit],
         handlers.ask,
         [parts.audiences, parts.question],
@@ -71,6 +79,7 @@ def build_compare(services: Services) -> CompareParts:
         show_progress="hidden",
         concurrency_limit=None,
     )
+    parts.stop.click(handlers.stop, [parts.state], outputs, cancels=[asked], show_progress="hidden")
     parts.result.act(handlers.act, [parts.state, parts.sent], outputs, show_progress="hidden")
     return parts
 
@@ -94,27 +103,51 @@ class CompareHandlers:
             yield {parts.result: notice(error.message)}
             return
         columns: dict[str, Answer | str] = dict.fromkeys(audiences, "")
-        yield {parts.ask: gr.update(interactive=False), parts.result: self._render(text, columns)}
-        error_message = ""
-        painted = 0.0
+        trouble = ""
+        yield {parts.result: self._render(text, columns), **self._show_busy(True)}
         try:
             for audience, question in questions.items():
-                with closing(chat.ask_once(question)) as events:
-                    for event in events:
-                        if isinstance(event, Finished):
-                            columns[audience] = event.answer
-                        elif isinstance(event, Piece):
-                            columns[audience] = event.text
-                        if time.monotonic() - painted > FRAME_SECONDS:
-                            painted = time.monotonic()
-                            yield {parts.result: self._render(text, columns)}
+                yield from self._fill(audience, question, text, columns)
         except ElaraError as error:
-            error_message = error.message
+            trouble = error.message
+        except Exception:  # whatever it was, the panel must stay usable
+            log.exception("Comparing failed")
+            trouble = "Elara failed to answer; the reason is in the log. Ask again."
         answers = tuple(found for found in columns.values() if isinstance(found, Answer))
         yield {
             parts.state: CompareState(text, answers),
-            parts.ask: gr.update(interactive=True),
-            parts.result: self._render(text, columns, error_message),
+            parts.result: self._render(text, columns, trouble),
+            **self._show_busy(False),
+        }
+
+    def stop(self, state: CompareState) -> Updates:
+        """Break the comparison off; what has been written stays on the page."""
+        if state.request_id:
+            self._services.chat.stop(state.request_id)
+        return self._show_busy(False)
+
+    def _fill(
+        self, audience: str, question: Question, text: str, columns: dict[str, Answer | str]
+    ) -> Iterator[Updates]:
+        """Write one audience's column."""
+        painted = 0.0
+        with closing(self._services.chat.ask_once(question)) as events:
+            for event in events:
+                if isinstance(event, Started):
+                    answers = tuple(found for found in columns.values() if isinstance(found, Answer))
+                    yield {self._parts.state: CompareState(text, answers, event.request_id)}
+                elif isinstance(event, Finished):
+                    columns[audience] = event.answer
+                elif isinstance(event, Piece):
+                    columns[audience] = event.text
+                if time.monotonic() - painted > FRAME_SECONDS:
+                    painted = time.monotonic()
+                    yield {self._parts.result: self._render(text, columns)}
+
+    def _show_busy(self, busy: bool) -> Updates:
+        return {
+            self._parts.ask: gr.update(visible=not busy),
+            self._parts.stop: gr.update(visible=busy),
         }
 
     def act(self, state: CompareState, sent: float, event: gr.EventData) -> Updates:

@@ -11,13 +11,13 @@ from elara_ui.tabs.finetune_handlers import (
     FinetuneHandlers,
     FinetuneParts,
     FinetuneState,
+    Painted,
     RunParts,
 )
 from elara_ui.tabs.finetune_view import HELD_OUT, TRAINING
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
 
-POLL_SECONDS = 2.0
 OPEN_GROUPS = ("main",)
 
 
@@ -39,7 +39,9 @@ def build_finetune_tab(services: Services) -> FinetuneHandlers:
             runs = _build_runs()
     adapters = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="adapters")
     promoted = gr.Number(0, visible=False)
-    parts = FinetuneParts(state, data, hyperparameters, launch, message, runs, adapters, promoted)
+    parts = FinetuneParts(
+        state, gr.State(Painted()), data, hyperparameters, launch, message, runs, adapters, promoted
+    )
     handlers = FinetuneHandlers(services, parts)
     _wire(handlers, parts)
     return handlers
@@ -148,16 +150,15 @@ def _build_runs() -> RunParts:
 
 
 def _wire(handlers: FinetuneHandlers, parts: FinetuneParts) -> None:
-    data, runs, state = parts.data, parts.runs, parts.state
+    data, runs = parts.data, parts.runs
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     chosen = [data.audience, data.source, data.file, data.prompt_column, data.answer_column]
     data.audience.change(handlers.choose_audience, [data.audience], **common)
     data.source.change(handlers.choose_source, [data.source], **common)
     data.file.change(handlers.choose_file, [data.file], **common)
     data.check.click(handlers.check, [*chosen, *parts.hyperparameters], **common)
-    parts.launch.click(handlers.launch, [state, data.base_model, *chosen, *parts.hyperparameters], **common)
-    runs.list.act(handlers.open_run, [state], **common)
-    runs.cancel.click(handlers.cancel, [state], **common)
-    runs.resume.click(handlers.resume, [state], **common)
+    parts.launch.click(handlers.launch, [data.base_model, *chosen, *parts.hyperparameters], **common)
+    runs.list.act(handlers.open_run, None, **common)
+    runs.cancel.click(handlers.cancel, [parts.painted], **common)
+    runs.resume.click(handlers.resume, [parts.painted], **common)
     parts.adapters.act(handlers.promote, [parts.promoted], **common)
-    gr.Timer(POLL_SECONDS).tick(handlers.refresh, [state], **common)

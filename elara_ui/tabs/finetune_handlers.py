@@ -24,11 +24,18 @@ class FinetuneState:
 
     Args:
         run_id: the run shown; None shows the newest.
-        painted: what the chart shows now, so that it is only drawn again when something is new.
     """
 
     run_id: str | None = None
-    painted: tuple[str, int, str] | None = None
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What of a run is on the page, so that the chart is only drawn again when something is new."""
+
+    run_id: str = ""
+    points: int = 0
+    status: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,9 +67,16 @@ class RunParts:
 
 @dataclass(frozen=True)
 class FinetuneParts:
-    """Everything in the tab that handlers fill; `promoted` counts promotions, for others to follow."""
+    """Everything in the tab that handlers fill.
+
+    Args:
+        state: written by what a person does, never by the clock.
+        painted: written by whoever paints.
+        promoted: counts promotions, for others to follow.
+    """
 
     state: gr.State
+    painted: gr.State
     data: DataParts
     hyperparameters: tuple[gr.components.Component, ...]
     launch: gr.Button
@@ -142,7 +156,6 @@ class FinetuneHandlers:
 
     def launch(
         self,
-        state: FinetuneState,
         base_model: str,
         audience: str,
         source: str,
@@ -157,23 +170,23 @@ class FinetuneHandlers:
             run_id = self._services.training.launch(audience, data, name_values(values), base_model)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
-        return self.refresh(FinetuneState(run_id)) | {
+        return self._look_at(run_id) | {
             self.parts.message: notice(
                 f"Run {run_id} is on its way. It goes on by itself: this page may be closed.", "good"
             )
         }
 
-    def open_run(self, state: FinetuneState, event: gr.EventData) -> Updates:
+    def open_run(self, event: gr.EventData) -> Updates:
         """Look at another run."""
-        return self.refresh(FinetuneState(str(event.item)))
+        return self._look_at(str(event.item))
 
-    def cancel(self, state: FinetuneState) -> Updates:
+    def cancel(self, painted: Painted) -> Updates:
         """Ask the run shown to stop."""
-        return self._change(state, self._services.training.cancel)
+        return self._change(painted, self._services.training.cancel)
 
-    def resume(self, state: FinetuneState) -> Updates:
+    def resume(self, painted: Painted) -> Updates:
         """Let the run shown go on."""
-        return self._change(state, self._services.training.resume)
+        return self._change(painted, self._services.training.resume)
 
     def promote(self, promoted: float, event: gr.EventData) -> Updates:
         """Make an adapter live."""
@@ -189,31 +202,34 @@ class FinetuneHandlers:
             self.parts.promoted: promoted + 1,
         }
 
-    def refresh(self, state: FinetuneState) -> Updates:
+    def refresh(self, state: FinetuneState, painted: Painted) -> Updates:
         """Paint what the database says now; the chart only when it has something new."""
-        self._services.training.reconcile()
-        listed = self._services.training.recent()
-        shown_id = state.run_id or (listed[0].run_id if listed else None)
-        updates: Updates = {
-            self._runs.list: finetune_view.render_runs(listed, shown_id),
-            self.parts.adapters: finetune_view.render_adapters(self._services.adapters.versions()),
-        }
-        if shown_id is None:
-            return updates
         try:
-            run = self._services.training.show(shown_id)
+            self._services.training.reconcile()
+            listed = self._services.training.recent()
+            shown_id = state.run_id or (listed[0].run_id if listed else None)
+            updates: Updates = {
+                self._runs.list: finetune_view.render_runs(listed, shown_id),
+                self.parts.adapters: finetune_view.render_adapters(self._services.adapters.versions()),
+            }
+            if shown_id is None:
+                return updates
+            return updates | self._show_run(self._services.training.show(shown_id), painted)
         except ElaraError as error:
-            return updates | {self._runs.detail: notice(error.message)}
-        return updates | self._show_run(run, state)
+            return {self._runs.detail: notice(error.message)}
 
-    def _show_run(self, run: RunView, state: FinetuneState) -> Updates:
-        painted = (run.run_id, len(run.points), str(run.status))
+    def _look_at(self, run_id: str) -> Updates:
+        state = FinetuneState(run_id)
+        return {self.parts.state: state, **self.refresh(state, Painted())}
+
+    def _show_run(self, run: RunView, painted: Painted) -> Updates:
+        now = Painted(run.run_id, len(run.points), str(run.status))
         updates: Updates = {
-            self.parts.state: FinetuneState(state.run_id, painted),
+            self.parts.painted: now,
             self._runs.detail: finetune_view.render_run(run),
             self._runs.log: finetune_view.render_log(self._services.training.log(run.run_id)),
         }
-        if painted != state.painted:
+        if now != painted:
             resumable = run.status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.CANCELLED)
             updates |= {
                 self._runs.chart: gr.update(
@@ -225,15 +241,14 @@ class FinetuneHandlers:
             }
         return updates
 
-    def _change(self, state: FinetuneState, change: Callable[[str], RunView]) -> Updates:
-        run_id = state.run_id or (state.painted[0] if state.painted else None)
-        if run_id is None:
+    def _change(self, painted: Painted, change: Callable[[str], RunView]) -> Updates:
+        if not painted.run_id:
             return unchanged(self.parts.state)
         try:
-            change(run_id)
+            change(painted.run_id)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
-        return self.refresh(FinetuneState(run_id)) | {self.parts.message: ""}
+        return self._look_at(painted.run_id) | {self.parts.message: ""}
 
 
 def name_values(values: Sequence[Any]) -> dict[str, object]:

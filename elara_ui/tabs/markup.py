@@ -6,6 +6,7 @@ HTML in it shows as text, and images are never loaded (their address could carry
 
 from functools import cache
 from html import escape as escape_html
+from uuid import uuid4
 
 from markdown_it import MarkdownIt
 
@@ -86,14 +87,15 @@ element.addEventListener('click', async (event) => {
     setTimeout(() => { pressed.textContent = label; }, 1200);
     return;
   }
+  if (act === 'edit' || act === 'undo') document.querySelector('#question textarea')?.focus();
   trigger('act', {act: act, item: pressed.dataset.item});
 });
 """
 
 
 def download_link(name: str, text: str) -> str:
-    """A file for `DOWNLOAD_SCRIPT` to hand to the browser."""
-    return f'<span data-name="{escape(name)}" data-text="{escape(text)}" hidden></span>'
+    """A file for `DOWNLOAD_SCRIPT` to hand to the browser; the same file again counts as a new one."""
+    return f'<span data-nonce="{uuid4().hex}" data-name="{escape(name)}" data-text="{escape(text)}" hidden></span>'
 
 
 # The file goes straight from the event's answer to the browser: nothing is written to the server's file

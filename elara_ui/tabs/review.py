@@ -21,6 +21,9 @@ FLAG_LABELS = {
     ReviewFlag.INVENTED_SOURCE: "Invented source",
 }
 
+SCROLL_SCRIPT = "() => document.querySelector('.el-exam')?.scrollIntoView({block: 'nearest'})"
+"""Brings the next answer into sight, for whoever pressed a button at the end of the form."""
+
 
 @dataclass(frozen=True)
 class ReviewState:
@@ -53,6 +56,7 @@ class ReviewParts:
     correction: gr.Textbox
     comment: gr.Textbox
     message: gr.HTML
+    trouble: gr.HTML
     accept: gr.Button
     edit: gr.Button
     reject: gr.Button
@@ -103,6 +107,7 @@ def build_review_tab(services: Services) -> ReviewTab:
                 elem_classes="el-axis",
             )
             comment = gr.Textbox(label="Comment (optional)", lines=1, max_lines=6)
+            trouble = gr.HTML()
             with gr.Row():
                 accept = gr.Button("Accept", variant="primary", min_width=120, elem_id="accept")
                 edit = gr.Button("Accept with edit", min_width=140, elem_id="accept-with-edit")
@@ -117,7 +122,7 @@ def build_review_tab(services: Services) -> ReviewTab:
     download = gr.HTML(js_on_load=DOWNLOAD_SCRIPT, elem_classes="el-invisible")
     parts = ReviewParts(
         state, reviewer, begin, progress, form, exam, axes, likelihood, flags, correction, comment, message,
-        accept, edit, reject, out_of_scope, skip, export, download,
+        trouble, accept, edit, reject, out_of_scope, skip, export, download,
     )  # fmt: skip
     handlers = ReviewHandlers(services, parts)
     _wire(handlers, parts)
@@ -158,6 +163,7 @@ def _wire(handlers: "ReviewHandlers", parts: ReviewParts) -> None:
         (parts.out_of_scope, Disposition.OUT_OF_SCOPE),
     ):
         button.click(partial(handlers.submit, disposition), filled, **common)
+    parts.exam.change(None, None, None, js=SCROLL_SCRIPT)
     parts.skip.click(handlers.skip, [parts.reviewer, parts.state], **common)
     parts.export.click(handlers.export, None, **common)
     harm = parts.axes[[scale.axis for scale in RUBRIC].index(Axis.HARM)]
@@ -174,7 +180,7 @@ class ReviewHandlers:
 
     def begin(self, reviewer: str, state: ReviewState) -> Updates:
         """Show the first answer for this reviewer; a changed name starts over with the queue."""
-        return self._show_next(reviewer, ReviewState()) | {self._parts.message: ""}
+        return {self._parts.message: "", self._parts.trouble: "", **self._show_next(reviewer, ReviewState())}
 
     def refresh(self, reviewer: str, state: ReviewState) -> Updates:
         """The tab is opened again: an answer being judged stays as it is."""
@@ -212,9 +218,11 @@ class ReviewHandlers:
         try:
             done = self._reviewing.submit(draft)
         except ElaraError as error:
-            return {self._parts.message: notice(error.message)}
-        return self._show_next(reviewer, state) | {
-            self._parts.message: notice(review_view.describe_submitted(done), "good")
+            return {self._parts.trouble: notice(error.message)}
+        return {
+            self._parts.message: notice(review_view.describe_submitted(done), "good"),
+            self._parts.trouble: "",
+            **self._show_next(reviewer, state),
         }
 
     def skip(self, reviewer: str, state: ReviewState) -> Updates:
@@ -222,7 +230,7 @@ class ReviewHandlers:
         if state.item_id is None:
             return unchanged(self._parts.state)
         state = replace(state, skipped=(*state.skipped, state.item_id))
-        return self._show_next(reviewer, state) | {self._parts.message: ""}
+        return {self._parts.message: "", self._parts.trouble: "", **self._show_next(reviewer, state)}
 
     def ask_likelihood(self, harm: str | None) -> Updates:
         """Ask how likely the harm is, from mild up."""
@@ -234,17 +242,17 @@ class ReviewHandlers:
     def export(self) -> Updates:
         """Hand the accepted and corrected answers to the browser."""
         try:
-            result = self._reviewing.export()
-            text = result.path.read_text(encoding="utf-8")
+            document = self._reviewing.write_rows()
         except ElaraError as error:
             return {self._parts.message: notice(error.message)}
-        if not result.rows:
+        rows = document.text.count("\n")
+        if not rows:
             return {
                 self._parts.message: notice("No answer has been accepted yet: nothing to export.", "info")
             }
         return {
-            self._parts.download: download_link(result.path.name, text),
-            self._parts.message: notice(f"{result.rows} training rows exported.", "good"),
+            self._parts.download: download_link(document.name, document.text),
+            self._parts.message: notice(f"{rows} training rows exported.", "good"),
         }
 
     def _show_next(self, reviewer: str, state: ReviewState) -> Updates:

@@ -98,16 +98,33 @@ def page(app: App, browser: Browser) -> Iterator[Page]:
     assert not troubles
 
 
-def ask(page: Page, question: str) -> None:
+def newest_answer(page: Page) -> str:
+    """Id of the last answer in the thread; empty when there is none."""
+    ids = page.locator("#thread [data-response]").evaluate_all("all => all.map(one => one.dataset.response)")
+    return ids[-1] if ids else ""
+
+
+def send(page: Page, question: str) -> None:
     page.locator("#question textarea").fill(question)
     page.locator("#send").click()
 
 
-def expect_answer(page: Page) -> None:
-    """Wait until an answer has begun and ended."""
-    expect(page.locator("#stop")).to_be_visible(timeout=90_000)
-    expect(page.locator("#send")).to_be_visible(timeout=90_000)
-    expect(page.locator("#thread .el-meta").last).to_be_visible(timeout=90_000)
+def expect_answer_after(page: Page, before: str) -> None:
+    """Wait until another answer than `before` is the newest and complete."""
+    page.wait_for_function(
+        """before => { const all = document.querySelectorAll('#thread [data-response]');
+        return all.length > 0 && all[all.length - 1].dataset.response !== before
+            && document.querySelector('#send')?.offsetParent; }""",
+        arg=before,
+        timeout=90_000,
+    )
+
+
+def ask(page: Page, question: str) -> None:
+    """Ask, and wait for the whole answer."""
+    before = newest_answer(page)
+    send(page, question)
+    expect_answer_after(page, before)
 
 
 def open_tab(page: Page, name: str) -> None:
@@ -132,7 +149,6 @@ def picture(page: Page, name: str) -> None:
 
 def test_1_chat_answers_and_shows_what_was_written_as_text(page: Page) -> None:
     ask(page, HOSTILE)
-    expect_answer(page)
     expect(page.locator(".el-bubble")).to_contain_text("<script>window.hacked=1</script> ![x]")
     assert page.evaluate("window.hacked") is None
     meta = page.locator("#thread .el-meta")
@@ -145,10 +161,8 @@ def test_1_chat_answers_and_shows_what_was_written_as_text(page: Page) -> None:
 
 
 def test_2_stop_ends_an_answer_and_keeps_it(page: Page) -> None:
-    page.get_by_role("button", name="Sampling").click()
-    page.get_by_label("number input for Temperature").fill("1")
     page.get_by_role("radio", name="Researcher").check()
-    ask(page, "Tell me everything about the history of medicine, at length.")
+    send(page, "Tell me everything about the history of medicine, at length.")
     expect(page.locator("#stop")).to_be_visible(timeout=30_000)
     expect(page.locator(".el-streaming .el-answer")).not_to_be_empty(timeout=30_000)
     page.locator("#stop").click()
@@ -158,15 +172,14 @@ def test_2_stop_ends_an_answer_and_keeps_it(page: Page) -> None:
 
 def test_3_retry_edit_undo(page: Page) -> None:
     ask(page, "What is a cold?")
-    expect_answer(page)
+    before = newest_answer(page)
     page.get_by_title("Answer this question again").click()
-    expect_answer(page)
+    expect_answer_after(page, before)
     expect(page.locator("#thread .el-user")).to_have_count(1)
     page.get_by_title("Edit this question and ask again").click()
     expect(page.locator("#question textarea")).to_have_value("What is a cold?")
     ask(page, "What is a bad cold?")
-    expect(page.locator("#thread .el-bubble").last).to_have_text("What is a bad cold?", timeout=30_000)
-    expect_answer(page)
+    expect(page.locator("#thread .el-bubble").last).to_have_text("What is a bad cold?")
     expect(page.locator("#thread .el-user")).to_have_count(1)
     page.get_by_title("Take back this question and its answer").click()
     expect(page.locator("#thread .el-user")).to_have_count(0)
@@ -193,10 +206,10 @@ def test_4_conversations_are_found_renamed_downloaded_and_deleted(page: Page) ->
 
 
 def test_5_bad_questions_are_explained_and_kept(page: Page) -> None:
-    ask(page, "   ")
+    send(page, "   ")
     expect(page.get_by_role("alert")).to_contain_text("empty")
     long = "x" * 100_000
-    ask(page, long)
+    send(page, long)
     expect(page.get_by_role("alert")).to_contain_text("100,000 characters; at most 8,000")
     expect(page.locator("#question textarea")).to_have_value(long)
 
@@ -261,7 +274,6 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     open_tab(page, "Chat")
     expect(page.locator(".el-answering p")).to_contain_text("patient@1")
     ask(page, "What is asthma?")
-    expect_answer(page)
     expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
     page.close()
 
@@ -278,7 +290,7 @@ def test_9_everything_is_there_after_a_restart(page: Page, app: App) -> None:
 
 def test_leaving_a_conversation_breaks_its_answer_off_and_keeps_it(page: Page) -> None:
     page.get_by_role("radio", name="Researcher").check()
-    ask(page, "Explain at length how the immune system works.")
+    send(page, "Explain at length how the immune system works.")
     expect(page.locator(".el-streaming .el-answer p")).not_to_be_empty(timeout=60_000)
     page.get_by_role("button", name="New conversation").click()
     expect(page.locator(".el-welcome")).to_be_visible()
@@ -296,6 +308,7 @@ def test_keys_alone_reach_the_question_and_ask_it(page: Page) -> None:
             break
     else:
         pytest.fail("Tab never reaches the question")
+    before = newest_answer(page)
     page.keyboard.type("What is a cough?")
     page.keyboard.press("Enter")
-    expect_answer(page)
+    expect_answer_after(page, before)

@@ -1,9 +1,12 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from difflib import SequenceMatcher
 
 import pytest
-from adapter_factory import make_adapter, make_peft_folder
+from adapter_factory import lora_tensors, make_adapter, make_peft_folder
 
 from adapters.engines.base import Completion, GenerationRequest, Sampling, Token, Turn
+from adapters.engines.llama_call import Call
 from adapters.engines.llama_server import LlamaServer
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
@@ -168,22 +171,25 @@ def test_a_voice_computes_its_prompt_once(engine):
     assert again.cached_tokens >= again.prompt_tokens - 1
 
 
-def test_simultaneous_requests_each_get_their_own_answer(engine):
-    wanted = [request(adapter=voice) for voice in ("a@1", "b@1", None, "b@1", "a@1")]
-    for one in wanted:
-        answer(engine, one)
-    alone = [answer(engine, one) for one in wanted]
-    together = [""] * len(wanted)
+@pytest.fixture
+def shouting_engine(own_engine, tmp_path):
+    """An engine whose adapters are so strong that each repeats a word of its own, whatever it is asked."""
+    tensors = {f"{name}@1": lora_tensors(seed, strength=1.0) for name, seed in (("a", 1), ("b", 2))}
+    own_engine.publish({name: make_adapter(tmp_path / name, 0, tensors=tensors[name]) for name in tensors})
+    return own_engine
 
-    def ask(position):
-        together[position] = answer(engine, wanted[position])
 
-    threads = [threading.Thread(target=ask, args=(position,)) for position in range(len(wanted))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert together == alone
+def test_simultaneous_requests_each_get_their_own_answer(shouting_engine):
+    """Batches computed together round differently, so answers are told apart by whom they resemble most."""
+    alone = {voice: answer(shouting_engine, request(adapter=voice)) for voice in (None, "a@1", "b@1")}
+
+    def recognise(text):
+        return max(alone, key=lambda voice: SequenceMatcher(None, alone[voice], text).ratio())
+
+    voices = ["a@1", "b@1", None, "b@1", "a@1", None]
+    with ThreadPoolExecutor(len(voices)) as pool:
+        together = pool.map(lambda voice: answer(shouting_engine, request(adapter=voice)), voices)
+    assert [recognise(text) for text in together] == voices
 
 
 def test_cancelling_in_the_middle_of_an_answer_keeps_what_was_said(engine):
@@ -197,16 +203,25 @@ def test_cancelling_in_the_middle_of_an_answer_keeps_what_was_said(engine):
     assert last.completion_tokens < 200
 
 
-def test_cancelling_while_the_prompt_is_computed_frees_the_engine(engine):
+def test_cancelling_while_the_prompt_is_computed_frees_the_engine(engine, monkeypatch):
     wanted = request("word " * 1900, adapter="a@1")
-    timer = threading.Timer(0.2, engine.cancel, [wanted.request_id])
-    timer.start()
-    last = completion(engine, wanted)
-    timer.join()
+    received = []
+    receive = Call.receive
+
+    def cancel_at_first_chunk(call, chunk):
+        received.append(chunk)
+        engine.cancel(call.request.request_id)
+        return receive(call, chunk)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Call, "receive", cancel_at_first_chunk)
+        last = completion(engine, wanted)
     assert last.finish_reason is FinishReason.CANCELLED
     assert last.text == ""
+    assert received[0]["prompt_progress"]["processed"] < last.prompt_tokens
     short = completion(engine, request("Hi", adapter="a@1", max_new_tokens=4))
     assert short.finish_reason is FinishReason.LENGTH
+    assert len(received) == 1
 
 
 def test_a_request_that_waits_for_its_slot_can_be_cancelled(engine):
@@ -244,7 +259,7 @@ def test_a_prompt_beyond_the_window_is_refused_with_the_figures(engine):
 
 
 def test_publishing_in_the_middle_of_an_answer_drops_nothing(own_engine, folders):
-    wanted = request("Explain asthma in detail.", max_new_tokens=120)
+    wanted = request("Explain asthma in detail.", temperature=0, max_new_tokens=120)
     alone = answer(own_engine, wanted)
     stream = own_engine.stream(wanted)
     said = [next(stream).text]
@@ -254,6 +269,49 @@ def test_publishing_in_the_middle_of_an_answer_drops_nothing(own_engine, folders
     *tokens, last = stream
     assert last.text == alone == "".join(said + [token.text for token in tokens])
     assert last.finish_reason is not FinishReason.CANCELLED
+
+
+def test_a_model_is_not_freed_under_those_who_count(own_engine, folders):
+    """Counting takes no slot, so only the count of users keeps a retired server alive."""
+    turns = request("What is asthma? " * 50).turns
+    expected = own_engine.count_tokens(turns)
+    published = threading.Event()
+
+    def count():
+        counts = set()
+        while not published.is_set():
+            counts.add(own_engine.count_tokens(turns))
+        return counts
+
+    with ThreadPoolExecutor(4) as pool:
+        counting = [pool.submit(count) for _ in range(4)]
+        try:
+            for round_ in range(6):
+                own_engine.publish(folders if round_ % 2 == 0 else {})
+        finally:
+            published.set()
+    assert [future.result() for future in counting] == [{expected}] * 4
+
+
+def test_closing_waits_for_those_who_count(own_engine, monkeypatch):
+    counting, go_on = threading.Event(), threading.Event()
+    count_tokens = LlamaServer.count_tokens
+
+    def count_slowly(server, turns):
+        counting.set()
+        go_on.wait(5)
+        return count_tokens(server, turns)
+
+    monkeypatch.setattr(LlamaServer, "count_tokens", count_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        counted = pool.submit(own_engine.count_tokens, request().turns)
+        assert counting.wait(5)
+        closed = pool.submit(own_engine.close)
+        with pytest.raises(TimeoutError):
+            closed.result(timeout=0.3)
+        go_on.set()
+        assert counted.result() > 0
+        closed.result(timeout=5)
 
 
 def test_a_retired_adapter_finishes_its_answer_and_takes_no_new_ones(own_engine, folders):

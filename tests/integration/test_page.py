@@ -99,13 +99,29 @@ def test_the_closed_settings_are_in_force(page: object, services: Services) -> N
 
 
 @pytest.mark.usefixtures("page")
-def test_another_site_s_page_cannot_call_the_queue(services: Services) -> None:
-    answer = httpx.post(
-        f"{address(services)}/gradio_api/queue/join",
-        json={"fn_index": 0, "data": [], "session_hash": "x"},
-        headers={"Origin": "https://example.org", "Host": f"127.0.0.1:{services.settings.port}"},
-    )
-    assert answer.headers.get("access-control-allow-origin") != "https://example.org"
+@pytest.mark.parametrize("origin", ["null", "https://example.org"])
+def test_another_site_s_page_cannot_read_answers(services: Services, origin: str) -> None:
+    answer = httpx.get(f"{address(services)}/config", headers={"Origin": origin})
+    assert answer.headers.get("access-control-allow-origin") not in (origin, "*")
+
+
+def test_launch_leaves_every_door_shut(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    from elara_ui import blocks
+
+    page = blocks.build_page(services)
+    given: dict[str, object] = {}
+
+    def record(**arguments: object) -> tuple[None, str, None]:
+        given.update(arguments)
+        return None, "http://127.0.0.1", None
+
+    monkeypatch.setattr(page, "launch", record)
+    blocks.launch_page(page, services.settings, wait=False)
+    shut = {"share": False, "ssr_mode": False, "mcp_server": False, "strict_cors": True}
+    shut |= {"enable_monitoring": False, "allowed_paths": [], "show_error": False, "footer_links": []}
+    assert {name: given[name] for name in shut} == shut
+    assert given["max_file_size"] == 2**20
+    assert page.api_open is False
 
 
 @pytest.mark.usefixtures("page")

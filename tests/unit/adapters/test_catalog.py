@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from adapters.catalog import CATALOG, EMBEDDED, TARGET_MODULES, find
-from adapters.errors import ModelError
+from adapters.catalog import CATALOG, EMBEDDED, TARGET_MODULES, check_targets, find
+from adapters.errors import ModelError, RecipeError
 
 
 def save_model(folder, weights="model.safetensors", **config):
@@ -84,3 +84,11 @@ def test_a_folder_without_a_usable_configuration_is_refused(tmp_path, config):
         (tmp_path / "config.json").write_text(config)
     with pytest.raises(ModelError, match=r"config\.json"):
         find(str(tmp_path))
+
+
+def test_target_modules_are_held_against_the_architecture():
+    embedded = find(EMBEDDED)
+    check_targets(embedded, ["q_proj", "down_proj"])
+    with pytest.raises(RecipeError, match=r"has no nope, lm_head.*gate_proj"):
+        check_targets(embedded, ["q_proj", "nope", "lm_head"])
+    check_targets(find("someone/unknown"), ["anything"])  # only loading it can tell

@@ -102,7 +102,7 @@ def test_a_part_of_another_file_is_replaced(server, origin, part):
 
 
 def test_a_file_other_than_the_promised_one_is_refused_after_one_more_try(server, part):
-    with pytest.raises(DownloadFailed, match=r"127\.0\.0\.1 .*isn't the one.*expected is 0000"):
+    with pytest.raises(DownloadFailed, match=r"127\.0\.0\.1 .*isn't the one.*it should be 0000"):
         download.download(Origin(server.url + PATH, "0" * 64), part, lambda _: None)
     assert server.ranges(PATH) == [None, None]
     assert not part.exists()

@@ -172,6 +172,17 @@ def test_a_launched_run_is_listed_shown_and_cancelled(call: Call, busy_run: str)
 
 
 @pytest.mark.usefixtures("busy_run")
+def test_skipped_rows_are_said_on_stderr(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("question,answer\nWhat is gout?,Arthritis.\nWhat is asthma?,\n", encoding="utf-8")
+    arguments = ("train", "--audience", "patient", "--dataset", str(file), "--json")
+    assert "row 2 has an empty answer" in call(*arguments).document["error"]
+    launched = call(*arguments, "--skip-bad-rows")
+    assert launched.document["rows"] == 1
+    assert "empty answer: 1\n    row 2: question: What is asthma?" in launched.err
+
+
+@pytest.mark.usefixtures("busy_run")
 def test_waiting_for_a_run_that_does_not_succeed_fails(
     call: Call, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,8 +108,9 @@ def test_positions_of_turns_set_aside_are_not_used_again(session):
     conversation = conversations.create(session, "Asthma", "patient")
     for text in ("one", "two", "three"):
         conversations.append_message(session, conversation.id, Role.USER, text)
-    assert conversations.deactivate_from(session, conversation.id, 1) == 2
-    assert conversations.deactivate_from(session, conversation.id, 1) == 0
+    hidden = conversations.deactivate_from(session, conversation.id, 1)
+    assert len(hidden) == 2
+    assert conversations.deactivate_from(session, conversation.id, 1) == []
     again = conversations.append_message(session, conversation.id, Role.USER, "again")
     assert again.position == 3
     assert [turn.content for turn in conversations.active_messages(session, conversation.id)] == [

@@ -50,6 +50,7 @@ def test_a_missing_run_is_named(session):
         lambda session: runs.beat(session, "gone"),
         lambda session: runs.record_point(session, "gone", 1),
         lambda session: runs.set_stage(session, "gone", "training"),
+        lambda session: runs.rewind(session, "gone", 0),
         lambda session: runs.finish(session, "gone", RunStatus.FAILED),
         lambda session: runs.request_cancel(session, "gone"),
         lambda session: runs.cancel_requested(session, "gone"),
@@ -117,6 +118,32 @@ def test_what_the_worker_writes_is_what_the_page_reads(database):
     assert read.epoch == 0.2
     assert read.heartbeat_at >= read.started_at
     assert [(dot.step, dot.train_loss, dot.eval_loss) for dot in dots] == [(1, 2.5, None), (2, None, 2.4)]
+
+
+def test_going_back_to_a_checkpoint_takes_later_dots_away(session):
+    run, other = add_run(session), add_run(session)
+    runs.record_point(session, run.id, 0, eval_loss=3.0)
+    for step in (5, 10, 15):
+        for each in (run, other):
+            runs.record_point(session, each.id, step, train_loss=2.0)
+    runs.rewind(session, run.id, 10)
+    assert run.step == 10
+    assert [dot.step for dot in runs.points(session, run.id)] == [0, 5, 10]
+    assert [dot.step for dot in runs.points(session, other.id)] == [5, 10, 15]
+    assert runs.eval_loss_at(session, run.id, step=0) == 3.0
+    assert runs.eval_loss_at(session, run.id, step=5) is None
+
+
+def test_a_run_that_goes_on_began_when_it_first_began(session):
+    run = add_run(session)
+    runs.claim_next(session)
+    began = run.started_at
+    runs.finish(session, run.id, RunStatus.INTERRUPTED)
+    run.status = RunStatus.QUEUED
+    session.flush()
+    assert runs.claim_next(session) is run
+    assert run.started_at == began
+    assert run.heartbeat_at > began
 
 
 def test_the_first_ending_stands(session):

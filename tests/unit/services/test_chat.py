@@ -81,6 +81,39 @@ def test_a_question_longer_than_the_window_is_refused_with_figures(
     assert open_only(services).messages[0].content.startswith("fever")  # kept
 
 
+def test_a_retry_that_fails_shows_the_earlier_answer_again(services: Services, engine: FakeEngine) -> None:
+    ask(services, "What is fever?")
+    conversation = open_only(services).conversation_id
+    engine.context_tokens = 10
+    with pytest.raises(InvalidInput):
+        list(services.chat.retry(services.chat.check("patient", "What is a high fever?"), conversation))
+    assert [message.content for message in open_only(services).messages] == [
+        "What is fever?",
+        "Rest and drink water.",
+    ]
+
+
+def test_an_answer_to_a_conversation_deleted_meanwhile_is_kept_outside(services: Services) -> None:
+    events = services.chat.ask(services.chat.check("patient", "What is fever?"))
+    started = next(events)
+    assert isinstance(started, Started)
+    assert started.conversation_id is not None
+    services.conversations.delete(started.conversation_id)
+    [*_, finished] = events
+    assert isinstance(finished, Finished)
+    assert services.conversations.find() == ()
+
+
+def test_stop_before_the_answer_began_asks_the_model_nothing(services: Services, engine: FakeEngine) -> None:
+    events = services.chat.ask(services.chat.check("patient", "What is fever?"))
+    started = next(events)
+    assert isinstance(started, Started)
+    services.chat.stop(started.request_id)
+    with pytest.raises(InvalidInput, match="Stopped before"):
+        list(events)
+    assert engine.requests == []
+
+
 @pytest.mark.parametrize("text", ["", "  \n "])
 def test_an_empty_question_is_refused(services: Services, text: str) -> None:
     with pytest.raises(InvalidInput, match="empty"):
@@ -99,7 +132,14 @@ def test_an_unknown_audience_names_the_known_ones(services: Services) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("temperature", -0.1), ("repetition_penalty", 0.5), ("top_p", 0), ("max_new_tokens", 0)],
+    [
+        ("temperature", -0.1),
+        ("repetition_penalty", 0.5),
+        ("top_p", 0),
+        ("max_new_tokens", 0),
+        ("seed", -5),
+        ("seed", 2**40),
+    ],
 )
 def test_sampling_outside_its_limits_is_refused(services: Services, name: str, value: float) -> None:
     with pytest.raises(InvalidInput, match=f"{name} is"):
@@ -220,4 +260,5 @@ def test_an_unknown_adapter_is_refused(services: Services) -> None:
 def test_titles_are_the_question_s_first_words() -> None:
     assert make_title("What is\n fever?") == "What is fever?"
     assert len(make_title("long words " * 40)) <= 60
-    assert make_title("x" * 300) == "x" * 60
+    assert make_title("x" * 300) == "x" * 59 + "…"
+    assert make_title("y" * 70 + " and more") == "y" * 59 + "…"

@@ -1,5 +1,8 @@
 """Bringing the model up, and saying so."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import pytest
 from fake_engine import FakeEngine
 
@@ -46,3 +49,29 @@ def test_an_unexpected_failure_shows_no_traceback(home: Home) -> None:
         services.serving.engine()
     assert "secret detail" not in caught.value.message
     services.close()
+
+
+def test_cancelling_reaches_the_engine_without_waiting_for_a_publication(home: Home) -> None:
+    engine = FakeEngine()
+    services = build_services(Settings.read(home=home.root), engine_factory=lambda report: engine)
+    services.serving.cancel("too early")  # nothing is there to cancel, and nothing is started for it
+    assert services.serving.status.state is ServingState.IDLE
+    services.serving.engine()
+    loading, loaded = Event(), Event()
+    publish = services.serving._publisher.publish_live
+
+    def publish_slowly(engine: FakeEngine) -> None:
+        loading.set()
+        loaded.wait(5)
+        publish(engine)
+
+    services.serving._publisher.publish_live = publish_slowly
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(services.serving.engine)
+        assert loading.wait(5)
+        services.serving.cancel("an answer")
+        assert not asking.done()
+        assert engine.cancelled == {"an answer"}
+        loaded.set()
+    services.close()
+    services.serving.cancel("too late")

@@ -39,7 +39,7 @@ def hostile_pages() -> dict[str, str]:
     return {
         "thread": chat_view.render_thread(Thread("c1", HOSTILE, "patient", messages), RECIPES),
         "list": chat_view.render_list([ConversationSummary("c1", HOSTILE, HOSTILE, now)], "c1"),
-        "live": chat_view.render_live_question(HOSTILE) + chat_view.render_live_answer(HOSTILE),
+        "live": chat_view.render_live_answer(HOSTILE),
         "comparison": chat_view.render_comparison(HOSTILE, {"patient": answer, "doctor": HOSTILE}, RECIPES),
         "review": review_view.render_task(ReviewTask("i", HOSTILE, HOSTILE, (), HOSTILE, 1, 1), RECIPES),
         "preview": finetune_view.render_preview(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),

@@ -1,9 +1,17 @@
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from adapters.errors import DatasetError
-from adapters.training.examples import ColumnMap, guess_columns, read_columns, read_examples
+from adapters.training.examples import (
+    ColumnMap,
+    guess_columns,
+    read_columns,
+    read_examples,
+    read_path,
+)
 
 GOOD = {"instruction": "What is gout?", "response": "A kind of arthritis."}
 
@@ -28,6 +36,14 @@ def lines(*rows):
         GOOD,
         {"prompt": "What is gout?", "completion": "A kind of arthritis."},
         {"question": "What is gout?", "answer": "A kind of arthritis."},
+        {"input": "What is gout?", "output": "A kind of arthritis."},
+        {"prompt": "What is gout?", "chosen": "A kind of arthritis.", "rejected": "A fish."},
+        {
+            "conversations": [
+                {"from": "human", "value": "What is gout?"},
+                {"from": "gpt", "value": "A kind of arthritis."},
+            ]
+        },
         {
             "messages": [
                 {"role": "user", "content": "What is gout?"},
@@ -76,6 +92,7 @@ def test_csv_columns_can_be_chosen(write):
 
 def test_columns_are_guessed_in_any_case():
     assert guess_columns(["ID", "Prompt", "Completion"]) == ColumnMap("Prompt", "Completion")
+    assert guess_columns(["Rejected", "Chosen", "Prompt"]) == ColumnMap("Prompt", "Chosen", None, "Rejected")
     assert guess_columns(["a", "b"]) is None
 
 
@@ -107,7 +124,9 @@ def message(*turns):
         ("rows.csv", "instruction,response\nx," + "y" * 1_000_000, "at most 100,000 characters"),
         ("rows.jsonl", b'{"instruction": "caf\xe9"}', "not UTF-8: in line 1, byte 21 is 0xe9"),
         ("rows.csv", b"instruction,response\nx,\xff\n", "not UTF-8: in line 2"),
-        ("rows.parquet", "x", "is .jsonl or .csv"),
+        ("rows.docx", "x", r"ends in \.jsonl, .*, but this is rows\.docx"),
+        ("rows.parquet", "x", "can't be read as Parquet"),
+        ("rows.json", '[{"instruction": ', r"rows\.json is not JSON"),
         ("rows.jsonl", message(("user", "x")), "does not end with an assistant message"),
         ("rows.jsonl", message(("assistant", "x")), "has no user message"),
         ("rows.jsonl", message(("user", "x"), ("doctor", "y")), "has the role 'doctor'"),
@@ -137,3 +156,108 @@ def test_a_chosen_column_that_is_not_there_is_named(write):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DatasetError, match=r"gone\.jsonl can't be read"):
         read_examples(tmp_path / "gone.jsonl")
+
+
+def test_a_json_list_is_read(write):
+    (example,) = read_examples(write("rows.json", json.dumps([GOOD])))
+    assert example.question == "What is gout?"
+
+
+@pytest.mark.parametrize("columns", [None, ColumnMap("instruction", "output")])
+def test_the_input_of_an_instruction_belongs_to_the_question(write, columns):
+    rows = lines(
+        {"instruction": "Explain this.", "input": "Gout", "output": "Arthritis."},
+        {"instruction": "Greet.", "input": "", "output": "Hello."},
+    )
+    first, second = read_examples(write("rows.jsonl", rows), columns)
+    assert (first.question, second.question) == ("Explain this.\n\nGout", "Greet.")
+
+
+def test_parquet_with_nested_messages_is_read(tmp_path):
+    path = tmp_path / "rows.parquet"
+    turns = [{"role": "user", "content": "Gout?"}, {"role": "assistant", "content": "Arthritis."}]
+    pq.write_table(pa.table({"messages": [turns, turns], "id": ["a", "b"]}), path)
+    examples = read_examples(path)
+    assert [(item.question, item.answer, item.origin) for item in examples] == [
+        ("Gout?", "Arthritis.", {"id": "a"}),
+        ("Gout?", "Arthritis.", {"id": "b"}),
+    ]
+    assert read_columns(path) == ["messages", "id"]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Gout?", "chosen": "Arthritis.", "rejected": "A fish."},
+        {
+            "prompt": [{"role": "user", "content": "Gout?"}],
+            "chosen": [{"role": "assistant", "content": "Arthritis."}],
+            "rejected": [{"role": "assistant", "content": "A fish."}],
+        },
+        {
+            "chosen": [{"role": "user", "content": "Gout?"}, {"role": "assistant", "content": "Arthritis."}],
+            "rejected": [{"role": "user", "content": "Gout?"}, {"role": "assistant", "content": "A fish."}],
+        },
+    ],
+)
+def test_preferences_keep_both_answers_and_teach_the_better_one(write, row):
+    reading = read_path(write("rows.jsonl", lines(row)))
+    (preference,) = reading.preferences
+    assert [turn.content for turn in preference.prompt] == ["Gout?"]
+    assert (preference.chosen, preference.rejected) == ("Arthritis.", "A fish.")
+    assert reading.examples[0].answer == "Arthritis."
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"prompt": "a", "chosen": "b", "rejected": "b"}, "the same answer as chosen and rejected"),
+        ({"prompt": "a", "chosen": "b", "rejected": ""}, "an empty rejected answer"),
+        ({"chosen": "b", "rejected": "c"}, "no text as prompt"),
+        (
+            {
+                "chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+                "rejected": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "c"}],
+            },
+            "another prompt",
+        ),
+    ],
+)
+def test_a_preference_that_is_none_is_refused(write, row, said):
+    with pytest.raises(DatasetError, match=said):
+        read_examples(write("rows.jsonl", lines(row)))
+
+
+def test_bad_rows_are_skipped_and_reported_when_asked_for(write):
+    rows = (
+        lines(*[GOOD | {"response": ""}] * 4, GOOD) + "{broken\n" + lines(GOOD | {"response": "x" * 100_001})
+    )
+    path = write("rows.jsonl", rows)
+    with pytest.raises(DatasetError, match="or choose to skip bad rows"):
+        read_path(path)
+    reading = read_path(path, skip_bad_rows=True)
+    assert [example.row for example in reading.examples] == [5]
+    assert {group.reason: group.count for group in reading.rejects} == {
+        "empty answer": 4,
+        "not JSON": 1,
+        "over 100,000 characters": 1,
+    }
+    assert [example.row for example in reading.rejects[0].examples] == [1, 2, 3]
+    assert "What is gout?" in reading.rejects[0].examples[0].excerpt
+    assert max(len(example.excerpt) for group in reading.rejects for example in group.examples) <= 120
+
+
+def test_skipping_bad_rows_still_refuses_a_set_without_a_usable_one(write):
+    with pytest.raises(DatasetError, match=r"row 1 has an empty answer.*nothing was taken"):
+        read_path(write("rows.jsonl", lines(GOOD | {"response": ""})), skip_bad_rows=True)
+    with pytest.raises(DatasetError, match="no column 'antwort'"):
+        read_path(
+            write("rows.csv", "instruction,response\nx,y\n"),
+            ColumnMap("instruction", "antwort"),
+            skip_bad_rows=True,
+        )
+
+
+def test_a_part_of_a_plain_file_is_refused(write):
+    with pytest.raises(DatasetError, match="has no parts"):
+        read_path(write("rows.jsonl", lines(GOOD)), split="train")

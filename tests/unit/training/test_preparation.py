@@ -1,15 +1,18 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError
-from adapters.recipe import Hyperparameters, override
-from adapters.training.examples import Example
+from adapters.recipe import Hyperparameters, load_recipes, override
+from adapters.training.examples import Example, read_examples
 from adapters.training.preparation import freeze, prepare, thaw
+from adapters.training.rejects import RejectExample, Rejects
 from db.vocabulary import Role
 
 SETTINGS = Hyperparameters()
+STARTER = Path(__file__).resolve().parents[3] / "adapters" / "starter"
 
 
 def example(question: str, answer: str = "Rest and drink.") -> Example:
@@ -111,3 +114,71 @@ def test_a_full_disk_leaves_nothing(database, home, monkeypatch):
     with database.session() as session, pytest.raises(DatasetError, match="No space left"):
         freeze(home, session, prepare(many(12), SETTINGS, 100), "starter")
     assert list(Path(home.snapshots).iterdir()) == []
+
+
+def test_near_duplicates_go_and_are_shown_with_what_they_repeat():
+    answer = " ".join(f"word{number}" for number in range(60))
+    examples = [replace(example("What is gout?", f"{answer} {end}."), row=7 + end) for end in range(2)]
+    prepared = prepare([*examples, example("What is asthma?", "Tight airways.")], SETTINGS, 100)
+    assert [item.question for item in prepared.train] == ["What is gout?", "What is asthma?"]
+    assert prepared.report.near_duplicates == 1
+    assert prepared.report.rejects == (
+        Rejects("near-duplicate", 1, (RejectExample(8, "like row 7: What is gout?"),)),
+    )
+
+
+def test_alike_questions_are_never_on_both_sides():
+    long = "the early signs and the late symptoms of gout in adults over sixty years of age with diabetes"
+    alike = [example(f"What are {long} and {end}?", f"Answer {end}.") for end in "abcdefgh"]
+    prepared = prepare([*many(30), *alike], override(SETTINGS, {"eval_fraction": 0.5}), 100)
+    sides = [sum("gout" in item.question for item in part) for part in (prepared.train, prepared.evaluation)]
+    assert sorted(sides) == [0, 8]
+
+
+def test_the_report_counts_every_row_left_out():
+    bad = Rejects("empty answer", 3, (RejectExample(2, "instruction: Gout?"),))
+    examples = [example("a"), example("a"), example("b", "word " * 81), *many(20)]
+    report = prepare(examples, override(SETTINGS, {"max_samples": 5}), 80, [bad]).report
+    left_out = (
+        report.bad_rows + report.duplicates + report.near_duplicates + report.too_long + report.over_cap
+    )
+    assert report.given == 26 == left_out + report.train + report.evaluation
+    assert sum(group.count for group in report.rejects) == left_out
+    assert report.to_dict()["reasons"] == {
+        "empty answer": 3,
+        "duplicate": 1,
+        "answer over 80 words": 1,
+        "over the most examples": 16,
+    }
+    assert "3 bad rows left out, 1 duplicates left out" in report.summary
+
+
+def test_a_stored_set_is_repeated_as_it_was_split(database, home):
+    with database.session() as session:
+        first = freeze(home, session, prepare(many(40), SETTINGS, 100), "starter")
+        train, evaluation = thaw(home.root / first.path, first.sha256)
+        other_settings = override(SETTINGS, {"seed": 7, "eval_fraction": 0.5, "max_samples": 3})
+        repeated = prepare([*train, *evaluation], other_settings, 100)
+        again = freeze(home, session, repeated, "snapshot")
+    assert again.id == first.id
+    assert "split as it was stored" in repeated.report.summary
+
+
+def test_a_stored_set_still_obeys_the_limit_of_the_audience():
+    stored = [
+        replace(example("a", "word " * 20), part="train"),
+        replace(example("b"), part="train"),
+        replace(example("c", "word " * 20), part="evaluation"),
+    ]
+    prepared = prepare(stored, SETTINGS, 10)
+    assert ([item.question for item in prepared.train], prepared.evaluation) == (["b"], ())
+    with pytest.raises(DatasetError, match="have more than 2 words"):
+        prepare(stored, SETTINGS, 2)
+
+
+@pytest.mark.parametrize("path", sorted(STARTER.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_nothing_is_lost_of_a_starter_set(path):
+    examples = read_examples(path)
+    report = prepare(examples, SETTINGS, load_recipes()[path.stem].max_explanation_length).report
+    assert report.train + report.evaluation == len(examples)
+    assert report.evaluation

@@ -34,6 +34,16 @@ def test_stages_beats_and_points_are_recorded(database, run_id):
         ]
 
 
+def test_a_resumed_run_hears_how_the_base_model_did(database, run_id):
+    progress = Progress(database, run_id)
+    assert progress.rewind(0) is None
+    progress.point(0, eval_loss=3.0)
+    progress.point(4, train_loss=2.0)
+    assert progress.rewind(2) == 3.0
+    with database.reading() as session:
+        assert [point.step for point in runs.points(session, run_id)] == [0]
+
+
 @pytest.mark.parametrize(
     "tell", [lambda p: p.stage("x"), lambda p: p.beat(), lambda p: p.point(1, train_loss=1.0)]
 )

@@ -5,17 +5,20 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
+from datetime import timedelta
 
 import psutil
 import pytest
 
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError, ModelError, RecipeError, RunError
-from adapters.recipe import Hyperparameters
+from adapters.recipe import Hyperparameters, find_recipe
 from adapters.training import supervisor
 from adapters.training.examples import Example
 from db import runs
 from db.errors import NotFound
+from db.models import utc_now
 from db.vocabulary import Role, RunStatus
 
 EXAMPLES = [
@@ -29,8 +32,8 @@ def sleepers(monkeypatch):
     """Start sleeping processes instead of workers; kill them afterwards."""
     started = []
 
-    def sleep(_home, _run_id):
-        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    def sleep(_home, run_id):
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", run_id])
         started.append(process)
         return process
 
@@ -148,6 +151,29 @@ def test_a_reused_pid_does_not_count_as_alive(database, home, launch):
     assert supervisor.reconcile(database, home) == [run_id]
 
 
+def test_a_change_of_the_clock_does_not_make_a_living_process_look_dead(database, home, launch, sleepers):
+    run_id = launch()
+    with database.session() as session:
+        runs.set_process(session, run_id, sleepers[0].pid, time.time() - 3600)
+    assert supervisor.reconcile(database, home) == []
+    assert status(database, run_id) == RunStatus.RUNNING
+
+
+def test_a_process_that_may_not_be_looked_at_is_not_ours(database, home, launch, monkeypatch):
+    def refuse(self):
+        raise psutil.AccessDenied(self.pid)
+
+    run_id = launch()
+    monkeypatch.setattr(psutil.Process, "create_time", refuse)
+    assert supervisor.reconcile(database, home) == [run_id]
+
+
+def test_the_recipe_given_is_the_one_frozen(home, launch):
+    recipe = replace(find_recipe("patient"), system_prompt="As it was when the page was opened.")
+    frozen = supervisor.read_recipe(home, launch(recipe=recipe))
+    assert frozen.system_prompt == "As it was when the page was opened."
+
+
 def test_a_worker_that_cannot_be_started_fails_its_run(database, home, launch, monkeypatch):
     def refuse(*_):
         raise OSError(12, "Cannot allocate memory")
@@ -165,6 +191,53 @@ def test_cancelling_a_queued_run_ends_it_and_a_running_one_is_asked(database, la
     assert supervisor.cancel(database, second).status == RunStatus.CANCELLED
     assert supervisor.cancel(database, first).cancel_requested
     assert status(database, first) == RunStatus.RUNNING
+
+
+def fall_silent(database, run_id):
+    with database.session() as session:
+        runs.get(session, run_id).heartbeat_at = utc_now() - timedelta(seconds=supervisor.DEAF_SECONDS + 1)
+
+
+def test_a_worker_that_does_not_hear_a_cancellation_is_ended(database, home, launch, sleepers):
+    first, second = launch(), launch()
+    assert supervisor.cancel(database, first).status == RunStatus.RUNNING  # it may still hear it
+    fall_silent(database, first)
+    assert supervisor.reconcile(database, home) == []
+    sleepers[0].wait(10)
+    assert status(database, first) == RunStatus.CANCELLED
+    assert status(database, second) == RunStatus.RUNNING
+
+
+def test_cancelling_a_worker_that_has_been_silent_for_long_ends_it_at_once(database, launch, sleepers):
+    run_id = launch()
+    fall_silent(database, run_id)
+    assert supervisor.cancel(database, run_id).status == RunStatus.CANCELLED
+    assert sleepers[0].wait(10) is not None
+
+
+def test_a_worker_that_ignores_the_polite_signal_is_killed(database, launch, sleepers, monkeypatch):
+    monkeypatch.setattr(supervisor, "TERMINATION_SECONDS", 0.2)
+    monkeypatch.setattr(psutil.Process, "terminate", lambda _: None)
+    run_id = launch()
+    fall_silent(database, run_id)
+    assert supervisor.cancel(database, run_id).status == RunStatus.CANCELLED
+    assert sleepers[0].wait(10) is not None
+
+
+def test_a_silent_worker_that_nobody_cancelled_is_left_alone(database, home, launch, sleepers):
+    run_id = launch()
+    fall_silent(database, run_id)
+    assert supervisor.reconcile(database, home) == []
+    assert sleepers[0].poll() is None
+
+
+def test_a_cancelled_run_whose_process_is_gone_is_cancelled(database, home, launch, sleepers):
+    run_id = launch()
+    supervisor.cancel(database, run_id)
+    sleepers[0].kill()
+    sleepers[0].wait()
+    assert supervisor.reconcile(database, home) == []
+    assert status(database, run_id) == RunStatus.CANCELLED
 
 
 def test_an_interrupted_run_goes_back_into_the_queue(database, home, launch):

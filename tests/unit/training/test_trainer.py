@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from peft import PeftModel  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 from tiny_models import save_tiny_llama, tiny_gpt2, tiny_llama, tiny_tokenizer  # noqa: E402
 from trl import SFTTrainer  # noqa: E402
 
@@ -15,6 +16,7 @@ from adapters.engines.base import Turn  # noqa: E402
 from adapters.errors import ModelError, RecipeError, RunError  # noqa: E402
 from adapters.recipe import Hyperparameters, override  # noqa: E402
 from adapters.training import trainer  # noqa: E402
+from adapters.training.checkpoints import find_last  # noqa: E402
 from adapters.training.loading import LoadedBase, Source, choose_precision, load  # noqa: E402
 from adapters.training.progress import RunCancelled  # noqa: E402
 from adapters.training.rendering import encode  # noqa: E402
@@ -28,18 +30,26 @@ SOURCE = Source(BaseModel("tiny", "Tiny", "/tiny"), "/tiny", "0" * 64)
 
 
 class Diary:
-    """Stands for `Progress`: keeps what it is told, and cancels at a step."""
+    """Stands for `Progress`: keeps what it is told, and can cancel, die or do something else at a step."""
 
-    def __init__(self, cancel_at=math.inf):
+    def __init__(self, cancel_at=math.inf, kill_at=math.inf, before=None, at=None):
+        self.kill_at, self.before, self.at = kill_at, before, at or {}
         self.stages, self.losses, self.evals, self.steps = [], [], [], []
         self.cancel_at = cancel_at
 
     def stage(self, text, total_steps=None):
         self.stages.append((text, total_steps))
 
+    def rewind(self, step):
+        self.rewound = step
+        return self.before
+
     def beat(self, step=None, epoch=None, tokens_per_second=None):
         if step is not None:
             self.steps.append(step)
+            self.at.get(step, bool)()
+            if step >= self.kill_at:
+                raise KeyboardInterrupt
             if step >= self.cancel_at:
                 raise RunCancelled
 
@@ -131,15 +141,65 @@ def test_bf16_learns_nearly_the_same(tmp_path):
     assert half.metrics["train_loss"] == pytest.approx(full.metrics["train_loss"], rel=0.02)
 
 
-def test_a_cancelled_run_goes_on_from_its_last_checkpoint(tmp_path):
-    settings = override(QUICK, {"save_steps": 2, "num_epochs": 3})
-    whole, everything = fit(tmp_path / "whole", settings)
+def test_most_steps_shortens_a_run_but_never_lengthens_it(tmp_path):
+    _, short = fit(tmp_path / "short", override(QUICK, {"max_steps": 1}))
+    _, long = fit(tmp_path / "long", override(QUICK, {"max_steps": 100}))
+    assert (short.steps, long.steps) == ([1], [1, 2, 3, 4])
+
+
+def test_examples_left_out_are_named_while_training(tmp_path):
+    loaded, diary = base(), Diary()
+    encoded = rows(4, loaded.tokenizer)
+    trainer.fit(loaded, encoded, [], QUICK, folder=tmp_path / "run", progress=diary, left_out=7)
+    assert diary.stages == [("training; 7 examples too long, left out", 2)]
+
+
+# Four steps an epoch, with dropout, so that order and random state both show in the losses.
+INTERRUPTIBLE = override(QUICK, {"batch_size": 2, "lora_dropout": 0.3, "learning_rate": 0.005})
+
+
+def test_a_cancelled_run_goes_on_as_if_it_had_not_been(tmp_path):
+    whole, everything = fit(tmp_path / "whole", INTERRUPTIBLE)
     with pytest.raises(RunCancelled):
-        fit(tmp_path / "cut", settings, Diary(cancel_at=3))
-    rest, diary = fit(tmp_path / "cut", settings)
-    assert diary.steps == [3, 4, 5, 6]
-    assert diary.losses[-1][1] == pytest.approx(everything.losses[-1][1], rel=1e-4)
-    assert rest.metrics["eval_loss_after"] == pytest.approx(whole.metrics["eval_loss_after"], rel=1e-4)
+        fit(tmp_path / "cut", INTERRUPTIBLE, Diary(cancel_at=2))
+    diary = Diary(before=whole.metrics["eval_loss_before"])
+    rest, _ = fit(tmp_path / "cut", INTERRUPTIBLE, diary)
+    assert diary.losses == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in everything.losses[2:]]
+    assert rest.metrics["eval_loss_after"] == pytest.approx(whole.metrics["eval_loss_after"], rel=1e-5)
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint_and_measures_the_base_once(tmp_path):
+    settings = override(INTERRUPTIBLE, {"save_steps": 3})
+    whole, everything = fit(tmp_path / "whole", settings)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "cut", settings, Diary(kill_at=7))
+    diary = Diary(before=whole.metrics["eval_loss_before"])
+    rest, _ = fit(tmp_path / "cut", settings, diary)
+    assert diary.rewound == 6
+    assert diary.stages == [("training", 8)]
+    assert [step for step, _ in diary.evals] == [8]
+    assert diary.losses == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in everything.losses[6:]]
+    assert rest.metrics["eval_loss_before"] == whole.metrics["eval_loss_before"]
+
+
+def test_a_checkpoint_is_kept_at_the_end_of_an_epoch_once_it_is_measured(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, INTERRUPTIBLE, Diary(kill_at=5))
+    _, diary = fit(tmp_path, INTERRUPTIBLE, Diary(before=1.0))
+    assert (diary.rewound, diary.steps, [step for step, _ in diary.evals]) == (4, [5, 6, 7, 8], [8])
+
+
+def test_a_half_written_checkpoint_is_removed_and_the_one_before_taken(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, override(INTERRUPTIBLE, {"save_steps": 1}), Diary(kill_at=4))
+    for name, content in (("checkpoint-8", None), ("checkpoint-3", '{"global_step": ')):
+        (tmp_path / "run" / name).mkdir(exist_ok=True)
+        if content:
+            (tmp_path / "run" / name / "trainer_state.json").write_text(content)
+    assert find_last(tmp_path / "run").name == "checkpoint-2"
+    assert {path.name for path in (tmp_path / "run").glob("checkpoint-*")} == {"checkpoint-1", "checkpoint-2"}
+    _, diary = fit(tmp_path, INTERRUPTIBLE, Diary(before=1.0))
+    assert (diary.rewound, diary.steps[0]) == (2, 3)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(tmp_path):
@@ -147,6 +207,31 @@ def test_a_loss_that_is_no_number_stops_the_run_with_a_remedy(tmp_path):
     loaded.model.model.norm.weight.data.fill_(math.nan)
     with pytest.raises(RunError, match=r"stopped being a number at step 1\. Lower the learning rate"):
         fit(tmp_path, loaded=loaded, held_out=0)
+
+
+def test_a_base_whose_loss_is_no_number_is_refused(tmp_path):
+    loaded = base()
+    loaded.model.model.norm.weight.data.fill_(math.nan)
+    with pytest.raises(RunError, match=r"base model's own loss is not a number\. Set precision to fp32"):
+        fit(tmp_path, loaded=loaded)
+
+
+@pytest.mark.parametrize(
+    ("step", "held_out", "said"),
+    [(2, 2, "stopped being a number at step 2"), (3, 0, "weights stopped"), (4, 0, "weights stopped")],
+)
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path, step, held_out, said):
+    loaded = base()
+
+    def poison():
+        for name, weight in loaded.model.named_parameters():
+            if "lora_B" in name:
+                weight.data.fill_(math.nan)
+
+    settings = override(QUICK, {"logging_steps": 100})  # no loss is logged between the first step and the end
+    with pytest.raises(RunError, match=said):
+        fit(tmp_path, settings, Diary(at={step: poison}), loaded, held_out)
+    assert not (tmp_path / "run" / "adapter").exists()
 
 
 def test_early_stopping_keeps_the_best_weights(tmp_path):
@@ -170,6 +255,32 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
         override(QUICK, {"max_steps": 1}), folder=tmp_path / "again", progress=Diary(),
     )  # fmt: skip
     assert again.metrics["eval_loss_before"] == pytest.approx(losses[best], rel=1e-3)
+
+
+def test_early_stopping_goes_on_counting_after_an_interruption(tmp_path):
+    settings = override(QUICK, {"learning_rate": 0.1, "num_epochs": 30, "early_stopping_patience": 2})
+    tokenizer = tiny_tokenizer()
+    learned, other = (
+        [
+            encode((Turn(Role.USER, str(number)), Turn(Role.ASSISTANT, answer)), tokenizer)
+            for number in range(8)
+        ]
+        for answer in ("yes" * 9, "abcdefghij")
+    )
+
+    def go(name, diary):
+        return trainer.fit(base(), learned, other, settings, folder=tmp_path / name, progress=diary), diary
+
+    whole, everything = go("whole", Diary())
+    last = everything.steps[-1]
+    with pytest.raises(KeyboardInterrupt):
+        go("cut", Diary(kill_at=last - 1))  # the best weights are two epochs back, one miss has been counted
+    rest, diary = go("cut", Diary(before=1.0))
+    assert diary.rewound == last - 2
+    assert diary.steps[-1] == last
+    assert rest.metrics["eval_loss_after"] == pytest.approx(whole.metrics["eval_loss_after"], rel=1e-5)
+    again, best = (load_file(fit.folder / "adapter_model.safetensors") for fit in (rest, whole))
+    assert all(torch.allclose(again[name], best[name], atol=1e-5) for name in best)
 
 
 def merged(adapter):

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from tiny_models import tiny_llama, tiny_tokenizer
 
@@ -10,6 +15,8 @@ from adapters.training.loading import LoadedBase, Source
 from adapters.training.supervisor import FrozenRecipe
 from db.errors import NotFound
 from db.vocabulary import Role
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,29 @@ def test_unforeseen_failures_are_told_in_one_sentence(error, said):
 def test_a_run_that_is_not_ours_is_not_trained(home, database, capsys):
     with pytest.raises(NotFound, match="no run 'abc'"):
         worker.main(["abc", "--home", str(home.root)])
+
+
+def test_niceness_does_not_add_up_over_a_chain_of_workers():
+    give_way = "worker._give_way(); "
+    code = f"import os; from adapters.training import worker; {2 * give_way}print(os.nice(0))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == max(worker.NICENESS, os.nice(0))
+
+
+def test_working_offline_is_not_handed_down_to_the_next_worker(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from adapters.training import loading\n"
+        "loading.locate(Path('.'), sys.argv[1], None)\n"
+        "import huggingface_hub; print(huggingface_hub.is_offline_mode(), os.environ.get('HF_HUB_OFFLINE'))"
+    )
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    (tmp_path / "model.safetensors").touch()
+    environment = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["True", "None"]
 
 
 def test_no_example_is_longer_than_the_model_can_read(caplog):

@@ -1,0 +1,65 @@
+"""Which columns of a table hold the question and the answer, by the names that people give them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ColumnMap:
+    """Where a row keeps what is learned.
+
+    Args:
+        prompt: the question.
+        answer: the answer to learn; of a preference, the better one.
+        context: text that belongs to the question and is put after it, where the row has any.
+        rejected: the worse answer, in preference rows.
+    """
+
+    prompt: str
+    answer: str
+    context: str | None = None
+    rejected: str | None = None
+
+
+# The first that fits counts: preferences before plain pairs, and the pairs with context before those without.
+KNOWN_LAYOUTS = (
+    ColumnMap("prompt", "chosen", rejected="rejected"),
+    ColumnMap("instruction", "response", context="context"),
+    ColumnMap("instruction", "response"),
+    ColumnMap("prompt", "completion"),
+    ColumnMap("question", "answer"),
+    ColumnMap("instruction", "output", context="input"),
+    ColumnMap("instruction", "output"),
+    ColumnMap("input", "output"),
+)
+CONVERSATION_COLUMNS = ("messages", "conversations")
+
+
+def guess_columns(header: Sequence[str]) -> ColumnMap | None:
+    """The columns that look like question and answer, in any case; None when there's no telling.
+
+    Args:
+        header: the column names as they stand in the data.
+    """
+    names = {name.strip().lower(): name for name in header}
+    for layout in KNOWN_LAYOUTS:
+        wanted = [layout.prompt, layout.answer, layout.context, layout.rejected]
+        if all(name in names for name in wanted if name):
+            found = [names[name] if name else None for name in wanted]
+            return ColumnMap(names[layout.prompt], names[layout.answer], *found[2:])
+    return None
+
+
+def resolve_columns(row: Mapping[str, object], chosen: ColumnMap | None) -> ColumnMap | None:
+    """The columns of one row: those chosen, completed with the context or rejected answer beside them.
+
+    Args:
+        row: a row as read.
+        chosen: the columns picked by hand; None recognises them by name.
+    """
+    guess = guess_columns(list(row))
+    if chosen is None or guess is None:
+        return chosen or guess
+    picked_bare = chosen.context is None and chosen.rejected is None
+    same = (chosen.prompt, chosen.answer) == (guess.prompt, guess.answer)
+    return guess if picked_bare and same else chosen

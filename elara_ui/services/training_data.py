@@ -1,0 +1,137 @@
+"""Which rows a person trains on: where they come from, how they are named, and how they are read."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from adapters.training.dataset_import import import_rows, parse_hub_reference
+from adapters.training.examples import ColumnMap, Reading, read_path, read_rows
+from adapters.training.preparation import thaw
+from adapters.training.sources import KNOWN_SUFFIXES
+from db import reviews as review_store
+from db import snapshots as snapshot_store
+from db.home import Home
+from db.session import Database
+from elara_ui.errors import DatasetError
+from elara_ui.settings import PROJECT_ROOT
+
+STARTER_FOLDER = PROJECT_ROOT / "adapters" / "starter"
+
+
+class DataSource(StrEnum):
+    """Where training rows come from."""
+
+    STARTER = "starter"
+    REVIEWS = "reviews"
+    FILE = "file"
+    HUB = "hub"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """The rows a person wants to train on.
+
+    Args:
+        source: where they come from.
+        path: the file or folder, for `DataSource.FILE`.
+        columns: where question and answer are in it; None finds them by name.
+        name: what to call the file, when its path is a temporary one.
+        reference: ``owner/name[/config][:split]`` for `DataSource.HUB`, an id for `DataSource.SNAPSHOT`.
+        split: the part of a dataset folder, e.g. ``test`` or ``train[:500]``.
+        skip_bad_rows: leave bad rows out and report them, rather than refuse.
+    """
+
+    source: DataSource
+    path: Path | None = None
+    columns: ColumnMap | None = None
+    name: str = ""
+    reference: str = ""
+    split: str = ""
+    skip_bad_rows: bool = False
+
+    @property
+    def title(self) -> str:
+        """What runs and snapshots call the source."""
+        if self.source is DataSource.SNAPSHOT:
+            return f"{self.source}:{self.reference}"
+        if self.name or self.reference:
+            return self.name or self.reference
+        return self.path.name if self.path else str(self.source)
+
+
+def parse_data(dataset: str, *, skip_bad_rows: bool = False) -> DataChoice:
+    """The rows that one word names, as on the command line.
+
+    Args:
+        dataset: ``starter``, ``reviews``, ``snapshot:ID``, a file, a folder with or without ``:split``, or
+            ``owner/name[/config][:split]`` of the Hugging Face hub. What exists on disk goes first.
+        skip_bad_rows: leave bad rows out and report them, rather than refuse.
+    """
+    if dataset in (DataSource.STARTER, DataSource.REVIEWS):
+        return DataChoice(DataSource(dataset))
+    if dataset.startswith(f"{DataSource.SNAPSHOT}:"):
+        return DataChoice(DataSource.SNAPSHOT, reference=dataset.partition(":")[2])
+    path = Path(dataset)
+    folder, _, split = dataset.partition(":")
+    if split and not path.exists() and Path(folder).is_dir():
+        return DataChoice(DataSource.FILE, Path(folder), split=split, skip_bad_rows=skip_bad_rows)
+    if not path.exists() and path.suffix.lower() not in KNOWN_SUFFIXES and parse_hub_reference(dataset):
+        return DataChoice(DataSource.HUB, reference=dataset, skip_bad_rows=skip_bad_rows)
+    return DataChoice(DataSource.FILE, path, skip_bad_rows=skip_bad_rows)
+
+
+def read_data(database: Database, home: Home, audience: str, data: DataChoice) -> Reading:
+    """The rows that a person has chosen, checked.
+
+    Args:
+        database: holds reviews and the records of stored sets.
+        home: holds the stored sets.
+        audience: whose starter rows or reviews are meant.
+        data: the choice.
+
+    Raises:
+        DatasetError: they can't be read or used.
+        NotFound: there is no stored set of that id.
+    """
+    match data.source:
+        case DataSource.STARTER:
+            return read_path(STARTER_FOLDER / f"{audience}.jsonl")
+        case DataSource.REVIEWS:
+            return _read_reviews(database, audience)
+        case DataSource.FILE:
+            if data.path is None:
+                raise DatasetError("No file has been chosen. Upload a .jsonl or .csv file first.")
+            return read_path(data.path, data.columns, split=data.split, skip_bad_rows=data.skip_bad_rows)
+        case DataSource.HUB:
+            return _read_hub(data)
+        case DataSource.SNAPSHOT:
+            return _read_snapshot(database, home, data.reference)
+
+
+def _read_reviews(database: Database, audience: str) -> Reading:
+    with database.reading() as session:
+        rows = list(review_store.training_rows(session, audience))
+    if not rows:
+        raise DatasetError(
+            f"No review for {audience} has been accepted yet, so there is nothing to learn from. "
+            "Review some answers first, or choose another source."
+        )
+    return read_rows(rows, "Accepted reviews")
+
+
+def _read_snapshot(database: Database, home: Home, snapshot_id: str) -> Reading:
+    with database.reading() as session:
+        snapshot = snapshot_store.get(session, snapshot_id)
+        path, digest = home.root / snapshot.path, snapshot.sha256
+    train, evaluation = thaw(path, digest)
+    return Reading((*train, *evaluation))
+
+
+def _read_hub(data: DataChoice) -> Reading:
+    reference = parse_hub_reference(data.reference)
+    if reference is None:
+        raise DatasetError(
+            f"{data.reference[:80]!r} is no dataset of the hub. Write owner/name, or owner/name:split."
+        )
+    return read_rows(import_rows(reference), reference.name, data.columns, skip_bad_rows=data.skip_bad_rows)

@@ -1,0 +1,220 @@
+"""What happens on the page when something is pressed, without a browser: handlers take plain values."""
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_engine import FakeEngine
+
+from elara_ui.blocks import build_page
+from elara_ui.services import Services
+from elara_ui.services.answers import Answer, Finished
+from elara_ui.tabs import finetune_handlers
+from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
+from elara_ui.tabs.compare import CompareHandlers, CompareState
+from elara_ui.tabs.finetune_handlers import FinetuneHandlers, FinetuneState, Painted
+from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.review import ReviewHandlers, ReviewState
+
+SAMPLING = (0.15, 1.3, 0.95, 450, None)
+
+
+@pytest.fixture
+def built(services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any]:
+    """Every tab's handlers, as the page makes them."""
+    made: dict[type, Any] = {}
+
+    def remember(kind: type) -> None:
+        original = kind.__init__
+
+        def init(self: Any, *arguments: Any) -> None:
+            original(self, *arguments)
+            made[kind] = self
+
+        monkeypatch.setattr(kind, "__init__", init)
+
+    for kind in (ChatHandlers, CompareHandlers, FinetuneHandlers, ReviewHandlers):
+        remember(kind)
+    build_page(services)
+    return made
+
+
+@pytest.fixture
+def chat(built: dict[type, Any]) -> ChatHandlers:
+    return built[ChatHandlers]
+
+
+def press(act: str, item: str = "") -> Any:
+    return SimpleNamespace(act=act, item=item)
+
+
+def last_of(updates: Iterable[Updates]) -> Updates:
+    merged: Updates = {}
+    for update in updates:
+        merged |= update
+    return merged
+
+
+def ask(chat: ChatHandlers, text: str, state: ChatState | None = None, audience: str = "patient") -> Updates:
+    return last_of(chat.ask(text, audience, state or ChatState(), *SAMPLING))
+
+
+def stored_answer(services: Services, text: str = "What is fever?") -> Answer:
+    [*_, finished] = services.chat.ask_once(services.chat.check("patient", text))
+    assert isinstance(finished, Finished)
+    return finished.answer
+
+
+def test_an_answer_fills_the_thread_and_empties_the_composer(chat: ChatHandlers) -> None:
+    main = chat.parts.main
+    painted = ask(chat, "What is fever?")
+    assert "Rest and drink water." in painted[main.thread]
+    assert painted[main.message] == ""
+    assert painted[main.live] == ""
+    assert painted[chat.parts.state].request_id is None
+
+
+def test_a_refused_question_stays_in_the_composer(chat: ChatHandlers) -> None:
+    painted = ask(chat, "x" * 9000)
+    assert chat.parts.main.message not in painted
+    assert "9,000 characters" in painted[chat.parts.main.live]
+
+
+def test_a_question_that_fails_later_stays_in_the_thread_to_be_retried(
+    chat: ChatHandlers, engine: FakeEngine
+) -> None:
+    engine.context_tokens = 10
+    painted = ask(chat, "What is fever?", audience="doctor")
+    thread = painted[chat.parts.main.thread]
+    assert "What is fever?" in thread
+    assert 'data-act="retry"' in thread
+    assert chat.parts.main.audience not in painted  # it may have been changed meanwhile
+    assert "tokens long" in painted[chat.parts.main.live]
+
+
+def test_an_unforeseen_failure_leaves_the_page_usable(chat: ChatHandlers, engine: FakeEngine) -> None:
+    def crash(request: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    engine.stream = crash  # type: ignore[assignment, method-assign]
+    painted = ask(chat, "What is fever?")
+    assert "secret" not in painted[chat.parts.main.live]
+    assert painted[chat.parts.state].request_id is None
+
+
+def test_an_edited_question_that_fails_is_put_back_into_the_composer(
+    chat: ChatHandlers, engine: FakeEngine
+) -> None:
+    state = ask(chat, "What is fever?")[chat.parts.state]
+    edited = last_of(chat.act("patient", state, *SAMPLING, press("edit")))
+    assert edited[chat.parts.main.message] == "What is fever?"
+    assert edited[chat.parts.state].editing
+    engine.context_tokens = 10
+    painted = ask(chat, "What is a high fever?", edited[chat.parts.state])
+    assert painted[chat.parts.main.message] == "What is a high fever?"
+    assert "Rest and drink water." in painted[chat.parts.main.thread]
+
+
+def test_undo_puts_the_question_back(chat: ChatHandlers) -> None:
+    state = ask(chat, "What is fever?")[chat.parts.state]
+    painted = last_of(chat.act("patient", state, *SAMPLING, press("undo")))
+    assert painted[chat.parts.main.message] == "What is fever?"
+    assert "What is fever?" not in painted[chat.parts.main.thread]
+
+
+def test_a_refresh_keeps_the_chosen_audience(chat: ChatHandlers) -> None:
+    painted = chat.refresh("emergency", ChatState())
+    assert chat.parts.main.audience not in painted
+    assert "In a real emergency" in painted[chat.parts.main.thread]
+
+
+def test_a_search_outlives_opening_a_result(chat: ChatHandlers, services: Services) -> None:
+    ask(chat, "What is fever?")
+    ask(chat, "What is a cough?")
+    state = chat.search("fever", ChatState())[chat.parts.state]
+    [found] = services.conversations.find("fever")
+    painted = chat.open(state, press("open", found.conversation_id))
+    assert "cough" not in painted[chat.parts.side.list]
+
+
+def test_sending_to_review_shows_it(chat: ChatHandlers, services: Services) -> None:
+    state = ask(chat, "What is fever?")[chat.parts.state]
+    answer = services.conversations.open(state.conversation_id).messages[1].answer
+    assert answer is not None
+    painted = last_of(chat.act("patient", state, *SAMPLING, press("review", answer.response_id)))
+    assert "In review" in painted[chat.parts.main.thread]
+
+
+def test_comparing_needs_two_audiences_and_fills_a_column_each(built: dict[type, Any]) -> None:
+    handlers = built[CompareHandlers]
+    parts = handlers._parts
+    assert "two audiences" in last_of(handlers.ask(["patient"], "What is fever?"))[parts.result]
+    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?"))
+    assert [answer.audience for answer in painted[parts.state].answers] == ["patient", "doctor"]
+    assert painted[parts.ask]["visible"] is True
+
+
+def test_a_comparison_that_crashes_can_be_asked_again(built: dict[type, Any], engine: FakeEngine) -> None:
+    def crash(request: object) -> None:
+        raise ZeroDivisionError
+
+    engine.stream = crash  # type: ignore[assignment, method-assign]
+    handlers = built[CompareHandlers]
+    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?"))
+    assert painted[handlers._parts.ask]["visible"] is True
+    assert "in the log" in painted[handlers._parts.result]
+    assert painted[handlers._parts.state] == CompareState("What is fever?", ())
+
+
+def test_a_review_with_an_axis_missing_stays_as_filled_in(built: dict[type, Any], services: Services) -> None:
+    services.reviewing.send(stored_answer(services).response_id)
+    handlers = built[ReviewHandlers]
+    shown = handlers.begin("Rater A", ReviewState())
+    state = shown[handlers._parts.state]
+    painted = handlers.submit("accept", "Rater A", state, None, [], "text", "", *[None] * 7)
+    assert set(painted) == {handlers._parts.trouble}
+    assert "missing: Medical accuracy" in painted[handlers._parts.trouble]
+
+
+def test_reviewing_without_a_name_says_so(built: dict[type, Any]) -> None:
+    handlers = built[ReviewHandlers]
+    painted = handlers.begin("  ", ReviewState())
+    assert "1 to 120 characters" in painted[handlers._parts.message]
+
+
+def test_skipped_answers_come_back_when_nothing_else_is_left(
+    built: dict[type, Any], services: Services
+) -> None:
+    services.reviewing.send(stored_answer(services).response_id)
+    handlers = built[ReviewHandlers]
+    state = handlers.begin("Rater A", ReviewState())[handlers._parts.state]
+    painted = handlers.skip("Rater A", state)
+    assert painted[handlers._parts.state].item_id == state.item_id
+
+
+def test_a_launch_with_a_bad_value_starts_nothing(built: dict[type, Any], services: Services) -> None:
+    handlers = built[FinetuneHandlers]
+    names = [info.name for info in finetune_handlers.HYPERPARAMETERS]
+    recipe = services.recipes["patient"].hyperparameters
+    values = [getattr(recipe, name) for name in names]
+    values[names.index("lora_dropout")] = 1.5
+    painted = handlers.launch("smollm2-135m", "patient", "starter", None, None, None, *values)
+    assert "lora_dropout must be" in painted[handlers.parts.message]
+    assert services.training.recent() == ()
+
+
+def test_the_clock_never_changes_which_run_is_looked_at(built: dict[type, Any]) -> None:
+    handlers = built[FinetuneHandlers]
+    painted = handlers.refresh(FinetuneState("abc"), Painted())
+    assert handlers.parts.state not in painted
+    assert "no run" in painted[handlers.parts.runs.detail].lower()
+
+
+def test_columns_of_an_uploaded_file_are_proposed(built: dict[type, Any], tmp_path: Any) -> None:
+    handlers = built[FinetuneHandlers]
+    file = tmp_path / "rows.csv"
+    file.write_text("Question,Answer,Source\nWhat is fever?,Heat.,x\n")
+    painted = handlers.choose_file(str(file))
+    assert painted[handlers.parts.data.prompt_column]["value"] == "Question"
+    assert painted[handlers.parts.data.answer_column]["value"] == "Answer"
