@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from adapters import catalog
 from adapters.hyperparameters import Hyperparameters, override
@@ -31,6 +33,8 @@ __all__ = [
 ]
 
 SAMPLE_ROWS = 3
+PACE_POINTS = 20
+"""Dots of the chart from which the time left is told."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,7 @@ class TrainingService:
             examples=reading.examples,
             source=data.title,
             rejects=reading.rejects,
+            recipe=recipe,
         )
 
     def recent(self) -> tuple[RunView, ...]:
@@ -191,6 +196,7 @@ class TrainingService:
             NotFound: there is none of that id.
         """
         supervisor.cancel(self._database, run_id)
+        self.reconcile()
         return self.show(run_id)
 
     def resume(self, run_id: str) -> RunView:
@@ -252,15 +258,19 @@ def _describe(run: Run, points: list[RunPoint] | None = None) -> RunView:
 
 
 def _estimate_remaining(run: Run, points: list[RunPoint]) -> float | None:
-    """Seconds left, from the pace between the first and the last dot of the chart.
+    """Seconds left, from the median time a step took between the latest dots of the chart.
 
-    The start is left out: loading the model says nothing about the pace of training.
+    Loading the model, measurements and the pause before a resumption say nothing about the pace, and a
+    median passes over them.
     """
-    if run.status != RunStatus.RUNNING or not run.total_steps or len(points) < 2:
+    if run.status != RunStatus.RUNNING or not run.total_steps:
         return None
-    first, last = points[0], points[-1]
-    done = last.step - first.step
-    elapsed = (last.created_at - first.created_at).total_seconds()
-    if done <= 0 or elapsed <= 0:
+    recent = points[-PACE_POINTS:]
+    paces = [
+        (after.created_at - before.created_at).total_seconds() / (after.step - before.step)
+        for before, after in pairwise(recent)
+        if after.step > before.step
+    ]
+    if not paces:
         return None
-    return max(0.0, (run.total_steps - run.step) * elapsed / done)
+    return max(0.0, (run.total_steps - run.step) * median(paces))

@@ -4,6 +4,7 @@ import gradio as gr
 
 from adapters.hyperparameters import GROUP_TITLES, HYPERPARAMETERS, HyperparameterInfo
 from adapters.recipe import Hyperparameters
+from adapters.training.sources import KNOWN_SUFFIXES
 from elara_ui.services import Services
 from elara_ui.services.training import DataSource
 from elara_ui.tabs.finetune_handlers import (
@@ -69,23 +70,37 @@ def _build_data(services: Services) -> DataParts:
             ("Starter examples", DataSource.STARTER.value),
             ("Accepted reviews", DataSource.REVIEWS.value),
             ("A file of mine", DataSource.FILE.value),
+            ("Hugging Face dataset", DataSource.HUB.value),
+            ("A stored set", DataSource.SNAPSHOT.value),
         ],
         value=DataSource.STARTER.value,
         label="Learn from",
         elem_id="train-source",
     )
     file = gr.File(
-        label="JSONL or CSV, UTF-8",
-        file_types=[".jsonl", ".ndjson", ".json", ".csv", ".tsv"],
+        label="JSONL, JSON, CSV, TSV, Parquet or MedQuAD XML",
+        file_types=sorted(KNOWN_SUFFIXES),
         visible=False,
         height=120,
     )
     with gr.Row():
         prompt_column = gr.Dropdown([], label="Column with the question", visible=False)
         answer_column = gr.Dropdown([], label="Column with the answer", visible=False)
+    reference = gr.Textbox(
+        label="Which one",
+        info="owner/name or owner/name:split of the Hugging Face hub, or the id of a stored set, which every "
+        "run shows.",
+        max_lines=1,
+        visible=False,
+    )
+    skip = gr.Checkbox(
+        label="Leave bad rows out", info="Otherwise one bad row refuses the whole set.", visible=False
+    )
     check = gr.Button("Check the data", size="sm", elem_id="check-data")
     preview = gr.HTML()
-    return DataParts(audience, base_model, source, file, prompt_column, answer_column, check, preview)
+    return DataParts(
+        audience, base_model, source, file, prompt_column, answer_column, reference, skip, check, preview
+    )
 
 
 def _build_hyperparameters(defaults: Hyperparameters) -> tuple[gr.components.Component, ...]:
@@ -152,7 +167,15 @@ def _build_runs() -> RunParts:
 def _wire(handlers: FinetuneHandlers, parts: FinetuneParts) -> None:
     data, runs = parts.data, parts.runs
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    chosen = [data.audience, data.source, data.file, data.prompt_column, data.answer_column]
+    chosen = [
+        data.audience,
+        data.source,
+        data.file,
+        data.prompt_column,
+        data.answer_column,
+        data.reference,
+        data.skip,
+    ]
     data.audience.change(handlers.choose_audience, [data.audience], **common)
     data.source.change(handlers.choose_source, [data.source], **common)
     data.file.change(handlers.choose_file, [data.file], **common)

@@ -48,6 +48,8 @@ class DataParts:
     file: gr.File
     prompt_column: gr.Dropdown
     answer_column: gr.Dropdown
+    reference: gr.Textbox
+    skip: gr.Checkbox
     check: gr.Button
     preview: gr.HTML
 
@@ -103,10 +105,12 @@ class FinetuneHandlers:
         return {**dict(zip(self.parts.hyperparameters, shown, strict=True)), self._data.preview: ""}
 
     def choose_source(self, source: str) -> Updates:
-        """Ask for a file only when one is wanted."""
-        wanted = source == DataSource.FILE
+        """Ask for a file, or a name, only when one is wanted."""
+        named = source in (DataSource.HUB, DataSource.SNAPSHOT)
         return {
-            self._data.file: gr.update(visible=wanted),
+            self._data.file: gr.update(visible=source == DataSource.FILE),
+            self._data.reference: gr.update(visible=named),
+            self._data.skip: gr.update(visible=source in (DataSource.FILE, DataSource.HUB)),
             self._data.prompt_column: gr.update(visible=False),
             self._data.answer_column: gr.update(visible=False),
             self._data.preview: "",
@@ -144,11 +148,13 @@ class FinetuneHandlers:
         file: str | None,
         prompt_column: str | None,
         answer_column: str | None,
+        reference: str,
+        skip: bool,
         *values: Any,
     ) -> Updates:
         """Say what would be trained on."""
         try:
-            data = choose_data(source, file, prompt_column, answer_column)
+            data = self._choose_data(source, file, prompt_column, answer_column, reference, skip)
             preview = self._services.training.preview(audience, data, name_values(values))
         except ElaraError as error:
             return {self._data.preview: notice(error.message)}
@@ -162,11 +168,13 @@ class FinetuneHandlers:
         file: str | None,
         prompt_column: str | None,
         answer_column: str | None,
+        reference: str,
+        skip: bool,
         *values: Any,
     ) -> Updates:
         """Start a run; a refused one leaves everything as filled in."""
         try:
-            data = choose_data(source, file, prompt_column, answer_column)
+            data = self._choose_data(source, file, prompt_column, answer_column, reference, skip)
             run_id = self._services.training.launch(audience, data, name_values(values), base_model)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
@@ -218,6 +226,29 @@ class FinetuneHandlers:
         except ElaraError as error:
             return {self._runs.detail: notice(error.message)}
 
+    def _choose_data(
+        self,
+        source: str,
+        file: str | None,
+        prompt_column: str | None,
+        answer_column: str | None,
+        reference: str,
+        skip: bool,
+    ) -> DataChoice:
+        """The form's data fields as a choice.
+
+        Columns left as they were proposed are found by name again, row by row: a set may mix its names.
+        """
+        chosen = DataSource(source)
+        if chosen is not DataSource.FILE:
+            return DataChoice(chosen, reference=(reference or "").strip(), skip_bad_rows=skip)
+        path, columns = Path(file) if file else None, None
+        if path is not None and prompt_column and answer_column:
+            _, proposed = self._services.training.columns(path)
+            if proposed is None or (proposed.prompt, proposed.answer) != (prompt_column, answer_column):
+                columns = ColumnMap(prompt_column, answer_column)
+        return DataChoice(chosen, path, columns, path.name if path else "", skip_bad_rows=skip)
+
     def _look_at(self, run_id: str) -> Updates:
         state = FinetuneState(run_id)
         return {self.parts.state: state, **self.refresh(state, Painted())}
@@ -254,14 +285,3 @@ class FinetuneHandlers:
 def name_values(values: Sequence[Any]) -> dict[str, object]:
     """The form's values by hyperparameter name."""
     return {info.name: value for info, value in zip(HYPERPARAMETERS, values, strict=True)}
-
-
-def choose_data(
-    source: str, file: str | None, prompt_column: str | None, answer_column: str | None
-) -> DataChoice:
-    """The form's data fields as a choice; a mapping counts only when both columns are given."""
-    if source != DataSource.FILE:
-        return DataChoice(DataSource(source))
-    path = Path(file) if file else None
-    columns = ColumnMap(prompt_column, answer_column) if prompt_column and answer_column else None
-    return DataChoice(DataSource.FILE, path, columns, path.name if path else "")

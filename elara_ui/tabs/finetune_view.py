@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from adapters.training.rejects import Rejects
 from db.vocabulary import AdapterStatus, RunStatus
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.training import DataPreview, RunView
@@ -19,7 +20,19 @@ def render_preview(preview: DataPreview) -> str:
         f"<div><strong>{escape(_shorten(question))}</strong><br>{escape(_shorten(answer))}</div>"
         for question, answer in preview.samples
     )
-    return f'{notice(preview.summary, "info")}<div class="el-samples">{samples}</div>'
+    left_out = "".join(_render_rejects(rejects) for rejects in preview.rejects)
+    return f'{notice(preview.summary, "info")}{left_out}<div class="el-samples">{samples}</div>'
+
+
+def _render_rejects(rejects: Rejects) -> str:
+    """One reason for leaving rows out, with the first of them."""
+    rows = "".join(
+        f"<li>row {example.row}: {escape(_shorten(example.excerpt))}</li>" for example in rejects.examples
+    )
+    return (
+        f'<details class="el-card"><summary>{rejects.count} left out: {escape(rejects.reason)}</summary>'
+        f"<ul>{rows}</ul></details>"
+    )
 
 
 def _shorten(text: str) -> str:
@@ -67,7 +80,7 @@ def render_run(run: RunView) -> str:
     return (
         f'<div class="el-card" role="status"><h3>{escape(run.audience)} · run {run.run_id} '
         f'{_render_status(run.status)}</h3><p class="el-muted">{escape(run.stage)}{result} · '
-        f"on {escape(run.base_model)}</p>"
+        f"on {escape(run.base_model)} · stored set {escape(run.snapshot)}</p>"
         f'<div class="el-figures">{cells}</div><div class="el-progress"><span style="width:{share}%"></span></div>'
         f"{trouble}</div>"
     )

@@ -86,6 +86,8 @@ def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home
     assert wait(database, home, second, ended).adapter == "emergency@2"  # nobody polled `start_queued` for it
     with database.reading() as session:
         assert [point.step for point in runs.points(session, first)] == [1, 2, 3]
+        metrics, snapshot = adapters.get(session, "emergency@1").metrics, runs.get(session, first).snapshot
+        assert metrics["train_rows"] + metrics["held_out_rows"] + metrics["left_out_rows"] == snapshot.rows
         for name in ("emergency@1", "emergency@2"):
             registry.verify(registry.folder(home, adapters.get(session, name)))
     assert not (home.runs / first / "checkpoints").exists()

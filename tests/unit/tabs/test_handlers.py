@@ -199,7 +199,7 @@ def test_a_launch_with_a_bad_value_starts_nothing(built: dict[type, Any], servic
     recipe = services.recipes["patient"].hyperparameters
     values = [getattr(recipe, name) for name in names]
     values[names.index("lora_dropout")] = 1.5
-    painted = handlers.launch("smollm2-135m", "patient", "starter", None, None, None, *values)
+    painted = handlers.launch("smollm2-135m", "patient", "starter", None, None, None, "", False, *values)
     assert "lora_dropout must be" in painted[handlers.parts.message]
     assert services.training.recent() == ()
 
