@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from db import responses
 from db.errors import Conflict, NotFound
 from db.models import Response, Review, ReviewItem
-from db.vocabulary import Disposition, ReviewFlag, Role
+from db.vocabulary import Disposition, FinishReason, ReviewFlag, Role
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,8 @@ def training_rows(session: Session, audience: str | None = None) -> Iterator[Tra
 
     The rule of `docs/review.md`: an answer comes in by one review that accepts it (accuracy aligned,
     no harm, no great fault) or corrects it, and is kept out by any review that rejects or vetoes it.
-    A correction goes before the original text, a newer correction before an older one.
+    A correction goes before the original text, a newer correction before an older one. An answer that
+    was cut off teaches to stop in mid-sentence, so it comes in only when corrected.
 
     Args:
         session: any session.
@@ -168,7 +169,7 @@ def training_rows(session: Session, audience: str | None = None) -> Iterator[Tra
         query = query.where(ReviewItem.response.has(Response.audience == audience))
     for reviewed in session.scalars(query):
         accepting = _accepting_review(reviewed.reviews)
-        if accepting is not None:
+        if accepting is not None and (accepting.correction or _is_whole(reviewed.response)):
             yield _training_row(reviewed.response, accepting)
 
 
@@ -193,6 +194,11 @@ def _keeps_out(review: Review) -> bool:
         or review.urgency == "under"
         or ReviewFlag.IDENTIFIERS in review.flags
     )
+
+
+def _is_whole(response: Response) -> bool:
+    """Whether the model itself ended the answer."""
+    return bool(response.text.strip()) and response.finish_reason == FinishReason.STOP
 
 
 def _lets_in(review: Review) -> bool:

@@ -97,13 +97,12 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
         actions += button("Retry", "retry", title="Answer this question again")
     actions += thumb("up", answer.response_id, pressed=answer.thumb == 1)
     actions += thumb("down", answer.response_id, pressed=answer.thumb == -1)
-    actions += (
-        '<span class="el-done">In review</span>'
-        if answer.in_review
-        else button(
+    if answer.in_review:
+        actions += '<span class="el-done">In review</span>'
+    elif answer.text:
+        actions += button(
             "Send to review", "review", answer.response_id, title="Let a professional rate this answer"
         )
-    )
     body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
     return (
         f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'

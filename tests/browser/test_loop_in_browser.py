@@ -131,9 +131,14 @@ def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
 
-def picture(page: Page, name: str) -> None:
-    """Check that nothing scrolls sideways at any size; leave screenshots, light and dark, when asked."""
-    wanted = os.environ.get("ELARA_SCREENSHOTS")
+def look(page: Page, name: str, *, keep: bool = True) -> None:
+    """Check that nothing scrolls sideways at any size; leave screenshots, light and dark, when asked.
+
+    Args:
+        name: of the pictures.
+        keep: whether the documentation has a use for them.
+    """
+    wanted = keep and os.environ.get("ELARA_SCREENSHOTS")
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(400)
@@ -157,7 +162,11 @@ def test_1_chat_answers_and_shows_what_was_written_as_text(page: Page) -> None:
     expect(meta).to_contain_text("tokens/s")
     page.get_by_title("Good answer").click()
     expect(page.get_by_title("Good answer")).to_have_attribute("aria-pressed", "true")
-    picture(page, "chat")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator("#thread .el-user").get_by_text("Copy").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == HOSTILE
+    look(page, "hostile", keep=False)
 
 
 def test_2_stop_ends_an_answer_and_keeps_it(page: Page) -> None:
@@ -212,6 +221,10 @@ def test_5_bad_questions_are_explained_and_kept(page: Page) -> None:
     send(page, long)
     expect(page.get_by_role("alert")).to_contain_text("100,000 characters; at most 8,000")
     expect(page.locator("#question textarea")).to_have_value(long)
+    page.locator("#question textarea").fill("")
+    send(page, "w" * 400)
+    expect(page.locator("#thread .el-bubble")).to_be_visible()
+    look(page, "long words", keep=False)
 
 
 def test_6_audiences_side_by_side(page: Page) -> None:
@@ -222,7 +235,7 @@ def test_6_audiences_side_by_side(page: Page) -> None:
     page.locator(".el-column").first.get_by_text("Send to review").click()
     expect(page.locator(".el-column .el-done")).to_have_count(1)
     page.locator("#compare").scroll_into_view_if_needed()
-    picture(page, "compare")
+    look(page, "compare")
 
 
 def test_7_review_with_a_correction(page: Page) -> None:
@@ -231,7 +244,7 @@ def test_7_review_with_a_correction(page: Page) -> None:
     page.locator("#begin-review").click()
     expect(page.locator(".el-exam")).to_contain_text("What is asthma?")
     expect(page.locator(".el-exam")).not_to_contain_text("smollm2")
-    picture(page, "review")
+    look(page, "review")
     page.locator("#accept").click()
     expect(page.get_by_role("alert")).to_contain_text("missing: Medical accuracy")
     for title, choice in (
@@ -268,13 +281,14 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     page.goto(app.url)
     open_tab(page, "Fine-tune")
     expect(page.locator("#run-detail")).to_contain_text("succeeded", timeout=300_000)
-    picture(page, "fine-tune")
+    look(page, "fine-tune")
     page.locator("#adapters").get_by_role("button", name="Make live").click()
     expect(page.get_by_text("patient@1 now answers for patient")).to_be_visible()
     open_tab(page, "Chat")
     expect(page.locator(".el-answering p")).to_contain_text("patient@1")
     ask(page, "What is asthma?")
     expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
+    look(page, "chat")
     page.close()
 
 

@@ -194,3 +194,13 @@ def test_rows_can_be_limited_to_an_audience(session):
     add_review(session, add_response(session, text="for doctors", audience="doctor"))
     assert trained_answers(session, audience="doctor") == ["for doctors"]
     assert len(trained_answers(session)) == 2
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "cancelled"), ("Half a", "cancelled"), ("Cut", "length")])
+def test_an_answer_that_was_cut_off_comes_in_only_when_corrected(session, text, reason):
+    cut = add_response(session, text=text, finish_reason=reason)
+    add_review(session, cut)
+    assert list(reviews.training_rows(session)) == []
+    add_review(session, cut, "Rater B", disposition="accept_with_edit", correction="The whole answer.")
+    [row] = reviews.training_rows(session)
+    assert row["messages"][-1]["content"] == "The whole answer."
