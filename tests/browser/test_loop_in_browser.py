@@ -127,6 +127,15 @@ def ask(page: Page, question: str) -> None:
     expect_answer_after(page, before)
 
 
+def delete_conversation(page: Page) -> None:
+    """Delete the open one, as the side panel does it; the panel may be closed still."""
+    if not page.get_by_role("button", name="Delete…").is_visible():
+        page.get_by_role("button", name="This conversation").click()
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Yes, delete for good").click()
+    expect(page.locator(".el-welcome")).to_be_visible(timeout=30_000)
+
+
 def open_tab(page: Page, name: str) -> None:
     page.get_by_role("tab", name=name).click()
 
@@ -209,8 +218,7 @@ def test_4_conversations_are_found_renamed_downloaded_and_deleted(page: Page) ->
     page.get_by_label("Search conversations").fill("old medicine")
     expect(page.locator(".el-row")).to_have_count(1)
     page.get_by_label("Search conversations").fill("")
-    page.get_by_role("button", name="Delete…").click()
-    page.get_by_role("button", name="Yes, delete for good").click()
+    delete_conversation(page)
     expect(page.locator(".el-row-title", has_text="Old medicine")).to_have_count(0)
 
 
@@ -225,6 +233,7 @@ def test_5_bad_questions_are_explained_and_kept(page: Page) -> None:
     send(page, "w" * 400)
     expect(page.locator("#thread .el-bubble")).to_be_visible()
     look(page, "long words", keep=False)
+    delete_conversation(page)
 
 
 def test_6_audiences_side_by_side(page: Page) -> None:
