@@ -250,11 +250,16 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
     ),
     HyperparameterInfo(
         "max_length", "Longest example", "data", "int", 1024,
-        "Tokens of prompt and answer together (100 English words are about 130 tokens). Longer examples "
-        "are left out and counted, never cut short: a cut answer teaches the model to stop in mid- "
-        "sentence.",
+        "Tokens of prompt and answer together (100 English words are about 130 tokens). An answer is never "
+        "cut short: that would teach the model to stop in mid-sentence.",
         minimum=32, maximum=32768, usual=(128, 4096),
         advice="short limits lose examples, long ones need much memory.",
+    ),
+    HyperparameterInfo(
+        "overlong", "Examples that are too long", "data", "choice", "drop",
+        "What happens to an example over the limit: drop leaves it out and counts it, truncate_prompt takes "
+        "away the oldest part of its prompt and keeps the answer whole, stop refuses to train.",
+        choices=("drop", "truncate_prompt", "stop"),
     ),
     HyperparameterInfo(
         "precision", "Precision", "memory", "choice", "auto",
@@ -313,6 +318,7 @@ class Hyperparameters:
     max_samples: int = 5000
     eval_fraction: float = 0.1
     max_length: int = 1024
+    overlong: str = "drop"
     precision: str = "auto"
     quantization: str = "none"
     gradient_checkpointing: bool = False

@@ -19,6 +19,7 @@ from adapters import catalog
 from elara_ui.cli_text import (
     format_adapter,
     format_answer,
+    format_preview,
     format_rejects,
     format_run,
     format_serving,
@@ -121,6 +122,9 @@ def train(
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and say which, rather than refuse.")
     ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Tell rows, lengths, time and memory; don't train.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
@@ -128,9 +132,17 @@ def train(
     """Launch a training run. It goes on by itself, in a process of its own."""
     settings = _parse_settings(values or ())
     data = parse_data(dataset, skip_bad_rows=skip_bad_rows)
+    if preview and wait:
+        raise InvalidInput(
+            "--preview trains nothing, so there is no run to --wait for. Leave one of them out."
+        )
     with _open(home) as services:
         if skip_bad_rows:
             write_note(format_rejects(services.training.preview(audience, data, settings)))
+        if preview:
+            report = services.training.preview_run(audience, data, settings, base)
+            write_document(report.to_dict()) if as_json else print(format_preview(report))
+            return
         run_id = services.training.launch(audience, data, settings, base)
         run = _follow_run(services, run_id) if wait else services.training.show(run_id)
     _print_run(run, as_json)

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from adapters.recipe import Recipe
+from adapters.training.memory import MemoryEstimate
+from adapters.training.report import Lengths, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
 from elara_ui.services.serving import ServingState, ServingStatus
-from elara_ui.services.training import DataPreview, RunView
+from elara_ui.services.training import DataPreview, Preview, RunView
+
+GIB = 2**30
 
 
 def write_document(document: Mapping[str, Any]) -> None:
@@ -65,6 +69,59 @@ def format_rejects(preview: DataPreview) -> str:
         lines.append(f"  {group.reason}: {group.count}")
         lines += [f"    row {example.row}: {example.excerpt}" for example in group.examples]
     return "\n".join(lines)
+
+
+def format_preview(preview: Preview) -> str:
+    """What a run would do; what is learned of the sample rows stands between » and «."""
+    plan, memory = preview.plan, preview.memory
+    seconds = "not calibrated" if plan.seconds is None else f"about {_duration(plan.seconds)}"
+    rate = "" if plan.tokens_per_second is None else f" at {plan.tokens_per_second:.0f} tokens/s"
+    rows = [
+        ["Rows", f"{preview.train} to learn from, {preview.held_out} held out"],
+        ["Layers", f"{', '.join(preview.target_modules)} of {preview.base_model}, in {preview.precision}"],
+        ["Lengths", _format_lengths(preview.lengths)],
+        ["Tokens", f"{plan.supervised_share:.0%} learned, {plan.padding_share:.0%} of the work is padding"],
+        ["Steps", f"{plan.steps}, {plan.effective_batch} examples each"],
+        ["Time", f"{seconds}{rate}"],
+        ["Memory", _format_memory(memory)],
+    ]
+    samples = ["".join(_mark(piece) for piece in row.pieces) for row in preview.samples]
+    advice = [
+        f"To need less: {', '.join(f'{name}={value}' for name, value in change.values.items())}: "
+        f"{change.total / GIB:.1f} GiB{'' if change.fits else ', still too much'}"
+        for change in memory.advice
+    ]
+    bars = [f"{bar.low:>6} to {bar.high - 1:<6} {bar.rows}" for bar in preview.lengths.bins]
+    return "\n".join(
+        [*samples, "", format_table(rows), *advice, *preview.notes, "", "Tokens      Rows", *bars]
+    )
+
+
+def _format_lengths(lengths: Lengths) -> str:
+    text = f"{lengths.shortest} to {lengths.longest} tokens, half of them up to {lengths.median}"
+    if not lengths.over_limit:
+        return f"{text}; none over the limit of {lengths.limit}"
+    outcome = (
+        f"{lengths.shortened} prompts shortened" if lengths.shortened else f"{lengths.left_out} left out"
+    )
+    return f"{text}; {lengths.over_limit} over the limit of {lengths.limit}: {outcome}"
+
+
+def _format_memory(memory: MemoryEstimate) -> str:
+    names = ("weights", "adapter", "optimizer", "gradients", "activations", "overhead")
+    parts = ", ".join(f"{name} {getattr(memory, name) / GIB:.2f}" for name in names)
+    fit = "fits into" if memory.fits else "does NOT fit into"
+    return f"{memory.total / GIB:.1f} GiB at the peak ({parts}); {fit} {memory.available / GIB:.1f} GiB"
+
+
+def _mark(piece: TextPiece) -> str:
+    return f"»{piece.text}«" if piece.supervised else piece.text
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def format_serving(status: ServingStatus) -> str:

@@ -67,7 +67,10 @@ GRADIO_ROOMS = ("app", "elara_ui.blocks", "elara_ui.theme", "elara_ui.tabs")
 HEAVY_ROOMS = ("adapters.training", "adapters.engines.transformers")
 # These extend the libraries' own classes, so they load them at import; others import these when needed.
 HEAVY_AT_IMPORT = (
+    "adapters.training.activations",
+    "adapters.training.batching",
     "adapters.training.checkpoints",
+    "adapters.training.loss",
     "adapters.training.trainer",
     "adapters.engines.transformers",
 )

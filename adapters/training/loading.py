@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +14,7 @@ from adapters.catalog import BaseModel
 from adapters.errors import ModelError, RecipeError
 from adapters.recipe import Hyperparameters
 from adapters.training import base_models
-from adapters.training.progress import Progress
+from adapters.training.progress import Listener
 
 OFFLINE = "HF_HUB_OFFLINE"
 
@@ -55,8 +57,12 @@ class LoadedBase:
         """Longest input the model was made for, tokens; a very large number when it doesn't say."""
         return int(getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize)
 
+    def longest(self, hyperparameters: Hyperparameters) -> int:
+        """Most tokens of an example: as set, but never more than the model can read."""
+        return min(hyperparameters.max_length, self.context_tokens)
 
-def locate(models: Path, base_model: str, progress: Progress) -> Source:
+
+def locate(models: Path, base_model: str, progress: Listener) -> Source:
     """Find the weights, fetching and unpacking the embedded model if need be.
 
     Args:
@@ -105,7 +111,7 @@ def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
         RecipeError: the precision asked for needs a graphics card.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     precision = choose_precision(hyperparameters.precision)
     settings: dict[str, Any] = {"dtype": _storage_dtype(precision), "use_safetensors": True}
@@ -113,19 +119,54 @@ def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
         settings["device_map"] = "auto"
     if hyperparameters.quantization != "none":
         settings["quantization_config"] = _quantization(hyperparameters.quantization, precision)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.location)
+    with _explained(source):
+        tokenizer = _load_tokenizer(source)
         model = AutoModelForCausalLM.from_pretrained(source.location, **settings)
+    revision = "" if source.sha256 else str(getattr(model.config, "_commit_hash", None) or "")
+    return LoadedBase(source, model, tokenizer, revision, precision)
+
+
+def outline(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
+    """The base model without its weights: every layer is there with its shape, on torch's meta device.
+
+    It costs neither memory nor a download of more than the configuration and the tokenizer.
+
+    Raises:
+        ModelError: configuration or tokenizer can't be read.
+        RecipeError: the precision asked for needs a graphics card.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    precision = choose_precision(hyperparameters.precision)
+    with _explained(source):
+        tokenizer = _load_tokenizer(source)
+        config = AutoConfig.from_pretrained(source.location)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config, dtype=_storage_dtype(precision))
+    return LoadedBase(source, model, tokenizer, "", precision)
+
+
+@contextmanager
+def _explained(source: Source) -> Iterator[None]:
+    """What transformers refuses, in our words."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:300]
         raise ModelError(
             f"The base model {source.entry.id} can't be loaded: {reason} Check its name and the connection, "
             "or give a folder that holds it as safetensors."
         ) from error
+
+
+def _load_tokenizer(source: Source) -> Any:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source.location)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    revision = "" if source.sha256 else str(getattr(model.config, "_commit_hash", None) or "")
-    return LoadedBase(source, model, tokenizer, revision, precision)
+    return tokenizer
 
 
 def choose_precision(wanted: str) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,52 @@ log = logging.getLogger(__name__)
 
 class RunCancelled(Exception):
     """Someone asked the run to stop."""
+
+
+class Listener(Protocol):
+    """Whoever is told how a training goes; see `Progress` for what each call says and raises."""
+
+    def stage(self, text: str, total_steps: int | None = None) -> None:
+        """What is being done now."""
+
+    def beat(
+        self, step: int | None = None, epoch: float | None = None, tokens_per_second: float | None = None
+    ) -> None:
+        """A sign of life."""
+
+    def point(
+        self,
+        step: int,
+        *,
+        train_loss: float | None = None,
+        eval_loss: float | None = None,
+        learning_rate: float | None = None,
+        tokens_per_second: float | None = None,
+        epoch: float | None = None,
+    ) -> None:
+        """A dot of the charts."""
+
+    def rewind(self, step: int) -> float | None:
+        """Going back to a checkpoint."""
+
+
+class Silence:
+    """A `Listener` that keeps everything to itself: for trials, where there is no run to record."""
+
+    def stage(self, text: str, total_steps: int | None = None) -> None:
+        """Nothing."""
+
+    def beat(
+        self, step: int | None = None, epoch: float | None = None, tokens_per_second: float | None = None
+    ) -> None:
+        """Nothing."""
+
+    def point(self, step: int, **figures: float | None) -> None:
+        """Nothing."""
+
+    def rewind(self, step: int) -> float | None:
+        """Nothing was measured before."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.engines.base import Turn
 from adapters.engines.text import defuse
-from adapters.errors import ModelError
+from adapters.errors import DatasetError, ModelError
 from adapters.training.examples import Example
 from db.vocabulary import Role
 
@@ -29,24 +29,96 @@ class Encoded:
     input_ids: list[int]
     labels: list[int]
 
+    @property
+    def supervised(self) -> int:
+        """How many tokens are learned."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True)
+class EncodedSet:
+    """Examples as the trainer takes them, and what became of those that were too long.
+
+    Args:
+        rows: what is trained on.
+        lengths: of every example as it came, tokens.
+        left_out: how many were too long and are not in `rows`.
+        shortened: how many of `rows` lost the beginning of their prompt.
+    """
+
+    rows: list[Encoded]
+    lengths: list[int]
+    left_out: int = 0
+    shortened: int = 0
+
 
 def encode_all(
-    examples: Iterable[Example], tokenizer: Any, system_prompt: str, max_length: int
-) -> tuple[list[Encoded], int]:
-    """Encode examples, leaving out those that don't fit whole.
+    examples: Iterable[Example], tokenizer: Any, system_prompt: str, max_length: int, overlong: str = "drop"
+) -> EncodedSet:
+    """Encode examples; no answer is ever cut.
 
     Args:
         examples: what to encode.
         tokenizer: the base model's.
         system_prompt: for examples that have none of their own.
         max_length: most tokens of prompt and answer together.
+        overlong: what to do with longer ones: ``drop``, ``truncate_prompt`` or ``stop``.
 
-    Returns:
-        The encoded examples, and how many were left out.
+    Raises:
+        ModelError: the tokenizer can't be trained with, see `encode`.
+        DatasetError: an example is too long and `overlong` is ``stop``, or an answer is and its prompt should
+            have been cut.
     """
     encoded = [encode(with_system(example.messages, system_prompt), tokenizer) for example in examples]
+    lengths = [len(row.input_ids) for row in encoded]
+    over = sum(length > max_length for length in lengths)
+    if over and overlong == "stop":
+        raise DatasetError(
+            f"No example may have more than {max_length} tokens, as overlong is stop, but {over} of "
+            f"{len(encoded)} do; the longest has {max(lengths)}. Raise max_length, shorten them, or set "
+            "overlong to drop or truncate_prompt."
+        )
+    if over and overlong == "truncate_prompt":
+        _require_whole_answers(encoded, max_length)
+        rows = [_cut_prompt(row, max_length, tokenizer.bos_token_id) for row in encoded]
+        return EncodedSet(rows, lengths, shortened=over)
     fitting = [row for row in encoded if len(row.input_ids) <= max_length]
-    return fitting, len(encoded) - len(fitting)
+    return EncodedSet(fitting, lengths, left_out=over)
+
+
+def require_rows(rows: Sequence[Encoded], max_length: int) -> None:
+    """Make sure that something is left to learn.
+
+    Raises:
+        DatasetError: no example fits into `max_length` tokens.
+    """
+    if not rows:
+        raise DatasetError(
+            f"No example fits into {max_length} tokens. Raise max_length, shorten the answers, or set "
+            "overlong to truncate_prompt."
+        )
+
+
+def _require_whole_answers(encoded: Sequence[Encoded], max_length: int) -> None:
+    """A prompt can only be cut down to its last two tokens: what opens a text, and what opens the answer."""
+    answers = [row.supervised + 2 for row in encoded if len(row.input_ids) > max_length < row.supervised + 2]
+    if answers:
+        raise DatasetError(
+            f"An answer is never cut, but {len(answers)} of {len(encoded)} don't fit into {max_length} "
+            f"tokens even without their prompt. Raise max_length to {max(answers)}, or set overlong to drop."
+        )
+
+
+def _cut_prompt(row: Encoded, max_length: int, opening: int | None) -> Encoded:
+    """Take the oldest tokens of the prompt away, but for the one that opens every text this model reads."""
+    surplus = len(row.input_ids) - max_length
+    if surplus <= 0:
+        return row
+    kept = 1 if row.input_ids[0] == opening else 0
+    return Encoded(
+        row.input_ids[:kept] + row.input_ids[kept + surplus :],
+        row.labels[:kept] + row.labels[kept + surplus :],
+    )
 
 
 def with_system(messages: Sequence[Turn], system_prompt: str) -> tuple[Turn, ...]:
@@ -84,7 +156,25 @@ def encode(messages: Sequence[Turn], tokenizer: Any) -> Encoded:
     answer = whole[len(prompt) :]
     while end in answer and answer[-1] != end:
         answer.pop()  # what a template puts after the end (a line break) is never generated
+    _require_shown(messages[-1].content, answer, tokenizer)
     return _masked(prompt, answer if answer and answer[-1] == end else [*answer, end])
+
+
+def _require_shown(text: str, answer: list[int], tokenizer: Any) -> None:
+    """Some templates leave answers out, or parts of them such as their reasoning."""
+
+    def squeeze(tokens: list[int]) -> str:
+        return "".join(tokenizer.decode(tokens).split())
+
+    shown = squeeze(answer)
+    if "".join(text.split()) in shown:
+        return
+    spelled = squeeze(tokenizer(text, add_special_tokens=False)["input_ids"])  # tokenizers may normalise text
+    if spelled not in shown:
+        raise ModelError(
+            f"The base model's chat template must show an answer whole, but of {text[:60]!r} it shows "
+            f"{tokenizer.decode(answer)[:60]!r}. Take out what it hides, or choose another base model."
+        )
 
 
 def _masked(prompt: list[int], answer: list[int]) -> Encoded:

@@ -21,10 +21,10 @@ import psutil
 from sqlalchemy.orm import Session
 
 from adapters import catalog
-from adapters.errors import RunError
+from adapters.errors import RecipeError, RunError
 from adapters.recipe import Hyperparameters, Recipe, find_recipe, override
 from adapters.training.examples import Example
-from adapters.training.preparation import freeze, prepare
+from adapters.training.preparation import Prepared, freeze, prepare
 from adapters.training.rejects import Rejects
 from db import runs
 from db.errors import NotFound
@@ -108,7 +108,7 @@ def launch(
         The run's id.
 
     Raises:
-        RecipeError: unknown audience.
+        RecipeError: unknown audience, or settings that contradict each other.
         ModelError: unknown base model.
         DatasetError: nothing is left to learn from.
         RunError: the run's folder can't be written.
@@ -122,12 +122,26 @@ def launch(
         hyperparameters=hyperparameters,
     )
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length, rejects)
+    require_consistent(hyperparameters, prepared)
     with database.session() as session:
         snapshot = freeze(home, session, prepared, source)
         run = runs.create(session, audience, frozen.base_model, snapshot.id, hyperparameters.to_dict())
         _write_recipe(run_folder(home, run.id), frozen)
     start_queued(database, home)
     return run.id
+
+
+def require_consistent(hyperparameters: Hyperparameters, prepared: Prepared) -> None:
+    """What only settings and data together show to be impossible.
+
+    Raises:
+        RecipeError: early stopping with nothing held out to judge by.
+    """
+    if hyperparameters.early_stopping_patience and not prepared.evaluation:
+        raise RecipeError(
+            f"Early stopping needs a held-out part, but of {len(prepared.train)} examples none is held out: "
+            "there are too few questions. Add examples, or set early_stopping_patience to 0."
+        )
 
 
 def start_queued(database: Database, home: Home) -> str | None:

@@ -3,21 +3,14 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from peft import (
-    LoraConfig,
-    PeftModel,
-    get_peft_model,
-    get_peft_model_state_dict,
-    prepare_model_for_kbit_training,
-)
-from torch import Generator, Tensor
-from torch.nn.functional import cross_entropy
+from peft import PeftModel, get_peft_model_state_dict
+from torch import Tensor
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -27,23 +20,20 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
-from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
-from adapters.catalog import TARGET_MODULES
-from adapters.errors import RecipeError, RunError
+from adapters.errors import RunError
 from adapters.recipe import Hyperparameters
+from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
 from adapters.training.loading import LoadedBase
-from adapters.training.progress import Progress, RunCancelled
+from adapters.training.lora import add_lora
+from adapters.training.loss import PLAIN_HEADS, sum_loss
+from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
 
 CHECKPOINTS_KEPT = 3
 RATE_STEPS = 20  # steps over which the rate shown is averaged
-
-_LINEAR_CLASSES = frozenset({"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"})
-# Their logits are the head's product and nothing else, so that a loss on chosen positions is exact.
-_PLAIN_HEADS = frozenset({"llama", "mistral", "qwen2", "qwen3", "gpt2", "bloom"})
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ def fit(
     hyperparameters: Hyperparameters,
     *,
     folder: Path,
-    progress: Progress,
+    progress: Listener,
     left_out: int = 0,
 ) -> Fit:
     """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
@@ -86,7 +76,7 @@ def fit(
         RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
-    model = _add_lora(base, hyperparameters)
+    model = add_lora(base.model, hyperparameters)
     checkpoint = find_last(folder)
     reporter = _Reporter(progress, left_out)
     trainer = _LeanTrainer(
@@ -119,50 +109,6 @@ def _train(trainer: "_LeanTrainer", checkpoint: Path | None) -> dict[str, float]
         keep_stopped(trainer, step_of(checkpoint))
         raise
     return metrics
-
-
-def _add_lora(base: LoadedBase, hyperparameters: Hyperparameters) -> PeftModel:
-    model = base.model
-    config = LoraConfig(
-        r=hyperparameters.lora_r,
-        lora_alpha=hyperparameters.lora_alpha,
-        lora_dropout=hyperparameters.lora_dropout,
-        target_modules=resolve_targets(model, hyperparameters.target_modules),
-        use_rslora=hyperparameters.use_rslora,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    if hyperparameters.quantization != "none":
-        model = prepare_model_for_kbit_training(
-            model, use_gradient_checkpointing=hyperparameters.gradient_checkpointing
-        )
-    return get_peft_model(model, config)
-
-
-def resolve_targets(model: Any, wanted: Sequence[str]) -> list[str]:
-    """The modules that get a LoRA.
-
-    Args:
-        model: a transformers model.
-        wanted: names from the recipe; empty takes those of the architecture, or every linear layer when the
-            architecture is unknown.
-
-    Raises:
-        RecipeError: a name that the model doesn't have; the message lists those it has.
-    """
-    head = model.get_output_embeddings()
-    existing = {
-        name.rpartition(".")[2]
-        for name, module in model.named_modules()
-        if type(module).__name__ in _LINEAR_CLASSES and module is not head
-    }
-    names = list(wanted) or list(TARGET_MODULES.get(model.config.model_type, sorted(existing)))
-    if missing := [name for name in names if name not in existing]:
-        raise RecipeError(
-            f"target_modules must name layers of the base model, but it has no {', '.join(missing)}. "
-            f"It has {', '.join(sorted(existing))}; leave the field empty to choose by architecture."
-        )
-    return names
 
 
 def _arguments(
@@ -200,9 +146,7 @@ def _arguments(
         report_to="none",
     )
     # transformers would take its own max_steps for the number of steps, more epochs than asked for included.
-    batches = math.ceil(rows / arguments.train_batch_size)
-    planned = settings.num_epochs * math.ceil(batches / settings.gradient_accumulation_steps)
-    arguments.max_steps = min(planned, settings.max_steps or planned)
+    arguments.max_steps = planned_steps(rows, settings, batch_size=arguments.train_batch_size)
     return arguments
 
 
@@ -243,10 +187,10 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
     on the way. On a graphics card its own kernel already skips the masked positions.
     """
 
-    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> "_OrderedSampler":
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> OrderedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
         size = self.args.train_batch_size * self.args.gradient_accumulation_steps
-        return _OrderedSampler(size, lengths=[len(row) for row in rows["input_ids"]], seed=self.args.seed)
+        return OrderedSampler(size, lengths=[len(row) for row in rows["input_ids"]], seed=self.args.seed)
 
     def compute_loss(
         self,
@@ -257,51 +201,19 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
     ) -> Any:
         """Cross-entropy of the supervised positions alone, summed over tokens and divided by their number."""
         core = self.accelerator.unwrap_model(model).get_base_model()
-        if return_outputs or self.args.device.type != "cpu" or core.config.model_type not in _PLAIN_HEADS:
+        if return_outputs or self.args.device.type != "cpu" or core.config.model_type not in PLAIN_HEADS:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        labels = inputs["labels"][:, 1:]
-        supervised = labels != IGNORED
+        targets = inputs["labels"][:, 1:].flatten()
+        positions = (targets != IGNORED).nonzero().flatten()
         with self.accelerator.autocast():
-            hidden = core.base_model(
-                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-            ).last_hidden_state[:, :-1]
-            logits = core.get_output_embeddings()(hidden[supervised])
-        total = cross_entropy(logits.float(), labels[supervised], reduction="sum")
-        return total / (supervised.sum() if num_items_in_batch is None else num_items_in_batch)
-
-
-class _OrderedSampler(LengthGroupedSampler):  # type: ignore[misc]  # transformers is not checked
-    """Batches of like lengths, which hold hardly any padding, in an order made by seed and epoch alone.
-
-    transformers' own draws from the global generator, whose state at the epoch's start no checkpoint holds: a
-    run resumed within an epoch would see some rows twice and others never.
-
-    Args:
-        batch_size: rows.
-        lengths: of each row, tokens.
-        seed: of the run.
-    """
-
-    def __init__(self, batch_size: int, lengths: list[int], seed: int) -> None:
-        super().__init__(batch_size, lengths=lengths)
-        self._seed = seed
-        self._epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by the data loader as each epoch begins."""
-        self._epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        """Row numbers, in this epoch's order."""
-        self.generator = Generator().manual_seed(self._seed + self._epoch)
-        indices: Iterator[int] = super().__iter__()
-        return indices
+            total = sum_loss(core, inputs, positions, targets[positions])
+        return total / (len(positions) if num_items_in_batch is None else num_items_in_batch)
 
 
 class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
     """Tells `Progress` what happens, and remembers what the metrics need."""
 
-    def __init__(self, progress: Progress, left_out: int) -> None:
+    def __init__(self, progress: Listener, left_out: int) -> None:
         self.before: float | None = None
         self.last_eval: float | None = None
         self._progress = progress

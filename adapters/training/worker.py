@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters import registry
-from adapters.errors import DatasetError, RunError
+from adapters.errors import RunError
 from adapters.training import loading, supervisor
 from adapters.training.examples import Example
 from adapters.training.loading import LoadedBase
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
-from adapters.training.rendering import Encoded, encode_all
+from adapters.training.rendering import Encoded, encode_all, require_rows
 from adapters.training.supervisor import FrozenRecipe
 from db import runs
 from db.errors import ElaraError
@@ -117,9 +117,7 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     from adapters.training import trainer  # brings torch, peft and trl
 
     rows, held_out = _encode(train, base, recipe), _encode(evaluation, base, recipe)
-    if not rows:
-        limit = _longest(base, recipe)
-        raise DatasetError(f"No example fits into {limit} tokens. Raise max_length, or shorten the answers.")
+    require_rows(rows, base.longest(recipe.hyperparameters))
     folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
     left_out = len(train) + len(evaluation) - len(rows) - len(held_out)
     result = trainer.fit(
@@ -167,15 +165,15 @@ def _read_data(
 
 
 def _encode(examples: Sequence[Example], base: LoadedBase, recipe: FrozenRecipe) -> list[Encoded]:
-    limit = _longest(base, recipe)
-    rows, left_out = encode_all(examples, base.tokenizer, recipe.system_prompt, limit)
-    if left_out:
-        log.info("%d of %d examples left out: longer than %d tokens", left_out, len(examples), limit)
-    return rows
-
-
-def _longest(base: LoadedBase, recipe: FrozenRecipe) -> int:
-    return min(recipe.hyperparameters.max_length, base.context_tokens)
+    limit = base.longest(recipe.hyperparameters)
+    encoded = encode_all(
+        examples, base.tokenizer, recipe.system_prompt, limit, recipe.hyperparameters.overlong
+    )
+    if encoded.left_out:
+        log.info("%d of %d examples left out: longer than %d tokens", encoded.left_out, len(examples), limit)
+    if encoded.shortened:
+        log.info("%d of %d prompts cut down to %d tokens", encoded.shortened, len(examples), limit)
+    return encoded.rows
 
 
 def _convert(folder: Path, base_config: dict[str, object]) -> None:

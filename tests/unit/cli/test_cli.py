@@ -108,6 +108,10 @@ def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
         (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r=0"), "lora_r must be"),
         (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r"), "takes NAME=VALUE"),
         (("train", "--audience", "nobody", "--dataset", "starter"), "no audience 'nobody'"),
+        (
+            ("train", "--audience", "patient", "--dataset", "starter", "--preview", "--wait"),
+            "no run to --wait",
+        ),
         (("train", "--audience", "patient", "--dataset", "reviews"), "nothing to learn from"),
         (("runs", "show", "0123"), "no run '0123'"),
         (("runs", "cancel", "0123"), "no run '0123'"),

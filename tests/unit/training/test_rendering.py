@@ -4,7 +4,7 @@ pytest.importorskip("transformers")
 from tiny_models import CHAT_TEMPLATE, SPECIAL, tiny_tokenizer
 
 from adapters.engines.base import Turn
-from adapters.errors import ModelError
+from adapters.errors import DatasetError, ModelError
 from adapters.training.examples import Example
 from adapters.training.rendering import IGNORED, encode, encode_all, with_system
 from db.vocabulary import Role
@@ -91,9 +91,54 @@ def test_the_system_prompt_is_put_in_front_unless_there_is_one():
     assert with_system(DIALOGUE, "Be kind.") == DIALOGUE
 
 
+SHORT_AND_LONG = [Example((Turn(Role.USER, "x"), Turn(Role.ASSISTANT, "y" * size))) for size in (10, 1000)]
+LONG_PROMPT = [Example((Turn(Role.USER, "x" * 300), Turn(Role.ASSISTANT, "yes")))]
+
+
 def test_what_does_not_fit_is_left_out_whole_and_counted():
     tokenizer = tiny_tokenizer()
-    examples = [Example((Turn(Role.USER, "x"), Turn(Role.ASSISTANT, "y" * size))) for size in (10, 1000)]
-    rows, left_out = encode_all(examples, tokenizer, "Be brief.", max_length=200)
-    assert (len(rows), left_out) == (1, 1)
-    assert learned(rows[0], tokenizer) == "y" * 10 + "<|im_end|>"
+    encoded = encode_all(SHORT_AND_LONG, tokenizer, "Be brief.", max_length=200)
+    assert (len(encoded.rows), encoded.left_out, encoded.shortened) == (1, 1, 0)
+    assert len(encoded.lengths) == 2
+    assert learned(encoded.rows[0], tokenizer) == "y" * 10 + "<|im_end|>"
+
+
+def test_a_prompt_is_cut_from_its_beginning_and_the_answer_stays_whole():
+    tokenizer = tiny_tokenizer()
+    encoded = encode_all(LONG_PROMPT, tokenizer, "Be brief.", max_length=100, overlong="truncate_prompt")
+    (row,) = encoded.rows
+    assert (len(row.input_ids), encoded.left_out, encoded.shortened) == (100, 0, 1)
+    assert learned(row, tokenizer) == "yes<|im_end|>"
+    assert tokenizer.decode(row.input_ids).endswith("xx<|im_end|>\n<|im_start|>assistant\nyes<|im_end|>")
+    assert len(row.labels) == len(row.input_ids)
+
+
+def test_a_cut_prompt_still_opens_as_the_model_expects():
+    tokenizer = tiny_tokenizer()
+    tokenizer.bos_token = "<|im_start|>"
+    encoded = encode_all(LONG_PROMPT, tokenizer, "Be brief.", max_length=100, overlong="truncate_prompt")
+    assert encoded.rows[0].input_ids[0] == tokenizer.bos_token_id
+    assert len(encoded.rows[0].input_ids) == 100
+
+
+def test_an_answer_that_would_be_cut_is_refused():
+    with pytest.raises(DatasetError, match=r"1 of 2 don't fit into 200 tokens.*Raise max_length to 1003"):
+        encode_all(SHORT_AND_LONG, tiny_tokenizer(), "", max_length=200, overlong="truncate_prompt")
+
+
+def test_long_examples_can_stop_the_training():
+    with pytest.raises(DatasetError, match=r"more than 200 tokens.*1 of 2 do"):
+        encode_all(SHORT_AND_LONG, tiny_tokenizer(), "", max_length=200, overlong="stop")
+    assert len(encode_all(SHORT_AND_LONG[:1], tiny_tokenizer(), "", 200, "stop").rows) == 1
+
+
+@pytest.mark.parametrize("shown", ["''", "message.content.split('</think>')[-1]"])
+def test_a_template_that_hides_of_an_answer_is_refused(shown):
+    template = (
+        "{% for message in messages %}<|im_start|>"
+        "{% if message.role == 'assistant' %}{{ " + shown + " }}{% else %}{{ message.content }}{% endif %}"
+        "<|im_end|>{% endfor %}{% if add_generation_prompt %}<|im_start|>{% endif %}"
+    )
+    messages = (Turn(Role.USER, "Gout?"), Turn(Role.ASSISTANT, "Let me see.</think>Yes."))
+    with pytest.raises(ModelError, match="must show an answer whole, but of 'Let me see"):
+        encode(messages, tiny_tokenizer(template))

@@ -15,7 +15,7 @@ from adapters.catalog import BaseModel  # noqa: E402
 from adapters.engines.base import Turn  # noqa: E402
 from adapters.errors import ModelError, RecipeError, RunError  # noqa: E402
 from adapters.recipe import Hyperparameters, override  # noqa: E402
-from adapters.training import trainer  # noqa: E402
+from adapters.training import lora, trainer  # noqa: E402
 from adapters.training.checkpoints import find_last  # noqa: E402
 from adapters.training.loading import LoadedBase, Source, choose_precision, load  # noqa: E402
 from adapters.training.progress import RunCancelled  # noqa: E402
@@ -294,10 +294,10 @@ def test_target_modules_must_exist(tmp_path):
 
 
 def test_target_modules_default_by_architecture():
-    assert trainer.resolve_targets(tiny_gpt2(), ()) == ["c_attn", "c_proj"]
+    assert lora.resolve_targets(tiny_gpt2(), ()) == ["c_attn", "c_proj"]
     unknown = tiny_llama()
     unknown.config.model_type = "novel"
-    assert trainer.resolve_targets(unknown, ()) == [
+    assert lora.resolve_targets(unknown, ()) == [
         "down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj",
     ]  # fmt: skip
 

@@ -1,0 +1,79 @@
+"""Which layers of a base model get a LoRA, and putting it on them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from adapters.catalog import TARGET_MODULES
+from adapters.errors import RecipeError
+from adapters.recipe import Hyperparameters
+
+_LINEAR_CLASSES = frozenset({"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"})
+
+
+def add_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
+    """Put an untrained LoRA on a model, which is changed in place.
+
+    Args:
+        model: a transformers causal language model, or its outline.
+        hyperparameters: give rank, scale, dropout and target modules.
+
+    Returns:
+        The model as peft wraps it; only the LoRA can be trained.
+
+    Raises:
+        RecipeError: target modules that the model doesn't have.
+    """
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
+    config = LoraConfig(
+        r=hyperparameters.lora_r,
+        lora_alpha=hyperparameters.lora_alpha,
+        lora_dropout=hyperparameters.lora_dropout,
+        target_modules=resolve_targets(model, hyperparameters.target_modules),
+        use_rslora=hyperparameters.use_rslora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    if hyperparameters.quantization != "none":
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=hyperparameters.gradient_checkpointing
+        )
+    return get_peft_model(model, config)
+
+
+def outline_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
+    """The same on a model's outline: the LoRA then takes no memory either.
+
+    Raises:
+        RecipeError: target modules that the model doesn't have.
+    """
+    import torch
+
+    with torch.device("meta"):
+        return add_lora(model, hyperparameters)
+
+
+def resolve_targets(model: Any, wanted: Sequence[str]) -> list[str]:
+    """The modules that get a LoRA.
+
+    Args:
+        model: a transformers model.
+        wanted: names from the recipe; empty takes those of the architecture, or every linear layer when the
+            architecture is unknown.
+
+    Raises:
+        RecipeError: a name that the model doesn't have; the message lists those it has.
+    """
+    head = model.get_output_embeddings()
+    existing = {
+        name.rpartition(".")[2]
+        for name, module in model.named_modules()
+        if type(module).__name__ in _LINEAR_CLASSES and module is not head
+    }
+    names = list(wanted) or list(TARGET_MODULES.get(model.config.model_type, sorted(existing)))
+    if missing := [name for name in names if name not in existing]:
+        raise RecipeError(
+            f"target_modules must name layers of the base model, but it has no {', '.join(missing)}. "
+            f"It has {', '.join(sorted(existing))}; leave the field empty to choose by architecture."
+        )
+    return names

@@ -1,0 +1,253 @@
+"""What a run would do, worked out before it is launched: the gate, as what it refuses isn't worth a start.
+
+Tokenizer and model are needed, so it is a process of its own, ``python -m adapters.training.preview
+REQUEST``, started by `preview_run` only. It reads a JSON file and writes one JSON document on stdout: the
+preview, or why the run is refused. Nothing here loads torch when it is imported.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from adapters import catalog, errors
+from adapters.errors import RunError
+from adapters.recipe import Hyperparameters, Recipe, find_recipe
+from adapters.training import loading, supervisor
+from adapters.training.calibration import calibrate
+from adapters.training.examples import Example
+from adapters.training.loading import LoadedBase
+from adapters.training.lora import outline_lora, resolve_targets
+from adapters.training.memory import estimate_memory, look_at_machine
+from adapters.training.preparation import prepare
+from adapters.training.progress import Silence
+from adapters.training.rendering import encode_all, require_rows
+from adapters.training.report import (
+    Preview,
+    describe_lengths,
+    largest_batch,
+    make_plan,
+    pick_typical,
+    render_row,
+)
+from adapters.training.supervisor import FrozenRecipe
+from adapters.training.worker import NICENESS
+from db.errors import ElaraError
+from db.home import Home
+
+TIMEOUT_SECONDS = 180
+SAMPLE_ROWS = 3
+TYPICAL = 0.9  # calibrated on a batch that is longer than nine in ten
+FEW_STEPS = 20
+PREVIEWED, REFUSED, FAILED = range(3)  # exit statuses
+OUT_OF_MEMORY = (
+    "The preview ended early; most likely memory ran out. Take a smaller batch_size or max_length, or leave "
+    "out the calibration."
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the process is asked.
+
+    Args:
+        recipe: as a launch would freeze it.
+        models: folder of base models.
+        train: what would be learned.
+        evaluation: what would be held out.
+        calibrate: whether to train a few steps for an estimate of the time.
+    """
+
+    recipe: FrozenRecipe
+    models: Path
+    train: tuple[Example, ...]
+    evaluation: tuple[Example, ...]
+    calibrate: bool
+
+
+def preview_run(
+    home: Home,
+    *,
+    audience: str,
+    base_model: str,
+    hyperparameters: Hyperparameters,
+    examples: Sequence[Example],
+    recipe: Recipe | None = None,
+    calibrate: bool = True,
+) -> Preview:
+    """What a launch with the same arguments would do.
+
+    Args:
+        home: where base models are kept.
+        audience: for whom the adapter would speak.
+        base_model: catalogue id, hub id or folder.
+        hyperparameters: usually the recipe's, with some overridden.
+        examples: what to learn.
+        recipe: the audience's; None reads its file.
+        calibrate: whether to train a few steps for an estimate of the time (they are left out where memory
+            would not do).
+
+    Raises:
+        RecipeError: unknown audience, modules that the model doesn't have, contradictory settings.
+        DatasetError: nothing to learn from, or an answer that would be cut.
+        ModelError: the base model can't be had, or its chat template can't be trained with.
+        RunError: it took too long, or ran out of memory.
+    """
+    recipe = recipe or find_recipe(audience)
+    prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
+    supervisor.require_consistent(hyperparameters, prepared)
+    frozen = FrozenRecipe(
+        audience=audience,
+        base_model=catalog.find(base_model).id,
+        system_prompt=recipe.system_prompt,
+        max_explanation_length=recipe.max_explanation_length,
+        hyperparameters=hyperparameters,
+    )
+    request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate)
+    with tempfile.TemporaryDirectory(prefix="preview-", dir=home.runs) as folder:  # its owner's to read only
+        path = Path(folder) / "request.json"
+        path.write_bytes(TypeAdapter(Request).dump_json(request))
+        return _ask(path)
+
+
+def _ask(request: Path) -> Preview:
+    """Let the process answer, and raise what it refuses."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "adapters.training.preview", str(request)],
+            cwd=supervisor.PROJECT_ROOT,
+            env=os.environ | supervisor.QUIET,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RunError(
+            f"A preview may take {TIMEOUT_SECONDS} seconds, and this one was not done. Leave out the "
+            "calibration, take fewer or shorter examples, or launch the run without it."
+        ) from error
+    if done.returncode not in (PREVIEWED, REFUSED):
+        log.error("%s", done.stderr.decode(errors="replace"))
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError as error:
+        raise RunError(OUT_OF_MEMORY) from error
+    if "error" in answer:
+        raise getattr(errors, answer["kind"], RunError)(answer["error"])
+    return TypeAdapter(Preview).validate_json(done.stdout)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answer one request.
+
+    Args:
+        arguments: the path of the request.
+
+    Returns:
+        Exit status: 0 previewed, 1 refused, 2 failed unexpectedly.
+    """
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    logging.basicConfig(level=logging.WARNING)
+    with redirect_stdout(sys.stderr):  # libraries talk
+        status, answer = _answer(Path(arguments[0]))
+    print(json.dumps(answer))
+    return status
+
+
+def _answer(path: Path) -> tuple[int, dict[str, Any]]:
+    request = TypeAdapter(Request).validate_json(path.read_bytes())
+    try:
+        return PREVIEWED, build_preview(request).to_dict()
+    except ElaraError as known:
+        return REFUSED, {"error": known.message, "kind": type(known).__name__}
+    except MemoryError:
+        return FAILED, {"error": OUT_OF_MEMORY, "kind": "RunError"}
+    except Exception as unknown:
+        log.exception("The preview failed")
+        first = str(unknown).strip().partition("\n")[0][:200] or "no message"
+        kind = type(unknown).__name__
+        text = f"The preview was stopped by an unexpected {kind}: {first}. The log has the details."
+        return FAILED, {"error": text, "kind": "RunError"}
+
+
+def build_preview(request: Request) -> Preview:
+    """Work the preview out, in this process; loads torch.
+
+    Raises:
+        ElaraError: the run is refused; see `preview_run`.
+    """
+    from adapters.training import trainer  # noqa: F401  # what a run loads counts as its overhead
+    from adapters.training.batching import first_epoch, planned_steps
+
+    recipe, settings = request.recipe, request.recipe.hyperparameters
+    source = loading.locate(request.models, recipe.base_model, Silence())
+    machine = look_at_machine()
+    base = loading.outline(source, settings)
+    limit = base.longest(settings)
+    train, held_out = (
+        encode_all(part, base.tokenizer, recipe.system_prompt, limit, settings.overlong)
+        for part in (request.train, request.evaluation)
+    )
+    require_rows(train.rows, limit)
+    memory = estimate_memory(
+        outline_lora(base.model, settings),
+        largest_batch(train.rows, settings.batch_size),
+        settings,
+        base.precision,
+        machine,
+    )
+    order = first_epoch([len(row.input_ids) for row in train.rows], settings)
+    batches = [[train.rows[number] for number in batch] for batch in order]
+    pace = None
+    if request.calibrate and memory.fits:
+        pace = calibrate(source, pick_typical(batches, TYPICAL), settings)
+    steps = planned_steps(len(train.rows), settings)
+    return Preview(
+        audience=recipe.audience,
+        base_model=recipe.base_model,
+        precision=base.precision,
+        target_modules=tuple(resolve_targets(base.model, settings.target_modules)),
+        train=len(train.rows),
+        held_out=len(held_out.rows),
+        samples=tuple(render_row(row, base.tokenizer) for row in train.rows[:SAMPLE_ROWS]),
+        lengths=describe_lengths((train, held_out), limit, settings.overlong),
+        plan=make_plan(batches, held_out.rows, settings, steps, pace),
+        memory=memory,
+        notes=_notes(settings, base, steps),
+    )
+
+
+def _notes(settings: Hyperparameters, base: LoadedBase, steps: int) -> tuple[str, ...]:
+    """What is allowed but worth knowing."""
+    notes = settings.hints()
+    if base.context_tokens < settings.max_length:
+        notes.append(
+            f"The base model reads at most {base.context_tokens} tokens, so that is the limit rather than "
+            f"max_length {settings.max_length}."
+        )
+    if settings.scheduler == "constant" and settings.warmup_ratio:
+        notes.append(
+            f"A constant schedule has no warm-up: warmup_ratio {settings.warmup_ratio:g} is ignored."
+        )
+    if steps < FEW_STEPS:
+        notes.append(
+            f"{steps} steps are few: the adapter will have learned little. More epochs, or more data?"
+        )
+    return tuple(notes)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

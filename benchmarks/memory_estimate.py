@@ -1,0 +1,171 @@
+"""How near the preview's memory estimate comes to what a run really takes.
+
+    python benchmarks/memory_estimate.py --models FOLDER    # holds the embedded model, or receives it
+    python benchmarks/memory_estimate.py --json
+
+For each setting one process works the estimate out, as a preview does, and another one trains three steps
+with the worker's own loading, fit and environment. What that one took is the system's own high-water mark of
+its resident set (VmHWM), read when it ends.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters import catalog
+from adapters.recipe import Hyperparameters, override
+from adapters.training import loading, supervisor
+from adapters.training.lora import outline_lora
+from adapters.training.memory import estimate_memory, look_at_machine
+from adapters.training.progress import Silence
+from adapters.training.rendering import IGNORED, Encoded
+from adapters.training.report import largest_batch
+
+ROOT = Path(__file__).resolve().parent.parent
+STEPS = 3
+PROMPT_SHARE = 0.3  # of each row, as in the starter sets
+KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
+
+# (length of every row in tokens, hyperparameters)
+SETTINGS: tuple[tuple[int, dict[str, object]], ...] = (
+    (256, {"precision": "bf16"}),
+    (256, {"precision": "bf16", "batch_size": 1}),
+    (256, {"precision": "fp32"}),
+    (256, {"precision": "bf16", "lora_r": 64, "lora_dropout": 0}),
+    (256, {"precision": "bf16", "gradient_checkpointing": True}),
+    (256, {"precision": "fp32", "batch_size": 2, "gradient_checkpointing": True}),
+    (1024, {"precision": "bf16", "batch_size": 2, "gradient_checkpointing": True}),
+    (768, {"precision": "bf16", "batch_size": 1}),
+    (128, {"precision": "bf16", "target_modules": "q_proj,v_proj,up_proj,down_proj"}),
+)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One setting.
+
+    Args:
+        setting: in words.
+        estimated: bytes.
+        measured: bytes.
+    """
+
+    setting: str
+    estimated: int
+    measured: int
+
+    @property
+    def ratio(self) -> float:
+        """Estimated ÷ measured."""
+        return self.estimated / self.measured
+
+
+def main() -> None:
+    """Measure every setting and print the figures."""
+    parser = argparse.ArgumentParser(description="Hold the memory estimate against what runs take.")
+    parser.add_argument("--models", type=Path, default=ROOT / ".elara" / "models", help="base models")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of a table")
+    parser.add_argument("--part", choices=("estimate", "train"), help=argparse.SUPPRESS)
+    parser.add_argument("--setting", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.part is not None:
+        length, values = SETTINGS[options.setting]
+        part = estimate if options.part == "estimate" else train
+        part(options.models, length, override(Hyperparameters(), values))
+        return
+    options.models.mkdir(parents=True, exist_ok=True)
+    measurements = [measure(number, options.models) for number in range(len(SETTINGS))]
+    print(format_json(measurements) if options.json else format_table(measurements))
+
+
+def measure(number: int, models: Path) -> Measurement:
+    """Estimate and train one setting, each in a process of its own."""
+    length, values = SETTINGS[number]
+    told, _ = run_part("estimate", number, models)
+    _, peak = run_part("train", number, models)
+    named = ", ".join(f"{name} {value}" for name, value in values.items())
+    return Measurement(f"length {length}, {named}", int(told), peak)
+
+
+def run_part(part: str, number: int, models: Path) -> tuple[str, int]:
+    """What a part prints, and the high-water mark of its resident set, bytes.
+
+    Raises:
+        RuntimeError: it failed; its own words stand on stderr.
+    """
+    command = [sys.executable, __file__, "--models", str(models), "--part", part, "--setting", str(number)]
+    environment = os.environ | supervisor.QUIET | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    told = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"The part {part} of setting {number} ended with status {process.returncode}.")
+    return told, usage.ru_maxrss * KIBIBYTE
+
+
+def estimate(models: Path, length: int, hyperparameters: Hyperparameters) -> None:
+    """Print the estimate, bytes, as a preview works it out."""
+    from adapters.training import trainer  # noqa: F401  # what a run loads counts as its overhead
+
+    source = loading.locate(models, catalog.EMBEDDED, Silence())
+    machine = look_at_machine()
+    base = loading.outline(source, hyperparameters)
+    shape = largest_batch(make_rows(length, hyperparameters), hyperparameters.batch_size)
+    model = outline_lora(base.model, hyperparameters)
+    print(estimate_memory(model, shape, hyperparameters, base.precision, machine).total)
+
+
+def train(models: Path, length: int, hyperparameters: Hyperparameters) -> None:
+    """Train a few steps, as a worker does."""
+    from adapters.training import trainer
+
+    base = loading.load(loading.locate(models, catalog.EMBEDDED, Silence()), hyperparameters)
+    brief = override(hyperparameters, {"max_steps": STEPS})
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.fit(
+            base, make_rows(length, brief), [], brief, folder=Path(folder) / "run", progress=Silence()
+        )
+
+
+def make_rows(length: int, hyperparameters: Hyperparameters) -> list[Encoded]:
+    """As many rows of random tokens as a few steps take."""
+    draw = random.Random(hyperparameters.seed)
+    prompt = int(PROMPT_SHARE * length)
+    rows = []
+    for _ in range(STEPS * hyperparameters.batch_size):
+        tokens = [draw.randrange(10, 40_000) for _ in range(length)]
+        rows.append(Encoded(tokens, [IGNORED] * prompt + tokens[prompt:]))
+    return rows
+
+
+def format_table(measurements: Sequence[Measurement]) -> str:
+    """The figures as a small table."""
+    rows = [f"{'setting':<72}{'estimated MB':>13}{'measured MB':>13}{'ratio':>7}"]
+    rows += [
+        f"{one.setting:<72}{one.estimated / 1e6:>13.0f}{one.measured / 1e6:>13.0f}{one.ratio:>7.2f}"
+        for one in measurements
+    ]
+    return "\n".join(rows)
+
+
+def format_json(measurements: Sequence[Measurement]) -> str:
+    """The figures as one document."""
+    rows: list[dict[str, Any]] = [
+        {"setting": one.setting, "estimated": one.estimated, "measured": one.measured, "ratio": one.ratio}
+        for one in measurements
+    ]
+    return json.dumps(rows, indent=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The count of a step's memory, held against the same step done for real on tiny models."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from tiny_models import tiny_gpt2, tiny_llama  # noqa: E402
+from transformers import AutoModelForCausalLM, BloomConfig, BloomForCausalLM, GPTNeoXConfig  # noqa: E402
+
+from adapters.recipe import Hyperparameters, override  # noqa: E402
+from adapters.training.activations import _LiveBytes, _Step, peak_activations  # noqa: E402
+from adapters.training.lora import add_lora, outline_lora  # noqa: E402
+from adapters.training.memory import BatchShape, Machine, estimate_memory, weight_bytes  # noqa: E402
+
+SHAPE = BatchShape(rows=3, length=40, supervised=60)
+SETTINGS = override(Hyperparameters(), {"precision": "fp32", "lora_r": 4})
+LARGE = Machine("cpu", available=2**40, process=100)
+
+
+def tiny_bloom():
+    return BloomForCausalLM(BloomConfig(vocab_size=99, hidden_size=32, n_layer=2, n_head=4))
+
+
+def tiny_neox():
+    """Of an architecture that the training has no special treatment for."""
+    config = GPTNeoXConfig(
+        vocab_size=99, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    return AutoModelForCausalLM.from_config(config)
+
+
+def outlined(make):
+    with torch.device("meta"):
+        model = make()
+    return outline_lora(model, SETTINGS)
+
+
+def count(model, shape=SHAPE, precision="fp32", checkpointing=False, quantised=False):
+    return peak_activations(
+        model, shape, precision, device="cpu", checkpointing=checkpointing, quantised=quantised
+    )
+
+
+@pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2])
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_count_is_that_of_a_real_step(make, precision):
+    model = add_lora(make(), SETTINGS)
+    core = model.get_base_model().train()
+    counter = _LiveBytes([*core.parameters(), *core.buffers()])
+    with counter, torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+        _Step(core)(SHAPE)
+    assert count(outlined(make), precision=precision) == pytest.approx(counter.peak, rel=0.02)
+
+
+@pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2, tiny_bloom, tiny_neox])
+def test_any_architecture_is_counted_and_checkpointing_saves(make):
+    model = outlined(make)
+    plain = count(model)
+    assert 0 < count(model, checkpointing=True) < plain
+    assert count(model) == plain  # nothing was left switched on
+    assert count(model, BatchShape(6, 40, 120)) > 1.8 * plain
+
+
+def test_the_parts_add_up():
+    model = outlined(tiny_llama)
+    trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    estimate = estimate_memory(model, SHAPE, SETTINGS, "fp32", LARGE)
+    assert (estimate.adapter, estimate.gradients, estimate.optimizer) == (
+        4 * trainable,
+        4 * trainable,
+        8 * trainable,
+    )
+    assert estimate.weights == 4 * sum(weight.numel() for weight in tiny_llama().parameters())
+    assert estimate.overhead == 100 + int(0.2 * estimate.activations)
+    assert estimate.total == 16 * trainable + estimate.weights + estimate.activations + estimate.overhead
+    assert estimate.fits
+    assert estimate.advice == ()
+
+
+def test_quantised_weights_take_a_quarter_and_an_eighth():
+    model = outlined(lambda: tiny_llama(width=64))
+    linear = sum(
+        weight.numel()
+        for name, weight in model.named_parameters()
+        if name.endswith("_proj.base_layer.weight") or name.endswith("_proj.weight")
+    )
+    whole, eight, four = (weight_bytes(model, bits) for bits in ("none", "8bit", "4bit"))
+    assert whole - eight == 3 * linear
+    assert whole - four == pytest.approx(3.484 * linear, rel=0.001)
+    settings = override(SETTINGS, {"quantization": "4bit"})
+    assert estimate_memory(model, SHAPE, settings, "bf16", LARGE).weights == four

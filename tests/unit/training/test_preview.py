@@ -1,0 +1,240 @@
+"""The gate before a run: what it shows, what it refuses."""
+
+import json
+import subprocess
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from pydantic import TypeAdapter  # noqa: E402
+from tiny_models import save_tiny_llama, tiny_tokenizer  # noqa: E402
+
+from adapters.engines.base import Turn  # noqa: E402
+from adapters.errors import DatasetError, ModelError, RecipeError, RunError  # noqa: E402
+from adapters.recipe import Hyperparameters, override  # noqa: E402
+from adapters.training import preview, supervisor, trainer  # noqa: E402
+from adapters.training.examples import Example, read_examples  # noqa: E402
+from adapters.training.loading import load, locate  # noqa: E402
+from adapters.training.memory import Machine  # noqa: E402
+from adapters.training.preparation import prepare  # noqa: E402
+from adapters.training.preview import Request, build_preview, preview_run  # noqa: E402
+from adapters.training.progress import Silence  # noqa: E402
+from adapters.training.rendering import encode_all  # noqa: E402
+from adapters.training.report import Preview, TextPiece, histogram, largest_batch  # noqa: E402
+from adapters.training.supervisor import FrozenRecipe  # noqa: E402
+from db.vocabulary import Role  # noqa: E402
+from elara_ui.cli_text import format_preview  # noqa: E402
+from elara_ui.settings import PROJECT_ROOT  # noqa: E402
+
+SETTINGS = override(Hyperparameters(), {"precision": "fp32", "batch_size": 2, "num_epochs": 2})
+
+
+def example(question, answer):
+    return Example((Turn(Role.USER, question), Turn(Role.ASSISTANT, answer)))
+
+
+EXAMPLES = tuple(example(f"What is {number}?", "It is " + "one " * number) for number in range(1, 8))
+
+
+@pytest.fixture(scope="module")
+def tiny_base(tmp_path_factory):
+    return save_tiny_llama(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def build(tiny_base, home):
+    """The preview of the tiny model, worked out in this process."""
+
+    def build(values=None, train=EXAMPLES, evaluation=EXAMPLES[:1], calibrate=False):
+        recipe = FrozenRecipe("patient", str(tiny_base), "Be kind.", 300, override(SETTINGS, values or {}))
+        return build_preview(Request(recipe, home.models, train, evaluation, calibrate))
+
+    return build
+
+
+def test_rows_are_shown_as_rendered_with_what_is_learned(build):
+    first = build().samples[0]
+    assert first.pieces == (
+        TextPiece(
+            "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nWhat is 1?<|im_end|>\n"
+            "<|im_start|>assistant\n",
+            supervised=False,
+        ),
+        TextPiece("It is one <|im_end|>", supervised=True),
+    )
+    assert (first.tokens, first.supervised_tokens) == (
+        len("system\nBe kind.\nuser\nWhat is 1?\nassistant\n") + 16,
+        11,
+    )
+
+
+def test_the_plan_is_what_the_run_then_does(build, tiny_base, home, tmp_path):
+    class Diary(Silence):
+        def stage(self, text, total_steps=None):
+            self.steps = total_steps
+
+    settings = override(SETTINGS, {"gradient_accumulation_steps": 3})
+    plan = build({"gradient_accumulation_steps": 3}).plan
+    base = load(locate(home.models, str(tiny_base), Silence()), settings)
+    rows = encode_all(EXAMPLES, base.tokenizer, "Be kind.", 1024).rows
+    diary = Diary()
+    fit = trainer.fit(base, rows, [], settings, folder=tmp_path / "run", progress=diary)
+    assert (plan.steps, plan.steps_per_epoch, plan.effective_batch) == (diary.steps, 2, 6)
+    assert fit.metrics["train_tokens"] == 2 * plan.tokens_per_epoch
+    assert plan.supervised_share == sum(row.supervised for row in rows) / plan.tokens_per_epoch
+    assert build({"max_steps": 3}).plan.steps == 3
+
+
+def test_padding_is_what_fills_batches_up(build):
+    assert build({"batch_size": 1}).plan.padding_share == 0
+    assert 0 < build({"batch_size": 7}).plan.padding_share < 0.2
+
+
+def test_lengths_tell_what_becomes_of_long_examples(build):
+    examples = (*EXAMPLES, example("Why?" * 50, "Because."))
+    dropped = build({"max_length": 120}, examples)
+    assert (dropped.lengths.over_limit, dropped.lengths.left_out, dropped.train) == (1, 1, 7)
+    assert sum(bar.rows for bar in dropped.lengths.bins) == 9
+    cut = build({"max_length": 120, "overlong": "truncate_prompt"}, examples)
+    assert (cut.lengths.over_limit, cut.lengths.shortened, cut.train) == (1, 1, 8)
+    with pytest.raises(DatasetError, match="more than 120 tokens, as overlong is stop, but 1 of 8 do"):
+        build({"max_length": 120, "overlong": "stop"}, examples)
+
+
+def test_nothing_that_fits_is_refused(build):
+    with pytest.raises(DatasetError, match="No example fits into 32 tokens"):
+        build({"max_length": 32})
+
+
+def test_modules_that_the_model_lacks_are_refused(build):
+    with pytest.raises(RecipeError, match="it has no c_attn"):
+        build({"target_modules": "c_attn"})
+
+
+@pytest.mark.parametrize("template", ["{{ messages | length }}", "{{ messages[0].content }}"])
+def test_a_template_that_cannot_be_trained_with_is_refused(build, tiny_base, tmp_path, home, template):
+    folder = save_tiny_llama(tmp_path / "odd")
+    tiny_tokenizer(template).save_pretrained(folder)
+    recipe = FrozenRecipe("patient", str(folder), "", 300, SETTINGS)
+    with pytest.raises(ModelError, match="chat template"):
+        build_preview(Request(recipe, home.models, EXAMPLES, (), False))
+
+
+def test_early_stopping_with_nothing_held_out_is_refused_by_preview_and_launch(home, database, tiny_base):
+    wanted = {
+        "audience": "patient",
+        "base_model": str(tiny_base),
+        "hyperparameters": override(SETTINGS, {"early_stopping_patience": 2}),
+        "examples": EXAMPLES[:1],
+    }
+    with pytest.raises(RecipeError, match="of 1 examples none is held out"):
+        preview_run(home, **wanted)
+    with pytest.raises(RecipeError, match="of 1 examples none is held out"):
+        supervisor.launch(database, home, source="file", **wanted)
+
+
+def test_time_comes_from_real_steps(build):
+    plan = build(calibrate=True).plan
+    assert plan.seconds > 0
+    assert plan.tokens_per_second > 0
+    assert build().plan.seconds is None
+
+
+def test_what_does_not_fit_is_not_tried_and_comes_with_advice(build, monkeypatch):
+    monkeypatch.setattr(preview, "look_at_machine", lambda: Machine("cpu", available=10_000, process=0))
+    report = build({"batch_size": 4}, calibrate=True)
+    assert not report.memory.fits
+    assert report.plan.seconds is None
+    changes = [dict(change.values) for change in report.memory.advice]
+    single = {"batch_size": 1, "gradient_accumulation_steps": 4}
+    assert changes[:2] == [single, single | {"gradient_checkpointing": True}]
+    assert all(change.total < report.memory.total for change in report.memory.advice)
+    assert "does NOT fit" in format_preview(report)
+
+
+def test_notes_tell_what_is_ignored(build):
+    notes = " ".join(build({"scheduler": "constant", "max_length": 4096}).notes)
+    assert "reads at most 2048 tokens" in notes
+    assert "warmup_ratio 0.1 is ignored" in notes
+    assert "8 steps are few" in notes
+
+
+def test_the_report_survives_the_way_to_the_page_and_is_readable(build):
+    report = build()
+    document = report.to_dict()
+    assert document["memory"]["total"] == report.memory.total
+    assert TypeAdapter(Preview).validate_json(json.dumps(document)) == report
+    text = format_preview(report)
+    assert "»It is one <|im_end|>«" in text
+    assert "7 to learn from, 1 held out" in text
+    assert "not calibrated" in text
+
+
+def test_bars_cover_every_length_once():
+    for lengths in ([5], [1, 1000], list(range(40, 700, 7))):
+        bars = histogram(lengths)
+        assert sum(bar.rows for bar in bars) == len(lengths)
+        assert len(bars) <= 13
+
+
+def test_the_largest_batch_is_an_upper_bound():
+    rows = encode_all(EXAMPLES, tiny_tokenizer(), "", 1024).rows
+    shape = largest_batch(rows, 2)
+    assert (shape.rows, shape.length) == (2, max(len(row.input_ids) for row in rows))
+    assert shape.supervised == rows[-1].supervised + rows[-2].supervised
+    assert largest_batch(rows, 100).rows == len(rows)
+
+
+@pytest.fixture
+def ask(home, tiny_base):
+    def ask(values=None):
+        return preview_run(
+            home,
+            audience="patient",
+            base_model=str(tiny_base),
+            hyperparameters=override(SETTINGS, values or {}),
+            examples=EXAMPLES,
+            calibrate=False,
+        )
+
+    return ask
+
+
+@pytest.mark.slow
+def test_the_process_answers_and_refuses_in_the_same_words(ask, home):
+    report = ask()
+    prepared = prepare(EXAMPLES, SETTINGS, max_words=300)
+    assert (report.train, report.held_out) == (len(prepared.train), len(prepared.evaluation))
+    with pytest.raises(RecipeError, match="it has no c_attn"):
+        ask({"target_modules": "c_attn"})
+    assert list(home.runs.iterdir()) == []  # the request held the examples
+
+
+def test_a_preview_that_takes_too_long_is_ended(ask, monkeypatch):
+    monkeypatch.setattr(preview, "TIMEOUT_SECONDS", 0.01)
+    with pytest.raises(RunError, match="Leave out the calibration"):
+        ask()
+
+
+def test_a_process_that_dies_is_not_taken_for_an_answer(ask, monkeypatch):
+    died = subprocess.CompletedProcess([], -9, stdout=b"", stderr=b"")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: died)
+    with pytest.raises(RunError, match="most likely memory ran out"):
+        ask()
+
+
+@pytest.mark.slow
+def test_the_embedded_model_is_previewed_with_its_own_template(home, embedded_hf):
+    home.models.rmdir()
+    home.models.symlink_to(embedded_hf.parent)
+    report = preview_run(
+        home,
+        audience="patient",
+        base_model="smollm2-135m",
+        hyperparameters=override(Hyperparameters(), {"batch_size": 1}),
+        examples=read_examples(PROJECT_ROOT / "adapters" / "starter" / "patient.jsonl"),
+    )
+    assert report.samples[0].pieces[1].text.endswith("<|im_end|>")
+    assert report.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
+    assert report.plan.tokens_per_second > 5
+    assert 0.5e9 < report.memory.weights < 0.6e9
