@@ -2,7 +2,7 @@
 
 import sys
 
-from elara_ui.cli import main
+from elara_ui.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,5 +1,7 @@
 """The page: header, tabs, and what ties them together."""
 
+from typing import Any
+
 import gradio as gr
 
 from elara_ui.services import Services
@@ -7,8 +9,7 @@ from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.settings import Settings
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
-from elara_ui.tabs.finetune import build_finetune_tab
-from elara_ui.tabs.finetune_handlers import FinetuneHandlers
+from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.markup import escape
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.review import build_review_tab
@@ -70,29 +71,36 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(review.parts),
             show_progress="hidden",
         )
-        gr.on(
-            [finetune_tab.select, run_poll.tick],
-            finetune.refresh,
-            [finetune.parts.state, finetune.parts.painted],
-            components_of(finetune.parts),
-            show_progress="hidden",
-        )
+        _wire_runs([finetune_tab.select, run_poll.tick], finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
         for other in (chat_tab, review_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
 
 
-def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneHandlers) -> None:
+def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab) -> None:
     """Fill the chat when the page opens, and paint it again when an adapter has been made live."""
     page.load(None, None, None, js=THEME_SCRIPT)
     gr.on(
-        [page.load, finetune.parts.promoted.change],
+        [page.load, finetune.adapters.parts.promoted.change],
         chat.refresh,
         [chat.parts.main.audience, chat.parts.state],
         components_of(chat.parts),
         show_progress="hidden",
     )
+
+
+def _wire_runs(moments: list[Any], finetune: FinetuneTab) -> None:
+    """Paint runs and adapters anew at these moments."""
+    runs, adapters = finetune.runs, finetune.adapters
+    gr.on(
+        moments,
+        runs.refresh,
+        [runs.parts.state, runs.parts.painted],
+        components_of(runs.parts),
+        show_progress="hidden",
+    )
+    gr.on(moments, adapters.refresh, None, components_of(adapters.parts), show_progress="hidden")
 
 
 def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> str:

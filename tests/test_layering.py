@@ -53,8 +53,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "elara_ui.blocks": ("elara_ui", "adapters", "db"),
     "elara_ui.cli": (
-        "elara_ui.cli_text",
+        "elara_ui.cli",
         "elara_ui.services",
+        "elara_ui.clinical",
         "elara_ui.errors",
         "elara_ui.settings",
         "adapters",

@@ -9,6 +9,7 @@ from elara_ui.services.adapters import AdapterService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.reviewing import ReviewingService
+from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.training import TrainingService
 from elara_ui.settings import Settings
@@ -28,6 +29,7 @@ class Services:
     chat: ChatService
     reviewing: ReviewingService
     training: TrainingService
+    runs: RunService
     adapters: AdapterService
 
     def close(self) -> None:
@@ -70,5 +72,6 @@ def build_services(
         chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
         reviewing=ReviewingService(database, home),
         training=TrainingService(database, home, recipes),
+        runs=RunService(database, home),
         adapters=AdapterService(database, home, serving.base_model),
     )

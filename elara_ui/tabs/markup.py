@@ -44,6 +44,11 @@ def notice(message: str, kind: str = "error") -> str:
     return f'<div class="el-notice el-{kind}" role="{role}">{paragraphs(message)}</div>'
 
 
+def status_pill(status: str) -> str:
+    """The status of a run or an adapter."""
+    return f'<span class="el-status el-{escape(status)}">{escape(status)}</span>'
+
+
 THUMB = (
     '<svg viewBox="0 0 18 18" width="15" height="15" fill="none" stroke="currentColor" stroke-width="1.4"'
     ' stroke-linejoin="round" aria-hidden="true"{turn}><path d="M2 8h3v8H2zM5 15.5V8l3.2-6c1.2 0 2 .8 2 2L9.6 7'

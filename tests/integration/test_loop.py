@@ -46,12 +46,12 @@ def ask(services: Services, adapter: str | None = None) -> Answer:
 def wait_until_ended(services: Services, run_id: str) -> RunStatus:
     give_up = time.monotonic() + TRAINING_SECONDS
     while time.monotonic() < give_up:
-        run = services.training.show(run_id)
+        run = services.runs.show(run_id)
         if run.status.ended:
-            assert run.status is RunStatus.SUCCEEDED, services.training.log(run_id)
+            assert run.status is RunStatus.SUCCEEDED, services.runs.log(run_id)
             return run.status
         time.sleep(1)
-    raise AssertionError(services.training.log(run_id))
+    raise AssertionError(services.runs.log(run_id))
 
 
 def test_a_correction_becomes_an_adapter_that_answers(services: Services, tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from db import runs as run_store
 from db.home import Home
 from db.session import Database
 from db.vocabulary import RunStatus
-from elara_ui import cli
+from elara_ui.cli import main as cli
+from elara_ui.cli import parts as cli_parts
+from elara_ui.cli import runs as cli_runs
 from elara_ui.services import build_services
 from elara_ui.settings import PROJECT_ROOT
 
@@ -71,7 +73,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the services answer from a script instead of the model."""
     monkeypatch.setattr("adapters.embedded.fetch", lambda models, report, placed=None: models)
     build = partial(build_services, engine_factory=lambda model: FakeEngine("Rest and drink water."))
-    monkeypatch.setattr(cli, "build_services", build)
+    monkeypatch.setattr(cli_parts, "build_services", build)
 
 
 @pytest.mark.usefixtures("fake_engine")
@@ -190,7 +192,7 @@ def test_skipped_rows_are_said_on_stderr(call: Call, tmp_path: Path) -> None:
 def test_waiting_for_a_run_that_does_not_succeed_fails(
     call: Call, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(cli_runs, "POLL_SECONDS", 0.02)
 
     def cancel_when_launched() -> None:
         while True:
@@ -215,7 +217,7 @@ def test_ctrl_c_while_waiting_leaves_the_run_and_says_so(call: Call, monkeypatch
     def press_ctrl_c(seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.time, "sleep", press_ctrl_c)
+    monkeypatch.setattr(cli_runs.time, "sleep", press_ctrl_c)
     stopped = call("train", "--audience", "patient", "--dataset", "starter", "--wait")
     assert stopped.status == 130
     assert "The run goes on by itself" in stopped.err

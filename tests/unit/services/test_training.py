@@ -29,7 +29,7 @@ def test_a_bad_value_is_refused_before_a_run_exists(
 ) -> None:
     with pytest.raises(RecipeError, match=message):
         services.training.launch("patient", STARTER, values)
-    assert services.training.recent() == ()
+    assert services.runs.recent() == ()
 
 
 def test_unknown_audiences_and_models_are_refused(services: Services) -> None:
@@ -37,7 +37,7 @@ def test_unknown_audiences_and_models_are_refused(services: Services) -> None:
         services.training.launch("nurse", STARTER, {})
     with pytest.raises(ElaraError, match="catalogue"):
         services.training.launch("patient", STARTER, {}, "no such model")
-    assert services.training.recent() == ()
+    assert services.runs.recent() == ()
 
 
 def test_accepted_reviews_are_missed_with_a_remedy(services: Services) -> None:
@@ -59,4 +59,4 @@ def test_the_time_left_passes_over_the_pause_before_a_resumption(services: Servi
         for step, seconds in ((1, 0), (2, 2), (3, 4), (4, 40_000), (5, 40_002), (6, 40_004)):
             moment = now + timedelta(seconds=seconds)
             session.add(RunPoint(run_id=run.id, step=step, train_loss=3.0, created_at=moment))
-    assert services.training.show(run.id).remaining_seconds == pytest.approx(20)
+    assert services.runs.show(run.id).remaining_seconds == pytest.approx(20)

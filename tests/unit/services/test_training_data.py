@@ -7,6 +7,7 @@ from adapters.recipe import load_recipes
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import DatasetError, NotFound
+from elara_ui.services.runs import RunService
 from elara_ui.services.training import DataChoice, DataSource, TrainingService, parse_data
 from elara_ui.services.training_data import read_data
 
@@ -51,12 +52,11 @@ def test_a_run_can_be_repeated_on_its_stored_set(
     training: TrainingService, rows: Path, database: Database, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.training.supervisor.start_queued", lambda *_: None)
-    first = training.show(
-        training.launch("patient", DataChoice(DataSource.FILE, rows, skip_bad_rows=True), {})
-    )
+    runs = RunService(database, home)
+    first = runs.show(training.launch("patient", DataChoice(DataSource.FILE, rows, skip_bad_rows=True), {}))
     stored = parse_data(f"snapshot:{first.snapshot}")
     assert len(read_data(database, home, "patient", stored).examples) == first.rows == 12
-    again = training.show(training.launch("patient", stored, {"seed": 7, "eval_fraction": 0.5}))
+    again = runs.show(training.launch("patient", stored, {"seed": 7, "eval_fraction": 0.5}))
     assert again.snapshot == first.snapshot
 
 

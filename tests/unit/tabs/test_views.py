@@ -11,7 +11,7 @@ from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.services.reviewing import ReviewTask
 from elara_ui.services.training import DataPreview
-from elara_ui.tabs import chat_view, finetune_view, review_view
+from elara_ui.tabs import adapters_view, chat_view, review_view, runs_view, training_form_view
 from elara_ui.tabs.markup import download_link, markdown
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>![i](https://example.org/i.png)\"'>{{x}}${y}"
@@ -42,9 +42,9 @@ def hostile_pages() -> dict[str, str]:
         "live": chat_view.render_live_answer(HOSTILE),
         "comparison": chat_view.render_comparison(HOSTILE, {"patient": answer, "doctor": HOSTILE}, RECIPES),
         "review": review_view.render_task(ReviewTask("i", HOSTILE, HOSTILE, (), HOSTILE, 1, 1), RECIPES),
-        "preview": finetune_view.render_preview(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
-        "adapters": finetune_view.render_adapters([adapter]),
-        "log": finetune_view.render_log(HOSTILE),
+        "preview": training_form_view.render_preview(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
+        "adapters": adapters_view.render_adapters([adapter]),
+        "log": runs_view.render_log(HOSTILE),
         "download": download_link(HOSTILE, HOSTILE),
     }
 

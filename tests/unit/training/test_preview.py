@@ -23,7 +23,7 @@ from adapters.training.rendering import encode_all  # noqa: E402
 from adapters.training.report import Preview, TextPiece, histogram, largest_batch  # noqa: E402
 from adapters.training.supervisor import FrozenRecipe  # noqa: E402
 from db.vocabulary import Role  # noqa: E402
-from elara_ui.cli_text import format_preview  # noqa: E402
+from elara_ui.cli.text import format_preview  # noqa: E402
 from elara_ui.settings import PROJECT_ROOT  # noqa: E402
 
 SETTINGS = override(Hyperparameters(), {"precision": "fp32", "batch_size": 2, "num_epochs": 2})

@@ -14,8 +14,9 @@ from adapters.training.report import Lengths, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
+from elara_ui.services.runs import RunView
 from elara_ui.services.serving import ServingState, ServingStatus
-from elara_ui.services.training import DataPreview, Preview, RunView
+from elara_ui.services.training import DataPreview, Preview
 
 GIB = 2**30
 

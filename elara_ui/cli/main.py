@@ -1,0 +1,161 @@
+"""The command line: what the page can do, scriptable. Works on a home whether or not the app runs on it.
+
+With ``--json`` a verb prints one JSON document on stdout and nothing else; a failure prints
+``{"error": …}`` there. Errors also go to stderr, in one line, and the exit status is then not 0.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from adapters import catalog
+from elara_ui.cli.adapters import adapters_cli
+from elara_ui.cli.parts import AudienceOption, HomeOption, JsonOption, make_group, open_services
+from elara_ui.cli.reviews import reviews_cli
+from elara_ui.cli.runs import follow_run, print_run, runs_cli
+from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
+from elara_ui.errors import ElaraError, EngineError, InvalidInput
+from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece
+from elara_ui.services.training import parse_data
+
+CTRL_C = 130  # the shell's exit status for it
+
+cli = make_group(help="Ask, train, review and promote from a terminal.")
+cli.add_typer(runs_cli, name="runs")
+cli.add_typer(adapters_cli, name="adapters")
+cli.add_typer(reviews_cli, name="reviews")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one verb.
+
+    Args:
+        arguments: as typed after ``python -m elara_ui``; None takes the process's own.
+
+    Returns:
+        The exit status: 0 succeeded, 1 failed, 2 typed wrongly, 130 stopped by Ctrl-C.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status: int = (
+            cli(args=given or ["--help"], prog_name="python -m elara_ui", standalone_mode=False) or 0
+        )
+    except ElaraError as error:
+        return _fail(error.message, given, status=1)
+    except typer.TyperException as error:
+        return _fail(error.format_message(), given, status=error.exit_code)
+    except Exception as error:  # a defect of ours: scripts still get their one document
+        logging.getLogger(__name__).exception("Unexpected failure")
+        return _fail(f"Unexpected {type(error).__name__}; the log above says more.", given, status=1)
+    return _fail("Stopped.", given, status) if status == CTRL_C else status
+
+
+@cli.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you would like to know.")],
+    audience: AudienceOption,
+    adapter: Annotated[
+        str | None, typer.Option(help="An adapter version, or base for none; the live one if not given.")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Most new tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 always takes the likeliest word.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Ask the model. The answer streams to stdout, its figures follow on stderr."""
+    overrides = {"max_new_tokens": max_tokens, "temperature": temperature}
+    with open_services(home) as services:
+        checked = services.chat.check(audience, question, overrides, adapter)
+        answer = _follow_answer(services.chat.ask_once(checked), echo=not as_json)
+    if as_json:
+        write_document(asdict(answer))
+    else:
+        write_note(format_answer(answer, checked.recipe))
+
+
+@cli.command()
+def train(
+    audience: AudienceOption,
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="A file (.jsonl, .json, .csv, .tsv, .parquet, MedQuAD .xml), a dataset folder, the hub's "
+            "owner/name[:split], snapshot:ID, or the word starter or reviews."
+        ),
+    ],
+    base: Annotated[str, typer.Option(help="Catalogue id, hub id or folder.")] = catalog.EMBEDDED,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
+    ] = None,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and say which, rather than refuse.")
+    ] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Tell rows, lengths, time and memory; don't train.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Launch a training run. It goes on by itself, in a process of its own."""
+    settings = _parse_settings(values or ())
+    data = parse_data(dataset, skip_bad_rows=skip_bad_rows)
+    if preview and wait:
+        raise InvalidInput(
+            "--preview trains nothing, so there is no run to --wait for. Leave one of them out."
+        )
+    with open_services(home) as services:
+        if skip_bad_rows:
+            write_note(format_rejects(services.training.preview(audience, data, settings)))
+        if preview:
+            report = services.training.preview_run(audience, data, settings, base)
+            write_document(report.to_dict()) if as_json else print(format_preview(report))
+            return
+        run_id = services.training.launch(audience, data, settings, base)
+        run = follow_run(services, run_id) if wait else services.runs.show(run_id)
+    print_run(run, as_json)
+    if wait and run.adapter is None:
+        write_note(f"Error: {run.error or f'run {run.run_id} is {run.status}'}")
+        raise typer.Exit(1)
+
+
+def _follow_answer(events: Iterable[ChatEvent], *, echo: bool) -> Answer:
+    """Take an answer in to its end, printing what is new of it on the way."""
+    printed = 0
+    for event in events:
+        if isinstance(event, Piece) and echo:
+            sys.stdout.write(event.text[printed:])
+            sys.stdout.flush()
+            printed = len(event.text)
+        elif isinstance(event, Finished):
+            if echo:
+                print()
+            return event.answer
+    raise EngineError("The engine ended without finishing the answer. Ask again.")
+
+
+def _parse_settings(values: Sequence[str]) -> dict[str, str]:
+    """Hyperparameters from ``NAME=VALUE`` words.
+
+    Raises:
+        InvalidInput: a word without an equals sign.
+    """
+    for word in values:
+        if "=" not in word:
+            raise InvalidInput(
+                f"--set takes NAME=VALUE, but it is {word[:60]!r}. Write, say, --set lora_r=8."
+            )
+    return {name.strip(): value.strip() for name, _, value in (word.partition("=") for word in values)}
+
+
+def _fail(message: str, arguments: Sequence[str], status: int) -> int:
+    """Say what went wrong: one line on stderr and, when JSON was asked for, a document on stdout."""
+    line = " ".join(message.split())
+    write_note(f"Error: {line}")
+    if "--json" in arguments:
+        write_document({"error": line})
+    return status

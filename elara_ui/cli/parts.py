@@ -1,0 +1,61 @@
+"""What the verbs of the command line share: their options, and the services they call."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elara_ui.cli.text import format_serving, write_note
+from elara_ui.errors import InvalidInput
+from elara_ui.services import Services, build_services
+from elara_ui.services.serving import ServingState, ServingStatus
+from elara_ui.settings import Settings
+
+AudienceOption = Annotated[str, typer.Option("--audience", help="For whom: patient, student, doctor, …")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="Folder of everything Elara keeps; ELARA_HOME if not given.")
+]
+
+
+def make_group(**options: Any) -> typer.Typer:
+    """A group of verbs that leaves errors to `elara_ui.cli.main`."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, **options)
+
+
+@contextmanager
+def open_services(home: Path | None) -> Iterator[Services]:
+    """The services on one home, closed afterwards. Runs that were launched go on."""
+    settings = Settings.read(home=home)
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level)
+    last_told = ""
+
+    def tell(status: ServingStatus) -> None:
+        nonlocal last_told
+        if status.state is ServingState.FAILED:
+            return  # it comes back as the error of whoever asked
+        if (text := format_serving(status)) != last_told:
+            last_told = text
+            write_note(text)
+
+    services = build_services(settings, report=tell)
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def is_for_a_command(context: typer.Context, as_json: bool, home: Path | None) -> bool:
+    """Whether a command follows the group's name; its options must stand after it, lest they be lost.
+
+    Raises:
+        InvalidInput: an option stands before the command.
+    """
+    command = context.invoked_subcommand
+    if command is not None and (as_json or home is not None):
+        raise InvalidInput(f"--json and --home stand before {command!r}. Write them after it.")
+    return command is not None

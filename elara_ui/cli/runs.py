@@ -1,0 +1,99 @@
+"""The command line's verbs for training runs."""
+
+import time
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from elara_ui.cli.parts import HomeOption, JsonOption, is_for_a_command, make_group, open_services
+from elara_ui.cli.text import format_run, format_table, write_document, write_note
+from elara_ui.services import Services
+from elara_ui.services.runs import RunView
+
+POLL_SECONDS = 1.0
+
+RunArgument = Annotated[str, typer.Argument(metavar="ID", help="The run's id.")]
+
+runs_cli = make_group(help="Training runs.")
+
+
+@runs_cli.callback(invoke_without_command=True)
+def list_runs(context: typer.Context, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """List training runs, newest first; see the commands for a single one."""
+    if is_for_a_command(context, as_json, home):
+        return
+    with open_services(home) as services:
+        services.runs.reconcile()
+        runs = services.runs.recent()
+    if as_json:
+        write_document({"runs": [asdict(run) for run in runs]})
+    else:
+        print(format_table([format_run(run) for run in runs]) or "No runs yet.")
+
+
+@runs_cli.command("show")
+def show_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Show a run with its losses."""
+    with open_services(home) as services:
+        services.runs.reconcile()
+        run = services.runs.show(run_id)
+    print_run(run, as_json)
+
+
+@runs_cli.command("log")
+def show_log(run_id: RunArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Print the last lines that a run's process wrote."""
+    with open_services(home) as services:
+        run = services.runs.show(run_id)
+        log = services.runs.log(run_id)
+    if as_json:
+        write_document({"run_id": run.run_id, "log": log})
+    else:
+        print(log)
+
+
+@runs_cli.command("cancel")
+def cancel_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Cancel a run: a queued one at once, a running one at its next step."""
+    with open_services(home) as services:
+        run = services.runs.cancel(run_id)
+    print_run(run, as_json)
+
+
+@runs_cli.command("resume")
+def resume_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Let an interrupted, failed or cancelled run go on from its last checkpoint."""
+    with open_services(home) as services:
+        run = services.runs.resume(run_id)
+    print_run(run, as_json)
+
+
+def follow_run(services: Services, run_id: str) -> RunView:
+    """Report a run's progress on stderr until it has ended."""
+    told = ""
+    try:
+        while True:
+            run = services.runs.show(run_id)
+            if (text := "  ".join(filter(None, format_run(run)))) != told:
+                told = text
+                write_note(text)
+            if run.status.ended:
+                return run
+            time.sleep(POLL_SECONDS)
+            services.runs.reconcile()  # a worker that was killed can't say so itself
+    except KeyboardInterrupt:
+        write_note(
+            f"The run goes on by itself. See “runs show {run_id}”; stop it with “runs cancel {run_id}”."
+        )
+        raise
+
+
+def print_run(run: RunView, as_json: bool) -> None:
+    """Write a run to stdout, for a person or as JSON."""
+    if as_json:
+        write_document(asdict(run))
+        return
+    print(format_table([format_run(run)]))
+    if run.error:
+        print(run.error)
