@@ -121,7 +121,7 @@ class HyperparameterInfo:
     def _refuse(self, value: object) -> NoReturn:
         raise RecipeError(
             f"{self.name} must be {self.rule}, but it is {str(value)[:60]!r}. "
-            f"The default is {_show(self.default)!r}."
+            f"The default is {show_value(self.default)!r}."
         )
 
 
@@ -130,12 +130,6 @@ def _parse_names(value: object) -> tuple[str, ...]:
     if not isinstance(parts, list | tuple):
         raise RecipeError(f"target_modules must be names separated by commas, but it is {str(value)[:60]!r}.")
     return tuple(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))
-
-
-def _show(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
@@ -339,9 +333,45 @@ class Hyperparameters:
         return asdict(self) | {"target_modules": list(self.target_modules)}
 
     def hints(self) -> list[str]:
-        """What is allowed but unusual, one sentence each."""
+        """What is allowed but unusual, one sentence each; see `adapters.hints` for what the data adds."""
         numbers = (info for info in HYPERPARAMETERS if info.usual)
         return [hint for info in numbers if (hint := info.unusual(getattr(self, info.name)))]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One hyperparameter that two sets of settings disagree on.
+
+    Args:
+        name: of the hyperparameter.
+        label: as the page calls it.
+        before: its value in the first, as a person types it.
+        after: its value in the second.
+    """
+
+    name: str
+    label: str
+    before: str
+    after: str
+
+
+def compare(first: Hyperparameters, second: Hyperparameters) -> tuple[Difference, ...]:
+    """Where two sets of settings differ, in the order of the form."""
+    pairs = ((info, getattr(first, info.name), getattr(second, info.name)) for info in HYPERPARAMETERS)
+    return tuple(
+        Difference(info.name, info.label, show_value(before), show_value(after))
+        for info, before, after in pairs
+        if before != after
+    )
+
+
+def show_value(value: object) -> str:
+    """A value as a person types it: ``0.0002``, ``true``, ``q_proj,v_proj``."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def override(hyperparameters: Hyperparameters, values: Mapping[str, object]) -> Hyperparameters:

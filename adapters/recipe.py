@@ -4,7 +4,7 @@ They are YAML files, so that a clinician can read and change them without touchi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,9 @@ class Recipe:
         readability_aim: Flesch-Kincaid grade to stay at or under; None only reports.
         readability_warn: grade above which the page warns; None never warns.
         example_questions: offered on an empty conversation.
-        hyperparameters: defaults for a training run.
+        hyperparameters: defaults for a training run on a small base model.
+        overrides: those of them that this audience sets itself; on another base model they go on top of its
+            preset, see `adapters.presets`.
     """
 
     audience: str
@@ -63,6 +65,7 @@ class Recipe:
     readability_warn: float | None
     example_questions: tuple[str, ...]
     hyperparameters: Hyperparameters
+    overrides: Mapping[str, object] = field(default_factory=dict)
 
 
 def load_recipes(folder: Path = RECIPES_FOLDER) -> dict[str, Recipe]:
@@ -103,11 +106,12 @@ def _read(path: Path) -> Recipe:
 def _build(audience: str, content: object) -> Recipe:
     if not isinstance(content, Mapping):
         raise RecipeError("A recipe must be a list of fields and values.")
-    known = {field.name for field in fields(Recipe)} - {"audience"}
+    known = {item.name for item in fields(Recipe)} - {"audience", "overrides"}
     given = set(map(str, content))
     for state, names in (("unknown", given - known), ("missing", known - given)):
         if names:
             raise RecipeError(f"The field {min(names)} is {state}; a recipe has {', '.join(sorted(known))}.")
+    overrides = content["hyperparameters"] or {}
     return Recipe(
         audience=audience,
         title=_text(content, "title"),
@@ -118,7 +122,8 @@ def _build(audience: str, content: object) -> Recipe:
         readability_aim=_grade(content, "readability_aim"),
         readability_warn=_grade(content, "readability_warn"),
         example_questions=tuple(str(question) for question in content["example_questions"] or ()),
-        hyperparameters=override(Hyperparameters(), content["hyperparameters"] or {}),
+        hyperparameters=override(Hyperparameters(), overrides),
+        overrides=overrides,
     )
 
 
@@ -151,7 +156,7 @@ def _sampling(values: object) -> Sampling:
     try:
         sampling = Sampling(**values)  # type: ignore[arg-type]  # a TypeError is the check
     except TypeError as error:
-        known = ", ".join(field.name for field in fields(Sampling))
+        known = ", ".join(item.name for item in fields(Sampling))
         raise RecipeError(f"sampling must give only {known}, but it is {str(values)[:60]!r}.") from error
     numbers = (sampling.temperature, sampling.repetition_penalty, sampling.top_p, sampling.max_new_tokens)
     if not all(isinstance(number, int | float) for number in numbers):

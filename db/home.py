@@ -42,6 +42,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def recipes(self) -> Path:
+        """Recipes that people have saved."""
+        return self.root / "recipes"
+
+    @property
     def exports(self) -> Path:
         """Files that exports leave; the page hands them over itself and serves none by its path."""
         return self.root / "exports"
@@ -67,7 +72,15 @@ class Home:
         Raises:
             StorageError: the place can't be written.
         """
-        folders = (self.models, self.adapters, self.runs, self.snapshots, self.exports, self.uploads)
+        folders = (
+            self.models,
+            self.adapters,
+            self.runs,
+            self.snapshots,
+            self.recipes,
+            self.exports,
+            self.uploads,
+        )
         try:
             for folder in (self.root, *folders, self.backups):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)

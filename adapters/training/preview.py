@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from adapters import catalog, errors
 from adapters.errors import RunError
+from adapters.hints import find_hints
 from adapters.recipe import Hyperparameters, Recipe, find_recipe
 from adapters.training import loading, supervisor
 from adapters.training.calibration import calibrate
@@ -226,13 +227,13 @@ def build_preview(request: Request) -> Preview:
         lengths=describe_lengths((train, held_out), limit, settings.overlong),
         plan=make_plan(batches, held_out.rows, settings, steps, pace),
         memory=memory,
-        notes=_notes(settings, base, steps),
+        notes=_notes(settings, base, steps, len(train.rows)),
     )
 
 
-def _notes(settings: Hyperparameters, base: LoadedBase, steps: int) -> tuple[str, ...]:
+def _notes(settings: Hyperparameters, base: LoadedBase, steps: int, rows: int) -> tuple[str, ...]:
     """What is allowed but worth knowing."""
-    notes = settings.hints()
+    notes = find_hints(settings, rows)
     if base.context_tokens < settings.max_length:
         notes.append(
             f"The base model reads at most {base.context_tokens} tokens, so that is the limit rather than "

@@ -7,14 +7,25 @@ With ``--json`` a verb prints one JSON document on stdout and nothing else; a fa
 import logging
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from adapters import catalog
+from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
-from elara_ui.cli.parts import AudienceOption, HomeOption, JsonOption, make_group, open_services
+from elara_ui.cli.parts import (
+    AudienceOption,
+    HomeOption,
+    JsonOption,
+    SetOption,
+    make_group,
+    open_services,
+    parse_columns,
+    parse_settings,
+)
+from elara_ui.cli.recipes import recipes_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
@@ -27,6 +38,7 @@ CTRL_C = 130  # the shell's exit status for it
 cli = make_group(help="Ask, train, review and promote from a terminal.")
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(adapters_cli, name="adapters")
+cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 
 
@@ -79,7 +91,6 @@ def ask(
 
 @cli.command()
 def train(
-    audience: AudienceOption,
     dataset: Annotated[
         str,
         typer.Option(
@@ -87,9 +98,20 @@ def train(
             "owner/name[:split], snapshot:ID, or the word starter or reviews."
         ),
     ],
-    base: Annotated[str, typer.Option(help="Catalogue id, hub id or folder.")] = catalog.EMBEDDED,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
+    audience: Annotated[
+        str | None, typer.Option(help="For whom: patient, student, doctor, …; the recipe's if not given.")
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(help="Catalogue id, hub id or folder; the recipe's, else the embedded model."),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="A saved recipe, a recipe's file or a run's.")
+    ] = None,
+    values: SetOption = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="prompt=NAME,answer=NAME", help="Where a file keeps what is learned."),
     ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and say which, rather than refuse.")
@@ -102,15 +124,20 @@ def train(
     home: HomeOption = None,
 ) -> None:
     """Launch a training run. It goes on by itself, in a process of its own."""
-    settings = _parse_settings(values or ())
-    data = parse_data(dataset, skip_bad_rows=skip_bad_rows)
+    changed: dict[str, object] = dict(parse_settings(values or ()))
+    data = replace(parse_data(dataset, skip_bad_rows=skip_bad_rows), columns=parse_columns(columns))
     if preview and wait:
         raise InvalidInput(
             "--preview trains nothing, so there is no run to --wait for. Leave one of them out."
         )
     with open_services(home) as services:
+        saved = services.recipe_book.find(recipe) if recipe else SavedRecipe("", "", "", {})
+        audience, base = audience or saved.audience, base or saved.base_model or catalog.EMBEDDED
+        if not audience:
+            raise InvalidInput("--audience is needed: for whom the adapter will speak, such as patient.")
+        settings = {**saved.values, **changed}
         if skip_bad_rows:
-            write_note(format_rejects(services.training.preview(audience, data, settings)))
+            write_note(format_rejects(services.training.preview(audience, data, settings, base)))
         if preview:
             report = services.training.preview_run(audience, data, settings, base)
             write_document(report.to_dict()) if as_json else print(format_preview(report))
@@ -136,20 +163,6 @@ def _follow_answer(events: Iterable[ChatEvent], *, echo: bool) -> Answer:
                 print()
             return event.answer
     raise EngineError("The engine ended without finishing the answer. Ask again.")
-
-
-def _parse_settings(values: Sequence[str]) -> dict[str, str]:
-    """Hyperparameters from ``NAME=VALUE`` words.
-
-    Raises:
-        InvalidInput: a word without an equals sign.
-    """
-    for word in values:
-        if "=" not in word:
-            raise InvalidInput(
-                f"--set takes NAME=VALUE, but it is {word[:60]!r}. Write, say, --set lora_r=8."
-            )
-    return {name.strip(): value.strip() for name, _, value in (word.partition("=") for word in values)}
 
 
 def _fail(message: str, arguments: Sequence[str], status: int) -> int:

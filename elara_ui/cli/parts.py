@@ -2,13 +2,15 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from adapters.training.columns import ColumnMap
 from elara_ui.cli.text import format_serving, write_note
 from elara_ui.errors import InvalidInput
 from elara_ui.services import Services, build_services
@@ -19,6 +21,9 @@ AudienceOption = Annotated[str, typer.Option("--audience", help="For whom: patie
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of everything Elara keeps; ELARA_HOME if not given.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
 ]
 
 
@@ -59,3 +64,36 @@ def is_for_a_command(context: typer.Context, as_json: bool, home: Path | None) -
     if command is not None and (as_json or home is not None):
         raise InvalidInput(f"--json and --home stand before {command!r}. Write them after it.")
     return command is not None
+
+
+def parse_settings(values: Sequence[str]) -> dict[str, str]:
+    """Hyperparameters from ``NAME=VALUE`` words.
+
+    Raises:
+        InvalidInput: a word without an equals sign.
+    """
+    for word in values:
+        if "=" not in word:
+            raise InvalidInput(
+                f"--set takes NAME=VALUE, but it is {word[:60]!r}. Write, say, --set lora_r=8."
+            )
+    return {name.strip(): value.strip() for name, _, value in (word.partition("=") for word in values)}
+
+
+def parse_columns(text: str | None) -> ColumnMap | None:
+    """The columns of ``prompt=NAME,answer=NAME[,context=NAME][,rejected=NAME]``; None when not given.
+
+    Raises:
+        InvalidInput: a part is unknown, or prompt or answer is missing.
+    """
+    if text is None:
+        return None
+    parts = {part.strip(): name.strip() for part, _, name in (w.partition("=") for w in text.split(","))}
+    known = {item.name for item in fields(ColumnMap)}
+    needed = {"prompt", "answer"}
+    if not needed <= parts.keys() <= known or not all(parts.values()):
+        raise InvalidInput(
+            f"--columns takes prompt=NAME,answer=NAME and may add {' or '.join(sorted(known - needed))}, "
+            f"but it is {text[:80]!r}."
+        )
+    return ColumnMap(**parts)

@@ -8,6 +8,7 @@ from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.recipes import RecipeService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
@@ -28,6 +29,7 @@ class Services:
     conversations: ConversationService
     chat: ChatService
     reviewing: ReviewingService
+    recipe_book: RecipeService
     training: TrainingService
     runs: RunService
     adapters: AdapterService
@@ -71,6 +73,7 @@ def build_services(
         conversations=conversations,
         chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
         reviewing=ReviewingService(database, home),
+        recipe_book=RecipeService(home, recipes),
         training=TrainingService(database, home, recipes),
         runs=RunService(database, home),
         adapters=AdapterService(database, home, serving.base_model),

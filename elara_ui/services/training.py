@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters import catalog
+from adapters.hints import find_hints
 from adapters.hyperparameters import Hyperparameters, override
+from adapters.presets import settings_for
 from adapters.recipe import Recipe
 from adapters.training import supervisor
 from adapters.training.examples import ColumnMap, guess_columns, read_columns
@@ -74,19 +76,28 @@ class TrainingService:
         names = read_columns(path)
         return names, guess_columns(names)
 
-    def preview(self, audience: str, data: DataChoice, values: Mapping[str, object]) -> DataPreview:
+    def preview(
+        self,
+        audience: str,
+        data: DataChoice,
+        values: Mapping[str, object],
+        base_model: str = catalog.EMBEDDED,
+    ) -> DataPreview:
         """What a launch with these choices would train on.
+
+        Args:
+            values: hyperparameters that differ from the preset.
 
         Raises:
             DatasetError: the rows can't be used.
             RecipeError: a hyperparameter breaks its rule.
         """
         recipe = self._recipe(audience)
-        settings = override(recipe.hyperparameters, values)
+        settings = override(settings_for(recipe, base_model), values)
         reading = read_data(self._database, self._home, audience, data)
         prepared = prepare(reading.examples, settings, recipe.max_explanation_length, reading.rejects)
         samples = tuple((example.question, example.answer) for example in prepared.train[:SAMPLE_ROWS])
-        hints = settings.hints()
+        hints = find_hints(settings, prepared.report.train)
         summary = " ".join([prepared.report.summary, *hints])
         return DataPreview(summary, samples, prepared.report.train, prepared.report.rejects)
 
@@ -103,14 +114,14 @@ class TrainingService:
         It takes from ten seconds to three minutes, in a process of its own.
 
         Args:
-            values: hyperparameters that differ from the audience's recipe.
+            values: hyperparameters that differ from the preset.
             calibrate: whether to train a few steps for an estimate of the time.
 
         Raises:
             ElaraError: why the launch would be refused, or would end badly.
         """
         recipe = self._recipe(audience)
-        settings = override(recipe.hyperparameters, values)
+        settings = override(settings_for(recipe, base_model), values)
         catalog.check_targets(catalog.find(base_model), settings.target_modules)
         reading = read_data(self._database, self._home, audience, data)
         return preview_run(
@@ -133,7 +144,7 @@ class TrainingService:
         """Start a run, or queue it behind the one that is going.
 
         Args:
-            values: hyperparameters that differ from the audience's recipe.
+            values: hyperparameters that differ from the preset.
 
         Returns:
             The run's id.
@@ -142,7 +153,7 @@ class TrainingService:
             ElaraError: something about it is wrong; nothing is started.
         """
         recipe = self._recipe(audience)
-        settings: Hyperparameters = override(recipe.hyperparameters, values)
+        settings: Hyperparameters = override(settings_for(recipe, base_model), values)
         catalog.check_targets(catalog.find(base_model), settings.target_modules)
         reading = read_data(self._database, self._home, audience, data)
         return supervisor.launch(

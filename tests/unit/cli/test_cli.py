@@ -110,6 +110,14 @@ def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
         (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r=0"), "lora_r must be"),
         (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r"), "takes NAME=VALUE"),
         (("train", "--audience", "nobody", "--dataset", "starter"), "no audience 'nobody'"),
+        (("train", "--dataset", "starter"), "--audience is needed"),
+        (("train", "--recipe", "none", "--dataset", "starter"), "no saved recipe 'none'"),
+        (
+            ("train", "--audience", "patient", "--dataset", "starter", "--columns", "prompt=Q"),
+            "prompt=NAME,answer=NAME",
+        ),
+        (("recipes", "save", "../x", "--audience", "patient"), "A recipe's name has"),
+        (("recipes", "show", "none"), "no saved recipe 'none'"),
         (
             ("train", "--audience", "patient", "--dataset", "starter", "--preview", "--wait"),
             "no run to --wait",
@@ -256,3 +264,22 @@ def test_the_real_engine_leaves_stdout_to_the_document(home: Home, embedded_gguf
     document = json.loads(done.stdout)
     assert document["text"]
     assert document["completion_tokens"] <= 8
+
+
+def test_a_recipe_is_saved_compared_trained_with_and_deleted(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.training.supervisor.start_queued", lambda *_: None)
+    saved = call("recipes", "save", "gentle", "--audience", "patient", "--set", "lora_r=4", "--json")
+    assert saved.document["values"]["lora_r"] == 4
+    differences = call("recipes", "diff", "gentle", "--json").document["differences"]
+    assert [(item["name"], item["before"], item["after"]) for item in differences] == [("lora_r", "8", "4")]
+    rows = tmp_path / "rows.csv"
+    rows.write_text("Q,A\nWhat is fever?,Heat.\n")
+    trained = call(
+        *("train", "--recipe", "gentle", "--dataset", str(rows), "--columns", "prompt=Q,answer=A"),
+        *("--set", "num_epochs=1", "--json"),
+    )
+    assert trained.document["audience"] == "patient"
+    assert call("recipes", "delete", "gentle", "--json").document == {"deleted": "gentle"}
+    assert call("recipes", "--json").document == {"recipes": []}

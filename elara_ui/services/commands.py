@@ -1,0 +1,49 @@
+"""The command that does on a terminal what a person set up on the page."""
+
+import shlex
+from collections.abc import Sequence
+
+from adapters import catalog
+from adapters.hyperparameters import Difference
+from elara_ui.services.training_data import DataChoice, DataSource
+
+
+def train_command(audience: str, data: DataChoice, changed: Sequence[Difference], base_model: str) -> str:
+    """The ``train`` command for one launch.
+
+    Args:
+        audience: for whom.
+        data: what is learned. Of an uploaded file the name is given: where it lies is the reader's to say.
+        changed: what differs from the preset.
+        base_model: catalogue id, hub id or folder.
+    """
+    words = ["--audience", audience, "--dataset", name_dataset(data)]
+    if base_model != catalog.EMBEDDED:
+        words += ["--base", base_model]
+    if data.skip_bad_rows and data.source in (DataSource.FILE, DataSource.HUB):
+        words.append("--skip-bad-rows")
+    if data.columns is not None:
+        names = {
+            "prompt": data.columns.prompt,
+            "answer": data.columns.answer,
+            "context": data.columns.context,
+            "rejected": data.columns.rejected,
+        }
+        words += ["--columns", ",".join(f"{part}={column}" for part, column in names.items() if column)]
+    for difference in changed:
+        words += ["--set", f"{difference.name}={difference.after}"]
+    return f"python -m elara_ui train {shlex.join(words)}"
+
+
+def name_dataset(data: DataChoice) -> str:
+    """What ``--dataset`` calls the rows."""
+    match data.source:
+        case DataSource.SNAPSHOT:
+            return f"snapshot:{data.reference}"
+        case DataSource.HUB:
+            return data.reference
+        case DataSource.FILE:
+            name = data.name or str(data.path or "FILE")
+            return f"{name}:{data.split}" if data.split else name
+        case _:
+            return str(data.source)

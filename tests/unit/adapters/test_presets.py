@@ -1,0 +1,64 @@
+"""Where training begins on each base model."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters import catalog
+from adapters.errors import RecipeError
+from adapters.hints import find_hints
+from adapters.hyperparameters import Hyperparameters
+from adapters.presets import find_preset, load_presets, settings_for
+from adapters.recipe import find_recipe, load_recipes
+
+MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
+
+
+def test_every_model_of_the_catalogue_is_named_by_a_preset() -> None:
+    named = {model for preset in load_presets() for model in preset.base_models}
+    assert named == {model.id for model in catalog.CATALOG}
+
+
+def test_the_preset_goes_beneath_what_the_audience_sets() -> None:
+    doctor, patient = (settings_for(find_recipe(name), MISTRAL) for name in ("doctor", "patient"))
+    assert (doctor.num_epochs, doctor.batch_size, doctor.gradient_accumulation_steps) == (2, 1, 8)
+    assert (doctor.lora_r, doctor.learning_rate) == (16, 1e-4)
+    assert (patient.lora_r, patient.lora_alpha, patient.learning_rate) == (8, 16, 3e-4)
+    assert patient.quantization == "4bit"
+
+
+def test_on_the_embedded_model_it_is_the_audience_s_recipe() -> None:
+    for recipe in load_recipes().values():
+        assert settings_for(recipe, catalog.EMBEDDED) == recipe.hyperparameters
+
+
+@pytest.mark.parametrize("model", ["someone/unknown-model", "no such thing"])
+def test_an_unknown_model_begins_with_the_smallest_preset(model: str) -> None:
+    assert find_preset(model).name == "small"
+
+
+def test_a_preset_that_breaks_a_rule_is_refused_with_its_file(tmp_path: Path) -> None:
+    content = "title: x\nbase_models: []\nparameters_from: 0\nhyperparameters: {lora_r: 0}\n"
+    (tmp_path / "bad.yaml").write_text(content)
+    with pytest.raises(RecipeError, match=r"bad\.yaml: lora_r must be"):
+        load_presets(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "rows", "says"),
+    [
+        ({"lora_r": 32}, 200, "Rank 32 is large for 200"),
+        ({"lora_dropout": 0.0}, 200, "No dropout"),
+        ({"lora_r": 4}, 9000, "Rank 4 is small for 9000"),
+        ({"lora_dropout": 0.2}, 9000, "Dropout 0.2 is much"),
+        ({"num_epochs": 5}, 9000, "5 epochs are many"),
+        ({"batch_size": 16}, 30, "looks at 16 of 30"),
+        ({"eval_fraction": 0}, 60, "Nothing is held out"),
+    ],
+)
+def test_what_is_unusual_depends_on_how_much_there_is_to_learn(
+    values: dict[str, object], rows: int, says: str
+) -> None:
+    settings = Hyperparameters(**values)  # type: ignore[arg-type]
+    assert any(says in hint for hint in find_hints(settings, rows))
+    assert find_hints(settings) == []

@@ -1,0 +1,33 @@
+"""What was set up on the page is said as a command that does the same."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from adapters.hyperparameters import Hyperparameters, compare, override
+from adapters.training.columns import ColumnMap
+from elara_ui.services.commands import train_command
+from elara_ui.services.training_data import DataChoice, DataSource, parse_data
+
+
+@pytest.mark.parametrize("dataset", ["starter", "snapshot:ab12", "owner/name:test[:5]", "mine.csv"])
+def test_the_command_names_the_rows_as_the_command_line_reads_them(dataset: str) -> None:
+    words = shlex.split(train_command("patient", parse_data(dataset), (), "smollm2-135m"))
+    assert words == ["python", "-m", "elara_ui", "train", "--audience", "patient", "--dataset", dataset]
+
+
+def test_what_differs_is_set_and_odd_names_are_quoted() -> None:
+    changed = compare(Hyperparameters(), override(Hyperparameters(), {"target_modules": "q_proj, v_proj"}))
+    data = DataChoice(
+        DataSource.FILE,
+        Path("/tmp/x/my rows.csv"),
+        ColumnMap("the q", "a"),
+        "my rows.csv",
+        skip_bad_rows=True,
+    )
+    command = train_command("doctor", data, changed, "owner/model")
+    assert command.endswith(
+        "--dataset 'my rows.csv' --base owner/model --skip-bad-rows --columns 'prompt=the q,answer=a' "
+        "--set target_modules=q_proj,v_proj"
+    )
