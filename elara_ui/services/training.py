@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters import catalog
 from adapters.hints import find_hints
-from adapters.hyperparameters import Hyperparameters, override
+from adapters.hyperparameters import Hyperparameters, compare, override
 from adapters.presets import settings_for
 from adapters.recipe import Recipe
 from adapters.training import supervisor
@@ -18,6 +18,7 @@ from adapters.training.report import Preview
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import InvalidInput
+from elara_ui.services.commands import train_command
 from elara_ui.services.training_data import DataChoice, DataSource, parse_data, read_data
 
 __all__ = [
@@ -76,6 +77,17 @@ class TrainingService:
         names = read_columns(path)
         return names, guess_columns(names)
 
+    def settle_columns(self, path: Path, chosen: ColumnMap) -> ColumnMap | None:
+        """The columns to read a file by; None when they are those proposed.
+
+        What was only proposed is found by name again, row by row: a set may mix its names.
+
+        Raises:
+            DatasetError: it can't be read.
+        """
+        _, proposed = self.columns(path)
+        return None if chosen == proposed else chosen
+
     def preview(
         self,
         audience: str,
@@ -133,6 +145,21 @@ class TrainingService:
             recipe=recipe,
             calibrate=calibrate,
         )
+
+    def command(
+        self,
+        audience: str,
+        data: DataChoice,
+        values: Mapping[str, object],
+        base_model: str = catalog.EMBEDDED,
+    ) -> str:
+        """What to type on a terminal for the same launch.
+
+        Raises:
+            RecipeError: a hyperparameter breaks its rule.
+        """
+        preset = settings_for(self._recipe(audience), base_model)
+        return train_command(audience, data, compare(preset, override(preset, values)), base_model)
 
     def launch(
         self,

@@ -29,7 +29,7 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
         with gr.Column(scale=5, min_width=300):
             runs = build_runs(services)
     adapters = build_adapters(services)
-    form.parts.launched.change(
-        runs.look_at, [form.parts.launched], components_of(runs.parts), show_progress="hidden"
+    form.parts.launching.launched.change(
+        runs.look_at, [form.parts.launching.launched], components_of(runs.parts), show_progress="hidden"
     )
     return FinetuneTab(form, runs, adapters)

@@ -66,6 +66,14 @@ def button(label: str, act: str, item: str = "", *, title: str = "") -> str:
     )
 
 
+def command_box(command: str) -> str:
+    """A command to copy, for `ACT_SCRIPT`."""
+    return (
+        f'<div class="el-command" data-copy="{escape(command)}"><code>{escape(command)}</code>'
+        f"{button('Copy', 'copy', title='Copy the command')}</div>"
+    )
+
+
 def thumb(act: str, item: str, *, pressed: bool) -> str:
     """A thumb ``up`` or ``down`` under an answer."""
     icon, title = (THUMB_UP, "Good answer") if act == "up" else (THUMB_DOWN, "Poor answer")

@@ -7,20 +7,21 @@ from adapters.recipe import Hyperparameters
 from adapters.training.sources import KNOWN_SUFFIXES
 from elara_ui.services import Services
 from elara_ui.services.training import DataSource
+from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
-from elara_ui.tabs.training_form_handlers import DataParts, FormHandlers, FormParts
+from elara_ui.tabs.preview_view import INVITATION
+from elara_ui.tabs.training_form_handlers import PRESET, FormHandlers
+from elara_ui.tabs.training_form_parts import DataParts, FormParts, Gate, LaunchParts, RecipeParts
+from elara_ui.tabs.training_form_view import render_changes
 
 OPEN_GROUPS = ("main",)
 
 
 def build_training_form(services: Services) -> FormHandlers:
     """Build the form's components and wire them."""
-    first = next(iter(services.recipes.values()))
     data = _build_data(services)
-    hyperparameters = _build_hyperparameters(first.hyperparameters)
-    launch = gr.Button("Start training", variant="primary", elem_id="launch")
-    message = gr.HTML(elem_id="launch-message")
-    parts = FormParts(data, hyperparameters, launch, message, gr.Textbox(visible=False))
+    recipe = _build_recipe(services)
+    parts = FormParts(data, recipe, _build_launch())
     handlers = FormHandlers(services, parts)
     _wire(handlers, parts)
     return handlers
@@ -62,8 +63,10 @@ def _build_data(services: Services) -> DataParts:
         height=120,
     )
     with gr.Row():
-        prompt_column = gr.Dropdown([], label="Column with the question", visible=False)
-        answer_column = gr.Dropdown([], label="Column with the answer", visible=False)
+        question, answer, context, rejected = (
+            gr.Dropdown([], label=f"Column with the {held}", visible=False, min_width=180)
+            for held in ("question", "answer", "context of the question", "rejected answer")
+        )
     reference = gr.Textbox(
         label="Which one",
         info="owner/name or owner/name:split of the Hugging Face hub, or the id of a stored set, which every "
@@ -77,11 +80,59 @@ def _build_data(services: Services) -> DataParts:
     check = gr.Button("Check the data", size="sm", elem_id="check-data")
     preview = gr.HTML()
     return DataParts(
-        audience, base_model, source, file, prompt_column, answer_column, reference, skip, check, preview
+        *(audience, base_model, source, file),
+        *(question, answer, context, rejected),
+        *(reference, skip, check, preview),
     )
 
 
-def _build_hyperparameters(defaults: Hyperparameters) -> tuple[gr.components.Component, ...]:
+def _build_recipe(services: Services) -> RecipeParts:
+    first = services.recipe_book.preset(next(iter(services.recipes)), services.training.base_models()[0].id)
+    with gr.Row(equal_height=True, elem_classes="el-recipe"):
+        saved = gr.Dropdown(
+            [("The preset of audience and model", PRESET)],
+            value=PRESET,
+            label="Recipe",
+            info="Where the settings below come from.",
+            scale=3,
+            min_width=220,
+            elem_id="recipe",
+        )
+        name = gr.Textbox(
+            label="Keep them as",
+            info="A name of your own.",
+            max_lines=1,
+            max_length=60,
+            scale=2,
+            min_width=160,
+            elem_id="recipe-name",
+        )
+    with gr.Row():
+        reset = gr.Button("Reset to the preset", size="sm", min_width=120)
+        delete = gr.Button("Delete this recipe", size="sm", min_width=120)
+        save = gr.Button("Save", size="sm", min_width=120, elem_id="save-recipe")
+    changes = gr.HTML(
+        render_changes(services.recipe_book.preset_title(services.training.base_models()[0].id), (), ()),
+        elem_id="changes",
+    )
+    return RecipeParts(saved, name, save, delete, reset, changes, _build_fields(first))
+
+
+def _build_launch() -> LaunchParts:
+    with gr.Row():
+        preview = gr.Button("Preview the run", variant="primary", elem_id="preview-run", min_width=140)
+        launch = gr.Button("Start training", interactive=False, elem_id="launch", min_width=140)
+    return LaunchParts(
+        gr.State(Gate()),
+        preview,
+        gr.HTML(INVITATION, js_on_load=ACT_SCRIPT, elem_id="preview-report"),
+        launch,
+        gr.HTML(elem_id="launch-message"),
+        gr.Textbox(visible=False),
+    )
+
+
+def _build_fields(defaults: Hyperparameters) -> tuple[gr.components.Component, ...]:
     """One field for each hyperparameter, in the order of `HYPERPARAMETERS`."""
     built: dict[str, gr.components.Component] = {}
     for group, title in GROUP_TITLES.items():
@@ -118,19 +169,27 @@ def _build_field(info: HyperparameterInfo, value: object) -> gr.components.Compo
 
 
 def _wire(handlers: FormHandlers, parts: FormParts) -> None:
-    data = parts.data
+    data, recipe, launching = parts.data, parts.recipe, parts.launching
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    chosen = [
-        data.audience,
-        data.source,
-        data.file,
-        data.prompt_column,
-        data.answer_column,
-        data.reference,
-        data.skip,
-    ]
-    data.audience.change(handlers.choose_audience, [data.audience], **common)
+    gated = [launching.gate, *parts.inputs]
+    preset = [data.audience, data.base_model]
+    gr.on([data.audience.input, data.base_model.input], handlers.choose_base, preset, **common)
     data.source.change(handlers.choose_source, [data.source], **common)
     data.file.change(handlers.choose_file, [data.file], **common)
-    data.check.click(handlers.check, [*chosen, *parts.hyperparameters], **common)
-    parts.launch.click(handlers.launch, [data.base_model, *chosen, *parts.hyperparameters], **common)
+    data.check.click(handlers.check, gated, **common)
+    recipe.saved.input(handlers.choose_recipe, [recipe.saved, *preset], **common)
+    recipe.reset.click(handlers.reset, preset, **common)
+    recipe.delete.click(handlers.delete_recipe, [recipe.saved], **common)
+    gr.on(
+        [recipe.save.click, recipe.name.submit], handlers.save_recipe, [recipe.name, *parts.inputs], **common
+    )
+    gr.on(
+        [part.input for part in (data.source, *data.columns, data.reference, data.skip, *recipe.fields)],
+        handlers.change,
+        gated,
+        trigger_mode="always_last",
+        **common,
+    )
+    launching.preview.click(handlers.preview, parts.inputs, **(common | {"concurrency_limit": 1}))
+    launching.report.act(handlers.apply, gated, **common)
+    launching.launch.click(handlers.launch, gated, **common)

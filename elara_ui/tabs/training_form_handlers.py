@@ -1,51 +1,26 @@
 """What happens in the fine-tune tab's form: each handler unpacks, makes one service call and paints."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from adapters.hints import find_hints
 from adapters.hyperparameters import HYPERPARAMETERS
-from adapters.training.examples import ColumnMap
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.training import DataChoice, DataSource
-from elara_ui.tabs import training_form_view
+from elara_ui.services.training import DataSource, Preview
+from elara_ui.tabs import preview_view, training_form_view
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.training_form_parts import FormParts, Gate, fill_fields, read_form
 
-
-@dataclass(frozen=True)
-class DataParts:
-    """What to learn, on what, from what."""
-
-    audience: gr.Radio
-    base_model: gr.Dropdown
-    source: gr.Radio
-    file: gr.File
-    prompt_column: gr.Dropdown
-    answer_column: gr.Dropdown
-    reference: gr.Textbox
-    skip: gr.Checkbox
-    check: gr.Button
-    preview: gr.HTML
-
-
-@dataclass(frozen=True)
-class FormParts:
-    """Everything in the form that its handlers fill.
-
-    Args:
-        launched: the run started last, for the list of runs to follow.
-    """
-
-    data: DataParts
-    hyperparameters: tuple[gr.components.Component, ...]
-    launch: gr.Button
-    message: gr.HTML
-    launched: gr.Textbox
+PRESET = ""
+"""The choice of the recipe menu that is not a saved one."""
+CHANGED = "The form has changed since its preview. Preview it again."
 
 
 class FormHandlers:
@@ -54,14 +29,11 @@ class FormHandlers:
     def __init__(self, services: Services, parts: FormParts) -> None:
         self._services = services
         self._data = parts.data
+        self._recipe = parts.recipe
+        self._launching = parts.launching
         self.parts = parts
 
-    def choose_audience(self, audience: str) -> Updates:
-        """Set every hyperparameter to the audience's recipe."""
-        recipe = self._services.recipes[audience].hyperparameters
-        values = [getattr(recipe, info.name) for info in HYPERPARAMETERS]
-        shown = [", ".join(value) if isinstance(value, tuple) else value for value in values]
-        return {**dict(zip(self.parts.hyperparameters, shown, strict=True)), self._data.preview: ""}
+    # From what
 
     def choose_source(self, source: str) -> Updates:
         """Ask for a file, or a name, only when one is wanted."""
@@ -70,104 +42,213 @@ class FormHandlers:
             self._data.file: gr.update(visible=source == DataSource.FILE),
             self._data.reference: gr.update(visible=named),
             self._data.skip: gr.update(visible=source in (DataSource.FILE, DataSource.HUB)),
-            self._data.prompt_column: gr.update(visible=False),
-            self._data.answer_column: gr.update(visible=False),
+            **dict.fromkeys(self._data.columns, gr.update(visible=False)),
             self._data.preview: "",
         }
 
     def choose_file(self, file: str | None) -> Updates:
-        """Read the column names of an uploaded file and propose which are question and answer."""
-        hidden = {
-            self._data.prompt_column: gr.update(visible=False, value=None),
-            self._data.answer_column: gr.update(visible=False, value=None),
-            self._data.preview: "",
-        }
+        """Read the column names of an uploaded file and propose which hold what."""
+        hidden: Updates = dict.fromkeys(self._data.columns, gr.update(visible=False, value=None))
+        hidden[self._data.preview] = ""
         if file is None:
             return hidden
         try:
             names, guess = self._services.training.columns(Path(file))
         except ElaraError as error:
             return hidden | {self._data.preview: notice(error.message)}
-        if names == ["messages"] or "messages" in names:
+        if "messages" in names:
             return hidden
-        return {
-            self._data.prompt_column: gr.update(
-                choices=names, value=guess.prompt if guess else None, visible=True
-            ),
-            self._data.answer_column: gr.update(
-                choices=names, value=guess.answer if guess else None, visible=True
-            ),
-            self._data.preview: "",
-        }
+        found = (guess.prompt, guess.answer, guess.context, guess.rejected) if guess else (None,) * 4
+        optional = [("none", ""), *((name, name) for name in names)]
+        proposed: Updates = {
+            column: gr.update(choices=names if column in self._data.columns[:2] else optional, value=value,
+                              visible=True)
+            for column, value in zip(self._data.columns, (*found[:2], found[2] or "", found[3] or ""),
+                                     strict=True)
+        }  # fmt: skip
+        return proposed | {self._data.preview: ""}
 
-    def check(
-        self,
-        audience: str,
-        source: str,
-        file: str | None,
-        prompt_column: str | None,
-        answer_column: str | None,
-        reference: str,
-        skip: bool,
-        *values: Any,
-    ) -> Updates:
+    def check(self, gate: Gate, *values: Any) -> Updates:
         """Say what would be trained on."""
         try:
-            data = self._choose_data(source, file, prompt_column, answer_column, reference, skip)
-            preview = self._services.training.preview(audience, data, name_values(values))
+            form = read_form(self._services.training, values)
+            preview = self._services.training.preview(
+                form.audience, form.data, form.settings, form.base_model
+            )
         except ElaraError as error:
             return {self._data.preview: notice(error.message)}
-        return {self._data.preview: training_form_view.render_preview(preview)}
-
-    def launch(
-        self,
-        base_model: str,
-        audience: str,
-        source: str,
-        file: str | None,
-        prompt_column: str | None,
-        answer_column: str | None,
-        reference: str,
-        skip: bool,
-        *values: Any,
-    ) -> Updates:
-        """Start a run; a refused one leaves everything as filled in."""
-        try:
-            data = self._choose_data(source, file, prompt_column, answer_column, reference, skip)
-            run_id = self._services.training.launch(audience, data, name_values(values), base_model)
-        except ElaraError as error:
-            return {self.parts.message: notice(error.message)}
+        gate = replace(gate, rows=preview.train)
         return {
-            self.parts.launched: run_id,
-            self.parts.message: notice(
+            self._data.preview: training_form_view.render_data(preview),
+            self._launching.gate: gate,
+            **self._describe(gate, values),
+        }
+
+    # How
+
+    def choose_base(self, audience: str, base_model: str) -> Updates:
+        """Set every field to where training begins for this audience on this model."""
+        return self._fill(audience, base_model, {}) | {self._data.preview: ""}
+
+    def choose_recipe(self, name: str, audience: str, base_model: str) -> Updates:
+        """Set every field to a saved recipe, or back to the preset."""
+        try:
+            values = self._services.recipe_book.find(name).values if name else {}
+        except ElaraError as error:
+            return {self._recipe.changes: notice(error.message)}
+        return self._fill(audience, base_model, values) | {self._recipe.saved: name}
+
+    def reset(self, audience: str, base_model: str) -> Updates:
+        """Back to the preset."""
+        return self.choose_recipe(PRESET, audience, base_model)
+
+    def save_recipe(self, name: str, *values: Any) -> Updates:
+        """Keep the settings under a name."""
+        try:
+            form = read_form(self._services.training, values)
+            saved = self._services.recipe_book.save(name, form.audience, form.base_model, form.settings)
+        except ElaraError as error:
+            return {self._recipe.changes: notice(error.message)}
+        return {
+            self._recipe.saved: gr.update(choices=self.list_recipes(), value=saved.name),
+            self._recipe.name: "",
+            self._recipe.changes: notice(f"Saved as “{saved.name}”.", "good"),
+        }
+
+    def delete_recipe(self, name: str) -> Updates:
+        """Forget the saved recipe chosen; the fields stay as they are."""
+        try:
+            if name:
+                self._services.recipe_book.delete(name)
+        except ElaraError as error:
+            return {self._recipe.changes: notice(error.message)}
+        said = notice(f"“{name}” deleted.", "good") if name else notice("The preset can't be deleted.")
+        return {
+            self._recipe.saved: gr.update(choices=self.list_recipes(), value=PRESET),
+            self._recipe.changes: said,
+        }
+
+    def refresh(self) -> Updates:
+        """List the saved recipes as they are now."""
+        return {self._recipe.saved: gr.update(choices=self.list_recipes())}
+
+    def list_recipes(self) -> list[tuple[str, str]]:
+        """The recipe menu: the preset, then what was saved."""
+        saved = self._services.recipe_book.saved()
+        return [("The preset of audience and model", PRESET), *((item.name, item.name) for item in saved)]
+
+    def change(self, gate: Gate, *values: Any) -> Updates:
+        """Say what differs from the preset, and shut the gate unless this is what was previewed."""
+        return self._describe(gate, values)
+
+    # Preview and start
+
+    def preview(self, *values: Any) -> Iterator[Updates]:
+        """Work out what a run would do; the start opens when nothing speaks against it."""
+        yield {
+            self._launching.report: preview_view.render_wait(),
+            self._launching.preview: gr.update(interactive=False),
+            self._launching.launch: gr.update(interactive=False),
+            self._launching.message: "",
+        }
+        again = {self._launching.preview: gr.update(interactive=True)}
+        try:
+            form = read_form(self._services.training, values)
+            preview = self._services.training.preview_run(
+                form.audience, form.data, form.settings, form.base_model
+            )
+            command = self._services.training.command(
+                form.audience, form.data, form.settings, form.base_model
+            )
+        except ElaraError as error:
+            refusal = {self._launching.report: notice(error.message), self._launching.gate: Gate()}
+            yield again | refusal
+            return
+        gate = Gate(form, preview.train)
+        yield again | {
+            self._launching.report: preview_view.render_preview(preview, command),
+            self._launching.gate: gate,
+            **self._describe(gate, values),
+            self._launching.launch: _open(preview),
+            self._launching.preview: gr.update(interactive=True, variant="secondary"),
+        }
+
+    def apply(self, event: gr.EventData, gate: Gate, *values: Any) -> Updates:
+        """Take over the settings that a preview advises; they are to be previewed again."""
+        advised = json.loads(str(event.item))
+        filled = dict(zip(self.parts.inputs, values, strict=True))
+        fields = {
+            part: advised[info.name]
+            for info, part in zip(HYPERPARAMETERS, self._recipe.fields, strict=True)
+            if info.name in advised
+        }
+        said = notice("Taken over. Preview the run again.", "info")
+        return {
+            **fields,
+            **self._describe(gate, list((filled | fields).values())),
+            self._launching.report: said,
+        }
+
+    def launch(self, gate: Gate, *values: Any) -> Updates:
+        """Start what was previewed; a refused start leaves everything as filled in."""
+        try:
+            form = read_form(self._services.training, values)
+            if form != gate.previewed:
+                return {
+                    self._launching.message: notice(
+                        "The form has changed since its preview. Preview it again."
+                    ),
+                    self._launching.launch: gr.update(interactive=False),
+                }
+            run_id = self._services.training.launch(form.audience, form.data, form.settings, form.base_model)
+        except ElaraError as error:
+            return {self._launching.message: notice(error.message)}
+        return {
+            self._launching.launched: run_id,
+            self._launching.gate: replace(gate, previewed=None),
+            self._launching.launch: gr.update(interactive=False),
+            self._launching.message: notice(
                 f"Run {run_id} is on its way. It goes on by itself: this page may be closed.", "good"
             ),
         }
 
-    def _choose_data(
-        self,
-        source: str,
-        file: str | None,
-        prompt_column: str | None,
-        answer_column: str | None,
-        reference: str,
-        skip: bool,
-    ) -> DataChoice:
-        """The form's data fields as a choice.
+    def _fill(self, audience: str, base_model: str, values: Mapping[str, object]) -> Updates:
+        """Set every field, and shut the gate."""
+        try:
+            settings = self._services.recipe_book.settings(audience, base_model, values)
+            differences = self._services.recipe_book.differences(audience, base_model, values)
+        except ElaraError as error:
+            return {self._recipe.changes: notice(error.message)}
+        title = self._services.recipe_book.preset_title(base_model)
+        return {
+            **fill_fields(self._recipe.fields, settings),
+            self._recipe.changes: training_form_view.render_changes(title, differences, settings.hints()),
+            self._launching.launch: gr.update(interactive=False),
+        }
 
-        Columns left as they were proposed are found by name again, row by row: a set may mix its names.
-        """
-        chosen = DataSource(source)
-        if chosen is not DataSource.FILE:
-            return DataChoice(chosen, reference=(reference or "").strip(), skip_bad_rows=skip)
-        path, columns = Path(file) if file else None, None
-        if path is not None and prompt_column and answer_column:
-            _, proposed = self._services.training.columns(path)
-            if proposed is None or (proposed.prompt, proposed.answer) != (prompt_column, answer_column):
-                columns = ColumnMap(prompt_column, answer_column)
-        return DataChoice(chosen, path, columns, path.name if path else "", skip_bad_rows=skip)
+    def _describe(self, gate: Gate, values: Sequence[Any]) -> Updates:
+        """What differs from the preset and what is unusual, and whether the start is open."""
+        book = self._services.recipe_book
+        try:
+            form = read_form(self._services.training, values)
+            settings = book.settings(form.audience, form.base_model, form.settings)
+            differences = book.differences(form.audience, form.base_model, form.settings)
+        except ElaraError as error:
+            shut = {self._launching.launch: gr.update(interactive=False)}
+            return {self._recipe.changes: notice(error.message), **shut}
+        text = training_form_view.render_changes(
+            book.preset_title(form.base_model), differences, find_hints(settings, gate.rows)
+        )
+        stale = gate.previewed is not None and form != gate.previewed
+        return {
+            self._recipe.changes: text,
+            self._launching.launch: gr.update(interactive=form == gate.previewed),
+            self._launching.message: notice(CHANGED, "info") if stale else "",
+        }
 
 
-def name_values(values: Sequence[Any]) -> dict[str, object]:
-    """The form's values by hyperparameter name."""
-    return {info.name: value for info, value in zip(HYPERPARAMETERS, values, strict=True)}
+def _open(preview: Preview) -> Any:
+    """The start button, once nothing but memory can speak against it."""
+    if preview.memory.fits:
+        return gr.update(value="Start training", variant="primary", interactive=True)
+    return gr.update(value="Start, although memory may run out", variant="stop", interactive=True)

@@ -277,12 +277,19 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     open_tab(page, "Fine-tune")
     page.locator("#check-data").click()
     expect(page.get_by_text("examples to learn from")).to_be_visible()
+    expect(page.locator("#launch")).to_be_disabled()
     page.get_by_label("Rank (r)").fill("0")
-    page.locator("#launch").click()
-    expect(page.get_by_role("alert")).to_contain_text("lora_r must be a whole number from 1")
+    expect(page.locator("#changes").get_by_role("alert")).to_contain_text(
+        "lora_r must be a whole number from 1"
+    )
     page.get_by_label("Rank (r)").fill("8")
     page.get_by_role("button", name="How it is learned").click()
     page.get_by_label("Most steps").fill("6")
+    expect(page.locator("#changes")).to_contain_text("Most steps 0 6")
+    page.locator("#preview-run").click()
+    expect(page.locator("#launch")).to_be_enabled(timeout=180_000)
+    expect(page.locator("#preview-report .el-learned").nth(1)).to_contain_text("Type 2 diabetes")
+    look(page, "preview")
     page.locator("#launch").click()
     expect(page.get_by_text("is on its way")).to_be_visible(timeout=30_000)
     page.close()  # the run goes on without us

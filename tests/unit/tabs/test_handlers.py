@@ -10,13 +10,11 @@ from fake_engine import FakeEngine
 from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished
-from elara_ui.tabs import training_form_handlers
 from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
 from elara_ui.tabs.compare import CompareHandlers, CompareState
 from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.review import ReviewHandlers, ReviewState
 from elara_ui.tabs.runs import Painted, RunHandlers, RunsState
-from elara_ui.tabs.training_form_handlers import FormHandlers
 
 SAMPLING = (0.15, 1.3, 0.95, 450, None)
 
@@ -35,7 +33,7 @@ def built(services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any
 
         monkeypatch.setattr(kind, "__init__", init)
 
-    for kind in (ChatHandlers, CompareHandlers, FormHandlers, ReviewHandlers, RunHandlers):
+    for kind in (ChatHandlers, CompareHandlers, ReviewHandlers, RunHandlers):
         remember(kind)
     build_page(services)
     return made
@@ -194,28 +192,8 @@ def test_skipped_answers_come_back_when_nothing_else_is_left(
     assert painted[handlers._parts.state].item_id == state.item_id
 
 
-def test_a_launch_with_a_bad_value_starts_nothing(built: dict[type, Any], services: Services) -> None:
-    handlers = built[FormHandlers]
-    names = [info.name for info in training_form_handlers.HYPERPARAMETERS]
-    recipe = services.recipes["patient"].hyperparameters
-    values = [getattr(recipe, name) for name in names]
-    values[names.index("lora_dropout")] = 1.5
-    painted = handlers.launch("smollm2-135m", "patient", "starter", None, None, None, "", False, *values)
-    assert "lora_dropout must be" in painted[handlers.parts.message]
-    assert services.runs.recent() == ()
-
-
 def test_the_clock_never_changes_which_run_is_looked_at(built: dict[type, Any]) -> None:
     handlers = built[RunHandlers]
     painted = handlers.refresh(RunsState("abc"), Painted())
     assert handlers.parts.state not in painted
     assert "no run" in painted[handlers.parts.detail].lower()
-
-
-def test_columns_of_an_uploaded_file_are_proposed(built: dict[type, Any], tmp_path: Any) -> None:
-    handlers = built[FormHandlers]
-    file = tmp_path / "rows.csv"
-    file.write_text("Question,Answer,Source\nWhat is fever?,Heat.,x\n")
-    painted = handlers.choose_file(str(file))
-    assert painted[handlers.parts.data.prompt_column]["value"] == "Question"
-    assert painted[handlers.parts.data.answer_column]["value"] == "Answer"

@@ -42,7 +42,7 @@ def hostile_pages() -> dict[str, str]:
         "live": chat_view.render_live_answer(HOSTILE),
         "comparison": chat_view.render_comparison(HOSTILE, {"patient": answer, "doctor": HOSTILE}, RECIPES),
         "review": review_view.render_task(ReviewTask("i", HOSTILE, HOSTILE, (), HOSTILE, 1, 1), RECIPES),
-        "preview": training_form_view.render_preview(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
+        "preview": training_form_view.render_data(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
         "adapters": adapters_view.render_adapters([adapter]),
         "log": runs_view.render_log(HOSTILE),
         "download": download_link(HOSTILE, HOSTILE),

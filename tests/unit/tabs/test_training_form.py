@@ -1,0 +1,175 @@
+"""The form of the fine-tune tab: nothing starts that was not previewed as it stands."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from adapters.hyperparameters import HYPERPARAMETERS
+from adapters.training.memory import MemoryChange, MemoryEstimate
+from adapters.training.report import LengthBin, Lengths, Plan, Preview, RenderedRow, TextPiece
+from elara_ui.errors import DatasetError
+from elara_ui.services import Services
+from elara_ui.tabs.training_form import build_training_form
+from elara_ui.tabs.training_form_handlers import CHANGED, FormHandlers
+from elara_ui.tabs.training_form_parts import Gate
+
+NAMES = [info.name for info in HYPERPARAMETERS]
+MIB = 2**20
+
+
+def make_preview(available: int = 8000 * MIB, advice: tuple[MemoryChange, ...] = ()) -> Preview:
+    memory = MemoryEstimate(500 * MIB, MIB, MIB, MIB, 900 * MIB, 300 * MIB, available, "cpu", advice)
+    lengths = Lengths((LengthBin(40, 48, 20), LengthBin(48, 56, 7)), 40, 45, 52, 48, 3, "drop", 3, 0)
+    row = RenderedRow((TextPiece("<s>What is <b>fever</b>?", False), TextPiece("Heat.</s>", True)), 9, 2)
+    plan = Plan(21, 7, 4, 1200, 0.4, 0.01, 66.0, 480.0)
+    return Preview("patient", "smollm2-135m", "bf16", ("q_proj",), 27, 3, (row,), lengths, plan, memory, ())
+
+
+@pytest.fixture
+def form(services: Services, monkeypatch: pytest.MonkeyPatch) -> FormHandlers:
+    monkeypatch.setattr("adapters.training.supervisor.start_queued", lambda *_: None)
+    monkeypatch.setattr(services.training, "preview_run", lambda *_: make_preview())
+    with gr.Blocks():
+        return build_training_form(services)
+
+
+def fill(form: FormHandlers, services: Services, source: str = "starter", **changed: object) -> list[Any]:
+    recipe = services.recipes["patient"].hyperparameters
+    settings = {name: getattr(recipe, name) for name in NAMES} | {"target_modules": ""} | changed
+    values = {"audience": "patient", "base_model": "smollm2-135m", "source": source, "reference": ""}
+    data = [values.get(name) for name in ("audience", "base_model", "source", "file")]
+    return [*data, None, None, "", "", "", False, *settings.values()]
+
+
+def last(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
+    return list(updates)[-1]
+
+
+def preview(form: FormHandlers, values: list[Any]) -> dict[Any, Any]:
+    return last(form.preview(*values))
+
+
+def test_the_form_hands_over_as_many_values_as_it_has_fields(form: FormHandlers, services: Services) -> None:
+    assert len(form.parts.inputs) == len(fill(form, services))
+
+
+def test_a_start_without_a_preview_is_refused(form: FormHandlers, services: Services) -> None:
+    painted = form.launch(Gate(), *fill(form, services))
+    assert CHANGED in painted[form.parts.launching.message]
+    assert services.runs.recent() == ()
+
+
+def test_what_was_previewed_starts_once(form: FormHandlers, services: Services) -> None:
+    values = fill(form, services)
+    painted = preview(form, values)
+    assert painted[form.parts.launching.launch]["interactive"] is True
+    gate = painted[form.parts.launching.gate]
+    started = form.launch(gate, *values)
+    (run,) = services.runs.recent()
+    assert started[form.parts.launching.launched] == run.run_id
+    again = form.launch(started[form.parts.launching.gate], *values)
+    assert CHANGED in again[form.parts.launching.message]
+
+
+def test_a_change_shuts_the_gate_and_changing_back_opens_it(form: FormHandlers, services: Services) -> None:
+    values = fill(form, services)
+    gate = preview(form, values)[form.parts.launching.gate]
+    launch = form.parts.launching.launch
+    assert form.change(gate, *fill(form, services, lora_r=4))[launch]["interactive"] is False
+    assert form.change(gate, *values)[launch]["interactive"] is True
+
+
+def test_a_refused_preview_says_why_and_keeps_the_gate_shut(
+    form: FormHandlers, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Preview:
+        raise DatasetError("Nothing would be learned.")
+
+    monkeypatch.setattr(services.training, "preview_run", refuse)
+    painted = preview(form, fill(form, services))
+    assert "Nothing would be learned." in painted[form.parts.launching.report]
+    assert painted[form.parts.launching.gate] == Gate()
+    assert form.parts.launching.launch not in painted
+
+
+def test_what_does_not_fit_says_so_and_its_advice_can_be_taken(
+    form: FormHandlers, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advice = MemoryChange({"batch_size": 1, "gradient_checkpointing": True}, 600 * MIB, True)
+    tight = make_preview(1000 * MIB, (advice,))
+    monkeypatch.setattr(services.training, "preview_run", lambda *_: tight)
+    values = fill(form, services)
+    painted = preview(form, values)
+    assert "is more than the" in painted[form.parts.launching.report]
+    assert "memory may run out" in painted[form.parts.launching.launch]["value"]
+    event = SimpleNamespace(item=json.dumps(dict(advice.values)))
+    applied = form.apply(event, painted[form.parts.launching.gate], *values)  # type: ignore[arg-type]
+    fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
+    assert applied[fields["batch_size"]] == 1
+    assert applied[fields["gradient_checkpointing"]] is True
+    assert applied[form.parts.launching.launch]["interactive"] is False
+
+
+def test_the_preview_colours_what_is_learned_and_shows_markup_as_text(
+    form: FormHandlers, services: Services
+) -> None:
+    report = preview(form, fill(form, services))[form.parts.launching.report]
+    assert "&lt;b&gt;fever&lt;/b&gt;?<mark" in report
+    assert '<mark class="el-learned">Heat.&lt;/s&gt;</mark>' in report
+    assert "<b>3</b> are over the limit of 48: 3 are left out" in report
+    assert "python -m elara_ui train --audience patient --dataset starter" in report
+
+
+def test_changes_from_the_preset_and_hints_are_said_as_one_types(
+    form: FormHandlers, services: Services
+) -> None:
+    said = form.change(Gate(None, 200), *fill(form, services, lora_r=32))[form.parts.recipe.changes]
+    assert "<s>8</s> <b>32</b>" in said
+    assert "Rank 32 is large for 200 examples" in said
+
+
+def test_a_value_that_breaks_its_rule_is_said_and_starts_nothing(
+    form: FormHandlers, services: Services
+) -> None:
+    values = fill(form, services, lora_dropout=1.5)
+    assert "lora_dropout must be" in form.change(Gate(), *values)[form.parts.recipe.changes]
+    assert "lora_dropout must be" in preview(form, values)[form.parts.launching.report]
+
+
+def test_a_recipe_is_saved_loaded_and_deleted(form: FormHandlers, services: Services) -> None:
+    saved = form.save_recipe("Gentle", *fill(form, services, lora_r=4))
+    assert saved[form.parts.recipe.saved]["value"] == "Gentle"
+    loaded = form.choose_recipe("Gentle", "patient", "smollm2-135m")
+    fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
+    assert loaded[fields["lora_r"]] == 4
+    assert form.reset("patient", "smollm2-135m")[fields["lora_r"]] == 8
+    form.delete_recipe("Gentle")
+    assert [value for _, value in form.list_recipes()] == [""]
+    assert "no saved recipe" in form.choose_recipe("Gentle", "patient", "x")[form.parts.recipe.changes]
+
+
+def test_another_base_model_brings_its_preset(form: FormHandlers, services: Services) -> None:
+    filled = form.choose_base("doctor", "mistralai/Mistral-7B-v0.1")
+    fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
+    assert (filled[fields["batch_size"]], filled[fields["gradient_accumulation_steps"]]) == (1, 8)
+    assert "Mistral 7B class" in filled[form.parts.recipe.changes]
+
+
+def test_columns_of_an_uploaded_file_are_proposed(form: FormHandlers, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("Question,Answer,Source\nWhat is fever?,Heat.,x\n")
+    painted = form.choose_file(str(file))
+    question, answer, context, rejected = form.parts.data.columns
+    assert (painted[question]["value"], painted[answer]["value"]) == ("Question", "Answer")
+    assert (painted[context]["value"], painted[rejected]["value"]) == ("", "")
+
+
+def test_the_data_check_counts_for_the_hints(form: FormHandlers, services: Services) -> None:
+    painted = form.check(Gate(), *fill(form, services, batch_size=16))
+    assert painted[form.parts.launching.gate].rows == 27
+    assert "looks at 16 of 27" in painted[form.parts.recipe.changes]
