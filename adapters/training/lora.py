@@ -25,12 +25,14 @@ def add_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
+    targets = resolve_targets(model, hyperparameters.target_modules)
     config = LoraConfig(
         r=hyperparameters.lora_r,
         lora_alpha=hyperparameters.lora_alpha,
         lora_dropout=hyperparameters.lora_dropout,
-        target_modules=resolve_targets(model, hyperparameters.target_modules),
+        target_modules=targets,
         use_rslora=hyperparameters.use_rslora,
+        fan_in_fan_out=_are_transposed(model, targets),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -77,3 +79,13 @@ def resolve_targets(model: Any, wanted: Sequence[str]) -> list[str]:
             f"It has {', '.join(sorted(existing))}; leave the field empty to choose by architecture."
         )
     return names
+
+
+def _are_transposed(model: Any, targets: Sequence[str]) -> bool:
+    """Whether the layers keep their weights as inputs × outputs, as GPT-2's ``Conv1D`` does."""
+    kinds = {
+        type(module).__name__
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] in targets and type(module).__name__ in _LINEAR_CLASSES
+    }
+    return kinds == {"Conv1D"}
