@@ -1,11 +1,13 @@
 """Which layers of a base model get a LoRA, and putting it on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from adapters.catalog import TARGET_MODULES
-from adapters.errors import RecipeError
+from adapters.errors import AdapterError, RecipeError
 from adapters.recipe import Hyperparameters
+from adapters.registry import WEIGHTS
 
 _LINEAR_CLASSES = frozenset({"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"})
 
@@ -41,6 +43,36 @@ def add_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
             model, use_gradient_checkpointing=hyperparameters.gradient_checkpointing
         )
     return get_peft_model(model, config)
+
+
+def take_over(model: Any, parent: Path) -> None:
+    """Give a fresh LoRA the weights of one that was trained; they stay trainable.
+
+    Args:
+        model: as `add_lora` wrapped it, with the parent's rank and target modules.
+        parent: the folder of the trained one.
+
+    Raises:
+        AdapterError: its weights are of other layers or shapes.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    weights = load_file(parent / WEIGHTS)
+    fresh = get_peft_model_state_dict(model, save_embedding_layers=False)
+    shapes, wanted = ({name: tensor.shape for name, tensor in part.items()} for part in (weights, fresh))
+    if shapes != wanted:
+        raise AdapterError(
+            f"The adapter in {parent} can't be continued from: it must have the layers and the rank of the "
+            f"run's own, but {_difference(shapes, wanted)}. Leave continue_from empty to start afresh."
+        )
+    set_peft_model_state_dict(model, weights)
+
+
+def _difference(shapes: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    name = min(name for name in {*shapes, *wanted} if shapes.get(name) != wanted.get(name))
+    has, should = (tuple(part[name]) if name in part else "absent" for part in (shapes, wanted))
+    return f"{name} is {has} in it and {should} in the run"
 
 
 def outline_lora(model: Any, hyperparameters: Hyperparameters) -> Any:

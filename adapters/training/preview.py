@@ -28,6 +28,7 @@ from adapters.training.examples import Example
 from adapters.training.loading import LoadedBase
 from adapters.training.lora import outline_lora, resolve_targets
 from adapters.training.memory import estimate_memory, look_at_machine
+from adapters.training.parent import Parent, find_parent, inherit, require_same_weights
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
 from adapters.training.rendering import encode_all, require_rows
@@ -67,6 +68,7 @@ class Request:
         train: what would be learned.
         evaluation: what would be held out.
         calibrate: whether to train a few steps for an estimate of the time.
+        parent: the adapter that it would continue from; None when it would start afresh.
     """
 
     recipe: FrozenRecipe
@@ -74,6 +76,7 @@ class Request:
     train: tuple[Example, ...]
     evaluation: tuple[Example, ...]
     calibrate: bool
+    parent: Parent | None = None
 
 
 def preview_run(
@@ -100,21 +103,26 @@ def preview_run(
 
     Raises:
         RecipeError: unknown audience, modules that the model doesn't have, contradictory settings.
+        AdapterError: the adapter to continue from isn't there, was changed, or has other base weights.
         DatasetError: nothing to learn from, or an answer that would be cut.
         ModelError: the base model can't be had, or its chat template can't be trained with.
         RunError: it took too long, or ran out of memory.
     """
     recipe = recipe or find_recipe(audience)
+    parent = find_parent(home, hyperparameters.continue_from)
+    base_model = catalog.find(base_model).id
+    hyperparameters = inherit(parent, base_model, hyperparameters, usual=recipe.hyperparameters)
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
     supervisor.require_consistent(hyperparameters, prepared)
     frozen = FrozenRecipe(
         audience=audience,
-        base_model=catalog.find(base_model).id,
+        base_model=base_model,
         system_prompt=recipe.system_prompt,
         max_explanation_length=recipe.max_explanation_length,
         hyperparameters=hyperparameters,
+        parent_sha256=parent.sha256 if parent else "",
     )
-    request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate)
+    request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate, parent)
     with tempfile.TemporaryDirectory(prefix="preview-", dir=home.runs) as folder:  # its owner's to read only
         path = Path(folder) / "request.json"
         path.write_bytes(TypeAdapter(Request).dump_json(request))
@@ -194,6 +202,8 @@ def build_preview(request: Request) -> Preview:
 
     recipe, settings = request.recipe, request.recipe.hyperparameters
     source = loading.locate(request.models, recipe.base_model, Silence())
+    if request.parent:
+        require_same_weights(request.parent, source)
     machine = look_at_machine()
     base = loading.outline(source, settings)
     limit = base.longest(settings)
@@ -241,6 +251,11 @@ def _notes(settings: Hyperparameters, base: LoadedBase, steps: int) -> tuple[str
     if settings.scheduler == "constant" and settings.warmup_ratio:
         notes.append(
             f"A constant schedule has no warm-up: warmup_ratio {settings.warmup_ratio:g} is ignored."
+        )
+    if settings.continue_from:
+        notes.append(
+            f"Training starts from {settings.continue_from}, with its rank, alpha and modules; the loss "
+            "before training is that adapter's, not the base model's."
         )
     if steps < FEW_STEPS:
         notes.append(

@@ -27,7 +27,7 @@ from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
 from adapters.training.loading import LoadedBase
-from adapters.training.lora import add_lora
+from adapters.training.lora import add_lora, take_over
 from adapters.training.loss import PLAIN_HEADS, sum_loss
 from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
@@ -58,6 +58,7 @@ def fit(
     folder: Path,
     progress: Listener,
     left_out: int = 0,
+    parent: Path | None = None,
 ) -> Fit:
     """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
 
@@ -69,14 +70,19 @@ def fit(
         folder: for checkpoints and the result.
         progress: told every step; stops the run when asked.
         left_out: examples that were too long; named to whoever watches.
+        parent: folder of the adapter whose weights are the start; None starts afresh. The loss before is then
+            that adapter's.
 
     Raises:
         RecipeError: target modules that the model doesn't have.
+        AdapterError: the parent doesn't fit the base model.
         RunError: a loss or a weight stopped being a number.
         RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
     model = add_lora(base.model, hyperparameters)
+    if parent is not None:
+        take_over(model, parent)
     checkpoint = find_last(folder)
     reporter = _Reporter(progress, left_out)
     trainer = _LeanTrainer(
@@ -92,8 +98,9 @@ def fit(
         trainer.add_callback(EarlyStoppingCallback(hyperparameters.early_stopping_patience))
     reporter.before = progress.rewind(step_of(checkpoint))
     if evaluation and reporter.before is None and checkpoint is None:
-        progress.stage("measuring the base model")
-        reporter.before = trainer.evaluate()["eval_loss"]  # a fresh LoRA adds nothing: this is the base model
+        # A fresh LoRA adds nothing, so that what is measured is the base model.
+        progress.stage("measuring the base model" if parent is None else "measuring what is continued from")
+        reporter.before = trainer.evaluate()["eval_loss"]
     result = _train(trainer, checkpoint)
     after = trainer.state.best_metric if trainer.args.load_best_model_at_end else reporter.last_eval
     _require_numbers(model, result["train_loss"], hyperparameters)
