@@ -28,6 +28,7 @@ from adapters.training.examples import Example
 from adapters.training.loading import LoadedBase
 from adapters.training.lora import outline_lora, resolve_targets
 from adapters.training.memory import estimate_memory, look_at_machine
+from adapters.training.packing import arrange
 from adapters.training.parent import Parent, find_parent, inherit, require_same_weights
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
@@ -212,19 +213,20 @@ def build_preview(request: Request) -> Preview:
         for part in (request.train, request.evaluation)
     )
     require_rows(train.rows, limit)
+    rows = arrange(train.rows, settings, limit, base.model.config.model_type)
     memory = estimate_memory(
         outline_lora(base.model, settings),
-        largest_batch(train.rows, settings.batch_size),
+        largest_batch(rows, settings.batch_size),
         settings,
         base.precision,
         machine,
     )
-    order = first_epoch([len(row.input_ids) for row in train.rows], settings)
-    batches = [[train.rows[number] for number in batch] for batch in order]
+    order = first_epoch([len(row.input_ids) for row in rows], settings)
+    batches = [[rows[number] for number in batch] for batch in order]
     pace = None
     if request.calibrate and memory.fits:
         pace = calibrate(source, pick_typical(batches, TYPICAL), settings)
-    steps = planned_steps(len(train.rows), settings)
+    steps = planned_steps(len(rows), settings)
     return Preview(
         audience=recipe.audience,
         base_model=recipe.base_model,
@@ -236,11 +238,13 @@ def build_preview(request: Request) -> Preview:
         lengths=describe_lengths((train, held_out), limit, settings.overlong),
         plan=make_plan(batches, held_out.rows, settings, steps, pace),
         memory=memory,
-        notes=_notes(settings, base, steps),
+        notes=_notes(settings, base, steps, examples=len(train.rows), rows=len(rows)),
     )
 
 
-def _notes(settings: Hyperparameters, base: LoadedBase, steps: int) -> tuple[str, ...]:
+def _notes(
+    settings: Hyperparameters, base: LoadedBase, steps: int, *, examples: int, rows: int
+) -> tuple[str, ...]:
     """What is allowed but worth knowing."""
     notes = settings.hints()
     if base.context_tokens < settings.max_length:
@@ -252,6 +256,8 @@ def _notes(settings: Hyperparameters, base: LoadedBase, steps: int) -> tuple[str
         notes.append(
             f"A constant schedule has no warm-up: warmup_ratio {settings.warmup_ratio:g} is ignored."
         )
+    if settings.packing:
+        notes.append(f"{examples} examples are packed into {rows} rows; batch size and steps count rows.")
     if settings.continue_from:
         notes.append(
             f"Training starts from {settings.continue_from}, with its rank, alpha and modules; the loss "

@@ -21,6 +21,7 @@ from transformers import (
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adapters.errors import RunError
 from adapters.recipe import Hyperparameters
@@ -29,6 +30,7 @@ from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stop
 from adapters.training.loading import LoadedBase
 from adapters.training.lora import add_lora, take_over
 from adapters.training.loss import PLAIN_HEADS, sum_loss
+from adapters.training.packing import PackedRow, arrange
 from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
 
@@ -64,7 +66,7 @@ def fit(
 
     Args:
         base: in memory; it is wrapped and changed in place.
-        train: what to learn; not empty.
+        train: what to learn; not empty. Packed here if the settings say so.
         evaluation: what to measure on; may be empty.
         hyperparameters: the checked settings.
         folder: for checkpoints and the result.
@@ -74,12 +76,13 @@ def fit(
             that adapter's.
 
     Raises:
-        RecipeError: target modules that the model doesn't have.
+        RecipeError: target modules that the model doesn't have, or packing that it can't do.
         AdapterError: the parent doesn't fit the base model.
         RunError: a loss or a weight stopped being a number.
         RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
+    train = arrange(train, hyperparameters, base.longest(hyperparameters), base.model.config.model_type)
     model = add_lora(base.model, hyperparameters)
     if parent is not None:
         take_over(model, parent)
@@ -91,6 +94,9 @@ def fit(
         train_dataset=Dataset.from_list([asdict(row) for row in train]),
         eval_dataset=Dataset.from_list([asdict(row) for row in evaluation]) if evaluation else None,
         processing_class=base.tokenizer,
+        data_collator=DataCollatorForLanguageModeling(
+            base.tokenizer.pad_token_id, return_position_ids=any(isinstance(row, PackedRow) for row in train)
+        ),
         callbacks=[reporter, CheckpointRhythm(hyperparameters.save_steps)],
     )
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
@@ -208,6 +214,8 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
     ) -> Any:
         """Cross-entropy of the supervised positions alone, summed over tokens and divided by their number."""
         core = self.accelerator.unwrap_model(model).get_base_model()
+        if "position_ids" in inputs:  # with a mask beside them, examples in a row would see each other
+            inputs = {name: tensor for name, tensor in inputs.items() if name != "attention_mask"}
         if return_outputs or self.args.device.type != "cpu" or core.config.model_type not in PLAIN_HEADS:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         targets = inputs["labels"][:, 1:].flatten()
