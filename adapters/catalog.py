@@ -58,8 +58,8 @@ class BaseModel:
         licence: SPDX id or the licence's own name; empty when not known.
         context_tokens: context window it was trained for, tokens; 0 when not known.
         target_modules: modules that take a LoRA by default; empty when the architecture isn't known.
-        has_chat_template: whether its tokenizer brings a chat template; else turns are joined by EOS.
-            None when not known.
+        has_chat_template: whether its tokenizer brings a chat template; else `adapters.templating` has a
+            format for it. None when not known.
         languages: what it reads and writes, in words.
         memory: what it takes to run and to train it, in words.
         notes: what a person choosing it should know.

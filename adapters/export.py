@@ -22,7 +22,14 @@ Weights = NDArray[np.float32]
 
 # transformers' model_type → the architecture's name in GGUF.
 _ARCHITECTURES: Mapping[str, str] = MappingProxyType(
-    {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+    {
+        "llama": "llama",
+        "mistral": "llama",
+        "qwen2": "qwen2",
+        "qwen3": "qwen3",
+        "gpt2": "gpt2",  # peft's factors of its transposed layers are laid out as those of any other
+        "bloom": "bloom",
+    }
 )
 _KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 # What PEFT can add to a LoRA that the GGUF layout has no place for.
@@ -158,7 +165,8 @@ def _gguf_name(module: str, architecture: str, base_config: Mapping[str, Any]) -
     import gguf
 
     names = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
-    mapping = gguf.get_tensor_name_map(names[architecture], int(base_config["num_hidden_layers"]))
+    layers = int(_first(base_config, "num_hidden_layers", "n_layer"))
+    mapping = gguf.get_tensor_name_map(names[architecture], layers)
     name = mapping.get_name(module)
     tied = module == "lm_head" and base_config.get("tie_word_embeddings")
     if name is None or tied:
@@ -173,20 +181,41 @@ def _fit(module: str, pair: _Pair, architecture: str, base_config: Mapping[str, 
     """Bring a pair into the order of rows that the base model has in GGUF.
 
     Llama's rotary embedding pairs the halves of each head in transformers, neighbours in llama.cpp: there the
-    output rows of the query and key projections are interleaved, and so must be those of `b`.
+    output rows of the query and key projections are interleaved, and so must be those of `b`. BLOOM's fused
+    projection has query, key and value of each head together in transformers, all queries first in GGUF.
     """
-    if architecture != "llama" or not module.endswith(("q_proj", "k_proj")):
-        return pair
-    heads = int(base_config["num_attention_heads"])
-    if module.endswith("k_proj"):
-        heads = int(base_config.get("num_key_value_heads") or heads)
+    if architecture == "llama" and module.endswith(("q_proj", "k_proj")):
+        heads = int(base_config["num_attention_heads"])
+        if module.endswith("k_proj"):
+            heads = int(base_config.get("num_key_value_heads") or heads)
+        return _swap_rows(module, pair, heads, 2)
+    if architecture == "bloom" and module.endswith("query_key_value"):
+        return _swap_rows(module, pair, int(_first(base_config, "num_attention_heads", "n_head")), 3)
+    return pair
+
+
+def _swap_rows(module: str, pair: _Pair, heads: int, parts: int) -> _Pair:
+    """Reorder the output rows: llama's within each head, BLOOM's over all heads.
+
+    Args:
+        module: named when its rows don't divide.
+        pair: the factors.
+        heads: of the module.
+        parts: 2, the halves of each head; or 3, the query, key and value of each head.
+    """
     rows, rank = pair.b.shape
-    if rows % (2 * heads):
+    if rows % (parts * heads):
         raise AdapterError(
-            f"“{module}” must have a multiple of {2 * heads} rows for {heads} heads; it has {rows}."
+            f"“{module}” must have a multiple of {parts * heads} rows for {heads} heads; it has {rows}."
         )
-    halves = pair.b.reshape(heads, 2, rows // heads // 2, rank)
-    return _Pair(pair.a, np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(rows, rank))
+    apart = pair.b.reshape(heads, parts, rows // heads // parts, rank)
+    ordered = apart.swapaxes(1, 2) if parts == 2 else apart.swapaxes(0, 1)
+    return _Pair(pair.a, np.ascontiguousarray(ordered).reshape(rows, rank))
+
+
+def _first(config: Mapping[str, Any], *names: str) -> Any:
+    """What a configuration calls by one of several names."""
+    return next(config[name] for name in names if name in config)
 
 
 def _write(out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair]) -> None:

@@ -6,13 +6,14 @@ Ranges are what the trainer accepts; the usual ranges, given as hints, are those
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NoReturn
 
 from adapters.errors import RecipeError
 
-Kind = Literal["int", "float", "bool", "choice", "text"]
+Kind = Literal["int", "float", "bool", "choice", "modules", "adapter"]
 Group = Literal["main", "schedule", "data", "memory", "record"]
 
 GROUP_TITLES: dict[Group, str] = {
@@ -23,6 +24,7 @@ GROUP_TITLES: dict[Group, str] = {
     "record": "What is written down",
 }
 
+_ADAPTER = re.compile(r"[A-Za-z0-9][\w-]*@[1-9][0-9]*")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -64,8 +66,10 @@ class HyperparameterInfo:
                 return "true or false"
             case "choice":
                 return "one of " + ", ".join(self.choices)
-            case "text":
+            case "modules":
                 return "module names separated by commas, or empty to choose by architecture"
+            case "adapter":
+                return "the name of an adapter, such as patient@1, or empty to start afresh"
             case "int":
                 return f"a whole number from {self.minimum:g} to {self.maximum:.10g}"
             case "float":
@@ -85,8 +89,10 @@ class HyperparameterInfo:
                 if word not in self.choices:
                     self._refuse(value)
                 return word
-            case "text":
+            case "modules":
                 return _parse_names(value)
+            case "adapter":
+                return self._parse_adapter(value)
             case _:
                 return self._parse_number(value)
 
@@ -102,6 +108,12 @@ class HyperparameterInfo:
         if word not in _TRUE + _FALSE:
             self._refuse(value)
         return word in _TRUE
+
+    def _parse_adapter(self, value: object) -> str:
+        name = "" if value is None else str(value).strip()
+        if name and not _ADAPTER.fullmatch(name):
+            self._refuse(value)
+        return name
 
     def _parse_number(self, value: object) -> float | int:
         try:
@@ -155,7 +167,7 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
         minimum=0.0, maximum=0.9, usual=(0.0, 0.3), advice="above 0.3 most of what is shown is thrown away.",
     ),
     HyperparameterInfo(
-        "target_modules", "Target modules", "main", "text", (),
+        "target_modules", "Target modules", "main", "modules", (),
         "The layers that get an adapter. Empty chooses by the model's architecture: q_proj, k_proj, "
         "v_proj, o_proj for LLaMA, Mistral, SmolLM2 and Qwen; c_attn, c_proj for GPT-2 and DialoGPT; "
         "query_key_value, dense for BLOOM. Adding the MLP layers (gate_proj, up_proj, down_proj) learns "
@@ -165,6 +177,13 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
         "use_rslora", "Rank-stabilised LoRA", "main", "bool", False,
         "Scales by alpha ÷ √rank instead of alpha ÷ rank, which keeps large ranks learning. Makes little "
         "difference below rank 32.",
+    ),
+    HyperparameterInfo(
+        "continue_from", "Continue from", "main", "adapter", "",
+        "Starts from the weights of an adapter that is there, such as patient@1, to teach it more; empty "
+        "starts afresh. Rank, alpha, target modules and rank stabilising are then that adapter's. It is a "
+        "new run with its own data and makes a new version; a run that was broken off is resumed instead, "
+        "from the list of runs. The loss before training is then the adapter's, not the base model's.",
     ),
     HyperparameterInfo(
         "num_epochs", "Epochs", "schedule", "int", 3,
@@ -256,6 +275,13 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
         choices=("drop", "truncate_prompt", "stop"),
     ),
     HyperparameterInfo(
+        "packing", "Packing", "data", "bool", False,
+        "Puts several short examples into one row of up to max_length tokens; none of them sees another. It "
+        "keeps a graphics card busy when examples are short. Batch size then counts rows, so an update "
+        "learns from more examples and there are fewer of them: take a smaller batch or more epochs. On a "
+        "processor it gains nothing, as batches of like length hardly hold padding anyway.",
+    ),
+    HyperparameterInfo(
         "precision", "Precision", "memory", "choice", "auto",
         "The numbers used for computing. auto takes bf16 where the processor or card has it (half the "
         "memory, faster), else fp16 on a graphics card, else fp32. fp16 needs a graphics card.",
@@ -299,6 +325,7 @@ class Hyperparameters:
     lora_dropout: float = 0.1
     target_modules: tuple[str, ...] = ()
     use_rslora: bool = False
+    continue_from: str = ""
     num_epochs: int = 3
     max_steps: int = 0
     batch_size: int = 4
@@ -313,6 +340,7 @@ class Hyperparameters:
     eval_fraction: float = 0.1
     max_length: int = 1024
     overlong: str = "drop"
+    packing: bool = False
     precision: str = "auto"
     quantization: str = "none"
     gradient_checkpointing: bool = False

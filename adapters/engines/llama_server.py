@@ -21,6 +21,7 @@ from typing import Any
 from adapters.engines.base import GenerationRequest, Turn
 from adapters.engines.text import defuse
 from adapters.errors import AdapterError, EngineError, ModelError
+from adapters.templating import TEMPLATE_SETTINGS, open_with_system, puts_system_first
 
 Chunk = dict[str, Any]
 
@@ -66,6 +67,7 @@ class LlamaServer:
         # The server's destructor waits for ever when its loop has not begun yet: one token proves it has.
         self._probe()
         self._check_window(context_tokens)
+        self._system_first = puts_system_first(self._render_as_given)
 
     def count_tokens(self, turns: Sequence[Turn]) -> int:
         """Length of the turns rendered by the model's own chat template, tokens.
@@ -73,7 +75,7 @@ class LlamaServer:
         Raises:
             EngineError: the server refuses them.
         """
-        answer = self._ask("/v1/chat/completions/input_tokens", {"messages": _messages(turns)})
+        answer = self._ask("/v1/chat/completions/input_tokens", _conversation(self._place(turns)))
         return int(answer["input_tokens"])
 
     def render(self, turns: Sequence[Turn]) -> str:
@@ -82,7 +84,7 @@ class LlamaServer:
         Raises:
             EngineError: the server refuses them.
         """
-        return str(self._ask("/apply-template", {"messages": _messages(turns)})["prompt"])
+        return self._render_as_given(self._place(turns))
 
     def generate(self, request: GenerationRequest, slot: int, receive: Callable[[Chunk], bool]) -> None:
         """Answer in this thread, until the end or until told to stop.
@@ -94,7 +96,7 @@ class LlamaServer:
         """
         sampling = request.sampling
         body = {
-            "messages": _messages(request.turns),
+            **_conversation(self._place(request.turns)),
             "id_slot": slot,
             "lora": self._scales(request.adapter),
             "cache_prompt": sampling.seed is None and sampling.temperature > 0,
@@ -117,6 +119,13 @@ class LlamaServer:
     def close(self) -> None:
         """Free the model. No answer may be in progress."""
         self._server = None
+
+    def _render_as_given(self, turns: Sequence[Turn]) -> str:
+        return str(self._ask("/apply-template", _conversation(turns))["prompt"])
+
+    def _place(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        """The system prompt where training puts it for this template."""
+        return turns if self._system_first else open_with_system(turns)
 
     def _scales(self, adapter: str | None) -> list[dict[str, float]]:
         """Every adapter's scale: 1 for the one that speaks, an explicit 0 for all others."""
@@ -194,6 +203,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    """Turns in the form that chat templates take."""
-    return [{"role": turn.role.value, "content": defuse(turn.content)} for turn in turns]
+def _conversation(turns: Sequence[Turn]) -> dict[str, Any]:
+    """Turns in the form that chat templates take, and what templates are told besides."""
+    messages = [{"role": turn.role.value, "content": defuse(turn.content)} for turn in turns]
+    return {"messages": messages, "chat_template_kwargs": dict(TEMPLATE_SETTINGS)}

@@ -18,6 +18,7 @@ _SHORT = {
     "max_steps": 0,
     "gradient_accumulation_steps": 1,
     "early_stopping_patience": 0,
+    "packing": False,  # the batch is packed already if the run's are
     "save_steps": 100,
 }
 

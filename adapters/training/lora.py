@@ -1,11 +1,13 @@
 """Which layers of a base model get a LoRA, and putting it on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from adapters.catalog import TARGET_MODULES
-from adapters.errors import RecipeError
+from adapters.errors import AdapterError, RecipeError
 from adapters.recipe import Hyperparameters
+from adapters.registry import WEIGHTS
 
 _LINEAR_CLASSES = frozenset({"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"})
 
@@ -25,12 +27,14 @@ def add_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
     """
     from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
+    targets = resolve_targets(model, hyperparameters.target_modules)
     config = LoraConfig(
         r=hyperparameters.lora_r,
         lora_alpha=hyperparameters.lora_alpha,
         lora_dropout=hyperparameters.lora_dropout,
-        target_modules=resolve_targets(model, hyperparameters.target_modules),
+        target_modules=targets,
         use_rslora=hyperparameters.use_rslora,
+        fan_in_fan_out=_are_transposed(model, targets),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -39,6 +43,36 @@ def add_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
             model, use_gradient_checkpointing=hyperparameters.gradient_checkpointing
         )
     return get_peft_model(model, config)
+
+
+def take_over(model: Any, parent: Path) -> None:
+    """Give a fresh LoRA the weights of one that was trained; they stay trainable.
+
+    Args:
+        model: as `add_lora` wrapped it, with the parent's rank and target modules.
+        parent: the folder of the trained one.
+
+    Raises:
+        AdapterError: its weights are of other layers or shapes.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    weights = load_file(parent / WEIGHTS)
+    fresh = get_peft_model_state_dict(model, save_embedding_layers=False)
+    shapes, wanted = ({name: tensor.shape for name, tensor in part.items()} for part in (weights, fresh))
+    if shapes != wanted:
+        raise AdapterError(
+            f"The adapter in {parent} can't be continued from: it must have the layers and the rank of the "
+            f"run's own, but {_difference(shapes, wanted)}. Leave continue_from empty to start afresh."
+        )
+    set_peft_model_state_dict(model, weights)
+
+
+def _difference(shapes: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    name = min(name for name in {*shapes, *wanted} if shapes.get(name) != wanted.get(name))
+    has, should = (tuple(part[name]) if name in part else "absent" for part in (shapes, wanted))
+    return f"{name} is {has} in it and {should} in the run"
 
 
 def outline_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
@@ -77,3 +111,13 @@ def resolve_targets(model: Any, wanted: Sequence[str]) -> list[str]:
             f"It has {', '.join(sorted(existing))}; leave the field empty to choose by architecture."
         )
     return names
+
+
+def _are_transposed(model: Any, targets: Sequence[str]) -> bool:
+    """Whether the layers keep their weights as inputs × outputs, as GPT-2's ``Conv1D`` does."""
+    kinds = {
+        type(module).__name__
+        for name, module in model.named_modules()
+        if name.rpartition(".")[2] in targets and type(module).__name__ in _LINEAR_CLASSES
+    }
+    return kinds == {"Conv1D"}

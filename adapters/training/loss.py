@@ -9,21 +9,23 @@ from torch.nn.functional import cross_entropy
 # Their logits are the head's product and nothing else, so that a loss on chosen positions is exact.
 PLAIN_HEADS = frozenset({"llama", "mistral", "qwen2", "qwen3", "gpt2", "bloom"})
 
+_READ = ("input_ids", "attention_mask", "position_ids")
+
 
 def sum_loss(core: Any, inputs: Mapping[str, Tensor], positions: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy summed over the supervised positions; only they are projected onto the vocabulary.
 
     Args:
         core: a causal language model whose architecture is among `PLAIN_HEADS`.
-        inputs: ``input_ids`` and ``attention_mask``, [rows, length].
+        inputs: ``input_ids`` with ``attention_mask``, or with ``position_ids`` that begin again at each
+            example of a packed row; [rows, length].
         positions: which are supervised, counted through all rows of ``length − 1`` predictions each, [n].
         targets: the token to learn at each of them, [n].
 
     Returns:
         nats, a scalar.
     """
-    hidden = core.base_model(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-    ).last_hidden_state[:, :-1]
+    read = {name: inputs[name] for name in _READ if name in inputs}
+    hidden = core.base_model(**read, use_cache=False).last_hidden_state[:, :-1]
     logits = core.get_output_embeddings()(hidden.flatten(0, 1)[positions])
     return cross_entropy(logits.float(), targets, reduction="sum")

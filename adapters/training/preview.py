@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from adapters import catalog, errors
 from adapters.errors import RunError
 from adapters.hints import find_hints
+from adapters.presets import settings_for
 from adapters.recipe import Hyperparameters, Recipe, find_recipe
 from adapters.training import loading, supervisor
 from adapters.training.calibration import calibrate
@@ -29,6 +30,8 @@ from adapters.training.examples import Example
 from adapters.training.loading import LoadedBase
 from adapters.training.lora import outline_lora, resolve_targets
 from adapters.training.memory import estimate_memory, look_at_machine
+from adapters.training.packing import arrange
+from adapters.training.parent import Parent, find_parent, inherit, require_same_weights
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
 from adapters.training.rendering import encode_all, require_rows
@@ -68,6 +71,7 @@ class Request:
         train: what would be learned.
         evaluation: what would be held out.
         calibrate: whether to train a few steps for an estimate of the time.
+        parent: the adapter that it would continue from; None when it would start afresh.
     """
 
     recipe: FrozenRecipe
@@ -75,6 +79,7 @@ class Request:
     train: tuple[Example, ...]
     evaluation: tuple[Example, ...]
     calibrate: bool
+    parent: Parent | None = None
 
 
 def preview_run(
@@ -101,21 +106,26 @@ def preview_run(
 
     Raises:
         RecipeError: unknown audience, modules that the model doesn't have, contradictory settings.
+        AdapterError: the adapter to continue from isn't there, was changed, or has other base weights.
         DatasetError: nothing to learn from, or an answer that would be cut.
         ModelError: the base model can't be had, or its chat template can't be trained with.
         RunError: it took too long, or ran out of memory.
     """
     recipe = recipe or find_recipe(audience)
+    parent = find_parent(home, hyperparameters.continue_from)
+    base_model = catalog.find(base_model).id
+    hyperparameters = inherit(parent, base_model, hyperparameters, usual=settings_for(recipe, base_model))
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
     supervisor.require_consistent(hyperparameters, prepared)
     frozen = FrozenRecipe(
         audience=audience,
-        base_model=catalog.find(base_model).id,
+        base_model=base_model,
         system_prompt=recipe.system_prompt,
         max_explanation_length=recipe.max_explanation_length,
         hyperparameters=hyperparameters,
+        parent_sha256=parent.sha256 if parent else "",
     )
-    request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate)
+    request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate, parent)
     with tempfile.TemporaryDirectory(prefix="preview-", dir=home.runs) as folder:  # its owner's to read only
         path = Path(folder) / "request.json"
         path.write_bytes(TypeAdapter(Request).dump_json(request))
@@ -195,6 +205,8 @@ def build_preview(request: Request) -> Preview:
 
     recipe, settings = request.recipe, request.recipe.hyperparameters
     source = loading.locate(request.models, recipe.base_model, Silence())
+    if request.parent:
+        require_same_weights(request.parent, source)
     machine = look_at_machine()
     base = loading.outline(source, settings)
     limit = base.longest(settings)
@@ -203,19 +215,20 @@ def build_preview(request: Request) -> Preview:
         for part in (request.train, request.evaluation)
     )
     require_rows(train.rows, limit)
+    rows = arrange(train.rows, settings, limit, base.model.config.model_type)
     memory = estimate_memory(
         outline_lora(base.model, settings),
-        largest_batch(train.rows, settings.batch_size),
+        largest_batch(rows, settings.batch_size),
         settings,
         base.precision,
         machine,
     )
-    order = first_epoch([len(row.input_ids) for row in train.rows], settings)
-    batches = [[train.rows[number] for number in batch] for batch in order]
+    order = first_epoch([len(row.input_ids) for row in rows], settings)
+    batches = [[rows[number] for number in batch] for batch in order]
     pace = None
     if request.calibrate and memory.fits:
         pace = calibrate(source, pick_typical(batches, TYPICAL), settings)
-    steps = planned_steps(len(train.rows), settings)
+    steps = planned_steps(len(rows), settings)
     return Preview(
         audience=recipe.audience,
         base_model=recipe.base_model,
@@ -227,13 +240,15 @@ def build_preview(request: Request) -> Preview:
         lengths=describe_lengths((train, held_out), limit, settings.overlong),
         plan=make_plan(batches, held_out.rows, settings, steps, pace),
         memory=memory,
-        notes=_notes(settings, base, steps, len(train.rows)),
+        notes=_notes(settings, base, steps, examples=len(train.rows), rows=len(rows)),
     )
 
 
-def _notes(settings: Hyperparameters, base: LoadedBase, steps: int, rows: int) -> tuple[str, ...]:
+def _notes(
+    settings: Hyperparameters, base: LoadedBase, steps: int, *, examples: int, rows: int
+) -> tuple[str, ...]:
     """What is allowed but worth knowing."""
-    notes = find_hints(settings, rows)
+    notes = find_hints(settings, examples)
     if base.context_tokens < settings.max_length:
         notes.append(
             f"The base model reads at most {base.context_tokens} tokens, so that is the limit rather than "
@@ -242,6 +257,13 @@ def _notes(settings: Hyperparameters, base: LoadedBase, steps: int, rows: int) -
     if settings.scheduler == "constant" and settings.warmup_ratio:
         notes.append(
             f"A constant schedule has no warm-up: warmup_ratio {settings.warmup_ratio:g} is ignored."
+        )
+    if settings.packing:
+        notes.append(f"{examples} examples are packed into {rows} rows; batch size and steps count rows.")
+    if settings.continue_from:
+        notes.append(
+            f"Training starts from {settings.continue_from}, with its rank, alpha and modules; the loss "
+            "before training is that adapter's, not the base model's."
         )
     if steps < FEW_STEPS:
         notes.append(

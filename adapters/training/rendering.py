@@ -1,7 +1,8 @@
 """Messages to token ids and labels: the one place where training text is made.
 
-The model's own chat template is used, as it is when the model answers. Only the answer and the token that
-ends it are learned: a model trained on questions learns to ask, and one that never sees the end never stops.
+The prompt is what `adapters.templating` makes of it, as it is when the model answers. Only the answer and the
+token that ends it are learned: a model trained on questions learns to ask, and one that never sees the end
+never stops.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 from adapters.engines.base import Turn
 from adapters.engines.text import defuse
 from adapters.errors import DatasetError, ModelError
+from adapters.templating import render_answered, render_prompt
 from adapters.training.examples import Example
 from db.vocabulary import Role
 
@@ -133,7 +135,7 @@ def encode(messages: Sequence[Turn], tokenizer: Any) -> Encoded:
 
     Args:
         messages: system prompt first.
-        tokenizer: the base model's; without a chat template its EOS ends every turn, as in DialoGPT.
+        tokenizer: the base model's.
 
     Raises:
         ModelError: the tokenizer has no end-of-text token, or its template hides the answer.
@@ -141,13 +143,8 @@ def encode(messages: Sequence[Turn], tokenizer: Any) -> Encoded:
     end = tokenizer.eos_token_id
     if end is None:
         raise ModelError("The base model's tokenizer names no end-of-text token. Choose another base model.")
-    # As when the model is asked: what someone wrote into a row must not end a turn and open another.
-    messages = [Turn(turn.role, defuse(turn.content)) for turn in messages]
-    if not tokenizer.chat_template:
-        turns = [[*tokenizer(turn.content, add_special_tokens=False)["input_ids"], end] for turn in messages]
-        return _masked([token for turn in turns[:-1] for token in turn], turns[-1])
-    prompt = _template(tokenizer, messages[:-1], add_generation_prompt=True)
-    whole = _template(tokenizer, messages, add_generation_prompt=False)
+    prompt = render_prompt(messages[:-1], tokenizer)
+    whole = render_answered(messages, tokenizer)
     if whole[: len(prompt)] != prompt:
         raise ModelError(
             "The base model's chat template shows a question differently once it is answered, so training "
@@ -156,7 +153,7 @@ def encode(messages: Sequence[Turn], tokenizer: Any) -> Encoded:
     answer = whole[len(prompt) :]
     while end in answer and answer[-1] != end:
         answer.pop()  # what a template puts after the end (a line break) is never generated
-    _require_shown(messages[-1].content, answer, tokenizer)
+    _require_shown(defuse(messages[-1].content), answer, tokenizer)
     return _masked(prompt, answer if answer and answer[-1] == end else [*answer, end])
 
 
@@ -179,20 +176,3 @@ def _require_shown(text: str, answer: list[int], tokenizer: Any) -> None:
 
 def _masked(prompt: list[int], answer: list[int]) -> Encoded:
     return Encoded(prompt + answer, [IGNORED] * len(prompt) + answer)
-
-
-def _template(tokenizer: Any, messages: Sequence[Turn], *, add_generation_prompt: bool) -> list[int]:
-    from jinja2.exceptions import TemplateError
-
-    def render(turns: Sequence[Turn]) -> list[int]:
-        rows = [{"role": turn.role.value, "content": turn.content} for turn in turns]
-        ids: list[int] = tokenizer.apply_chat_template(
-            rows, add_generation_prompt=add_generation_prompt, tokenize=True, return_dict=False
-        )
-        return list(ids)
-
-    try:
-        return render(messages)
-    except TemplateError:  # some templates know no system role: what it says then opens the first question
-        system, first, *rest = messages
-        return render([Turn(first.role, f"{system.content}\n\n{first.content}"), *rest])

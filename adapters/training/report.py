@@ -10,6 +10,7 @@ from typing import Any
 from adapters.recipe import Hyperparameters
 from adapters.training.calibration import Pace
 from adapters.training.memory import BatchShape, MemoryEstimate
+from adapters.training.packing import count_examples
 from adapters.training.rendering import IGNORED, Encoded, EncodedSet
 
 FORWARD_SHARE = 0.5  # of a step's work: with frozen weights, going back costs about what going forward does
@@ -81,7 +82,7 @@ class Plan:
     Args:
         steps: updates in the whole run.
         steps_per_epoch: updates.
-        effective_batch: examples behind one update.
+        effective_batch: examples behind one update; their mean when they are packed.
         tokens_per_epoch: without padding.
         supervised_share: of these tokens, the part that is learned from, 0 to 1.
         padding_share: of all tokens computed, those that only fill a batch up, 0 to 1.
@@ -214,6 +215,8 @@ def make_plan(
     padded = sum(padded_tokens(batch) for batch in batches)
     per_epoch = -(-len(batches) // hyperparameters.gradient_accumulation_steps)
     epochs = steps / per_epoch
+    rows = hyperparameters.batch_size * hyperparameters.gradient_accumulation_steps
+    examples = sum(count_examples(row) for batch in batches for row in batch)
     measured = [
         held_out[i : i + hyperparameters.batch_size]
         for i in range(0, len(held_out), hyperparameters.batch_size)
@@ -226,7 +229,7 @@ def make_plan(
     return Plan(
         steps=steps,
         steps_per_epoch=per_epoch,
-        effective_batch=hyperparameters.batch_size * hyperparameters.gradient_accumulation_steps,
+        effective_batch=round(examples / per_epoch) if hyperparameters.packing else rows,
         tokens_per_epoch=tokens,
         supervised_share=sum(row.supervised for batch in batches for row in batch) / tokens,
         padding_share=1 - tokens / padded,

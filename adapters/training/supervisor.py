@@ -22,8 +22,10 @@ from sqlalchemy.orm import Session
 
 from adapters import catalog
 from adapters.errors import RecipeError, RunError
+from adapters.presets import settings_for
 from adapters.recipe import Hyperparameters, Recipe, find_recipe, override
 from adapters.training.examples import Example
+from adapters.training.parent import find_parent, inherit
 from adapters.training.preparation import Prepared, freeze, prepare
 from adapters.training.rejects import Rejects
 from db import runs
@@ -60,6 +62,7 @@ class FrozenRecipe:
         system_prompt: put before every example that has none of its own.
         max_explanation_length: words.
         hyperparameters: the checked settings.
+        parent_sha256: of the weights of the adapter that it continues from; empty when it starts afresh.
     """
 
     audience: str
@@ -67,6 +70,7 @@ class FrozenRecipe:
     system_prompt: str
     max_explanation_length: int
     hyperparameters: Hyperparameters
+    parent_sha256: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As the file and the adapter's manifest hold it."""
@@ -76,6 +80,7 @@ class FrozenRecipe:
             "system_prompt": self.system_prompt,
             "max_explanation_length": self.max_explanation_length,
             "hyperparameters": self.hyperparameters.to_dict(),
+            "parent_sha256": self.parent_sha256,
         }
 
 
@@ -109,17 +114,22 @@ def launch(
 
     Raises:
         RecipeError: unknown audience, or settings that contradict each other.
+        AdapterError: the adapter to continue from isn't there or was changed.
         ModelError: unknown base model.
         DatasetError: nothing is left to learn from.
         RunError: the run's folder can't be written.
     """
     recipe = recipe or find_recipe(audience)
+    parent = find_parent(home, hyperparameters.continue_from)
+    base_model = catalog.find(base_model).id
+    hyperparameters = inherit(parent, base_model, hyperparameters, usual=settings_for(recipe, base_model))
     frozen = FrozenRecipe(
         audience=audience,
-        base_model=catalog.find(base_model).id,
+        base_model=base_model,
         system_prompt=recipe.system_prompt,
         max_explanation_length=recipe.max_explanation_length,
         hyperparameters=hyperparameters,
+        parent_sha256=parent.sha256 if parent else "",
     )
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length, rejects)
     require_consistent(hyperparameters, prepared)

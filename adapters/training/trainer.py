@@ -21,14 +21,16 @@ from transformers import (
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from adapters.errors import RunError
 from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
 from adapters.training.loading import LoadedBase
-from adapters.training.lora import add_lora
+from adapters.training.lora import add_lora, take_over
 from adapters.training.loss import PLAIN_HEADS, sum_loss
+from adapters.training.packing import PackedRow, arrange
 from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
 
@@ -58,25 +60,32 @@ def fit(
     folder: Path,
     progress: Listener,
     left_out: int = 0,
+    parent: Path | None = None,
 ) -> Fit:
     """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
 
     Args:
         base: in memory; it is wrapped and changed in place.
-        train: what to learn; not empty.
+        train: what to learn; not empty. Packed here if the settings say so.
         evaluation: what to measure on; may be empty.
         hyperparameters: the checked settings.
         folder: for checkpoints and the result.
         progress: told every step; stops the run when asked.
         left_out: examples that were too long; named to whoever watches.
+        parent: folder of the adapter whose weights are the start; None starts afresh. The loss before is then
+            that adapter's.
 
     Raises:
-        RecipeError: target modules that the model doesn't have.
+        RecipeError: target modules that the model doesn't have, or packing that it can't do.
+        AdapterError: the parent doesn't fit the base model.
         RunError: a loss or a weight stopped being a number.
         RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
+    train = arrange(train, hyperparameters, base.longest(hyperparameters), base.model.config.model_type)
     model = add_lora(base.model, hyperparameters)
+    if parent is not None:
+        take_over(model, parent)
     checkpoint = find_last(folder)
     reporter = _Reporter(progress, left_out)
     trainer = _LeanTrainer(
@@ -85,6 +94,9 @@ def fit(
         train_dataset=Dataset.from_list([asdict(row) for row in train]),
         eval_dataset=Dataset.from_list([asdict(row) for row in evaluation]) if evaluation else None,
         processing_class=base.tokenizer,
+        data_collator=DataCollatorForLanguageModeling(
+            base.tokenizer.pad_token_id, return_position_ids=any(isinstance(row, PackedRow) for row in train)
+        ),
         callbacks=[reporter, CheckpointRhythm(hyperparameters.save_steps)],
     )
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
@@ -92,8 +104,9 @@ def fit(
         trainer.add_callback(EarlyStoppingCallback(hyperparameters.early_stopping_patience))
     reporter.before = progress.rewind(step_of(checkpoint))
     if evaluation and reporter.before is None and checkpoint is None:
-        progress.stage("measuring the base model")
-        reporter.before = trainer.evaluate()["eval_loss"]  # a fresh LoRA adds nothing: this is the base model
+        # A fresh LoRA adds nothing, so that what is measured is the base model.
+        progress.stage("measuring the base model" if parent is None else "measuring what is continued from")
+        reporter.before = trainer.evaluate()["eval_loss"]
     result = _train(trainer, checkpoint)
     after = trainer.state.best_metric if trainer.args.load_best_model_at_end else reporter.last_eval
     _require_numbers(model, result["train_loss"], hyperparameters)
@@ -201,6 +214,8 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
     ) -> Any:
         """Cross-entropy of the supervised positions alone, summed over tokens and divided by their number."""
         core = self.accelerator.unwrap_model(model).get_base_model()
+        if "position_ids" in inputs:  # with a mask beside them, examples in a row would see each other
+            inputs = {name: tensor for name, tensor in inputs.items() if name != "attention_mask"}
         if return_outputs or self.args.device.type != "cpu" or core.config.model_type not in PLAIN_HEADS:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         targets = inputs["labels"][:, 1:].flatten()

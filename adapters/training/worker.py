@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters import registry
-from adapters.errors import RunError
+from adapters.errors import AdapterError, RunError
 from adapters.training import loading, supervisor
 from adapters.training.examples import Example
-from adapters.training.loading import LoadedBase
+from adapters.training.loading import LoadedBase, Source
+from adapters.training.parent import find_parent, require_same_weights
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
 from adapters.training.rendering import Encoded, encode_all, require_rows
@@ -112,7 +113,9 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     snapshot, (train, evaluation) = _read_data(database, home, run_id)
 
     progress.stage("loading the base model")
-    base = loading.load(loading.locate(home.models, recipe.base_model, progress), recipe.hyperparameters)
+    source = loading.locate(home.models, recipe.base_model, progress)
+    parent = _find_parent(home, recipe, source)
+    base = loading.load(source, recipe.hyperparameters)
 
     from adapters.training import trainer  # brings torch, peft and trl
 
@@ -121,7 +124,14 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
     left_out = len(train) + len(evaluation) - len(rows) - len(held_out)
     result = trainer.fit(
-        base, rows, held_out, recipe.hyperparameters, folder=folder, progress=progress, left_out=left_out
+        base,
+        rows,
+        held_out,
+        recipe.hyperparameters,
+        folder=folder,
+        progress=progress,
+        left_out=left_out,
+        parent=parent,
     )
 
     progress.stage("saving the adapter")
@@ -138,6 +148,20 @@ def _train(database: Database, home: Home, run_id: str) -> str:
             raise RunError(f"Run {run_id} was ended by someone else; its adapter was not taken.")
     shutil.rmtree(folder, ignore_errors=True)  # checkpoints have served their purpose
     return adapter.name
+
+
+def _find_parent(home: Home, recipe: FrozenRecipe, source: Source) -> Path | None:
+    """The folder of the adapter to continue from, found as it was at launch."""
+    parent = find_parent(home, recipe.hyperparameters.continue_from)
+    if parent is None:
+        return None
+    if parent.sha256 != recipe.parent_sha256:
+        raise AdapterError(
+            f"{parent.name}, from which the run continues, is another adapter than at launch. Restore it, or "
+            "start a new run."
+        )
+    require_same_weights(parent, source)
+    return parent.folder
 
 
 def _trace(

@@ -154,7 +154,9 @@ def _build_field(info: HyperparameterInfo, value: object) -> gr.components.Compo
                 label=info.label,
                 info=info.explanation,
             )
-        case "text":
+        case "adapter":
+            return gr.Textbox(value=str(value), label=info.label, info=info.explanation, placeholder="none")
+        case "modules":
             names = ", ".join(value) if isinstance(value, tuple) else str(value)
             return gr.Textbox(
                 value=names,

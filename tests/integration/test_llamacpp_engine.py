@@ -11,6 +11,7 @@ from adapters.engines.llama_server import LlamaServer
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
 from adapters.export import convert_lora
+from adapters.templating import render_prompt
 from db.vocabulary import FinishReason, Role
 
 pytestmark = pytest.mark.slow
@@ -108,6 +109,9 @@ def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
     server = LlamaServer(embedded_gguf, {}, (None,), WINDOW, None)
     assert server.render(turns) == expected
     assert server.count_tokens(turns) == len(tokenizer(expected, add_special_tokens=False)["input_ids"])
+    assert tokenizer(server.render(turns), add_special_tokens=False)["input_ids"] == render_prompt(
+        turns, tokenizer
+    )
     server.close()
 
 

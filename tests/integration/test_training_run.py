@@ -146,6 +146,20 @@ def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_
     assert "Traceback" in supervisor.read_log(home, run_id)
 
 
+def test_a_run_continues_from_an_adapter_and_names_it_in_its_manifest(database, home, launch):
+    wait(database, home, launch(override(BRIEF, {"lora_r": 4})), ended)
+    usual = find_recipe("emergency").hyperparameters
+    run_id = launch(override(usual, {"continue_from": "emergency@1", "max_steps": 3, "eval_fraction": 0.2}))
+    assert wait(database, home, run_id, ended).adapter == "emergency@2"
+    with database.reading() as session:
+        parent, child = (adapters.get(session, f"emergency@{number}") for number in (1, 2))
+        recipe = registry.verify(registry.folder(home, child)).provenance.recipe
+    assert recipe["hyperparameters"]["continue_from"] == "emergency@1"
+    assert recipe["hyperparameters"]["lora_r"] == 4
+    assert recipe["parent_sha256"] == parent.sha256
+    assert "measuring what is continued from" in supervisor.read_log(home, run_id)
+
+
 def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(
     database, home, launch, embedded_gguf, embedded_hf
 ):

@@ -100,10 +100,22 @@ def test_what_gguf_has_no_place_for_is_refused_and_leaves_no_file(tmp_path, extr
 
 def test_an_unknown_architecture_is_refused_by_name(tmp_path):
     folder = make_peft_folder(tmp_path, 0, rank=2, tensors=tiny_tensors())
-    with pytest.raises(AdapterError, match="gpt2"):
-        convert_lora(folder, tmp_path / "a.gguf", {"model_type": "gpt2"})
+    with pytest.raises(AdapterError, match="not yet for “mamba”"):
+        convert_lora(folder, tmp_path / "a.gguf", {"model_type": "mamba"})
     assert can_convert("mistral")
-    assert not can_convert("gpt2")
+    assert not can_convert("mamba")
+
+
+def test_blooms_fused_rows_are_sorted_into_queries_keys_and_values(tmp_path):
+    path = "base_model.model.transformer.h.0.self_attention.query_key_value"
+    numbers = np.arange(12, dtype=np.float32)[:, None]  # two heads of two rows: q q k k v v, twice
+    tensors = {f"{path}.lora_A.weight": np.ones((1, 4), np.float32), f"{path}.lora_B.weight": numbers}
+    folder = make_peft_folder(tmp_path, 0, rank=1, tensors=tensors)
+    convert_lora(folder, tmp_path / "a.gguf", {"model_type": "bloom", "n_layer": 1, "n_head": 2})
+    rows = read_gguf(tmp_path / "a.gguf")[1]["blk.0.attn_qkv.weight.lora_b"][:, 0]
+    assert rows.tolist() == [0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]
+    with pytest.raises(AdapterError, match="multiple of 15 rows"):
+        convert_lora(folder, tmp_path / "b.gguf", {"model_type": "bloom", "n_layer": 1, "n_head": 5})
 
 
 def test_a_module_that_the_base_lacks_is_refused_by_name(tmp_path):

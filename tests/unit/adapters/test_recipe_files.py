@@ -50,6 +50,7 @@ def test_a_partial_file_leaves_the_rest_open(tmp_path: Path) -> None:
 def test_the_frozen_recipe_of_a_run_is_a_recipe(tmp_path: Path) -> None:
     content = {
         "audience": "doctor", "base_model": "b", "system_prompt": "s", "max_explanation_length": 9,
+        "parent_sha256": "",
         "hyperparameters": SETTINGS.to_dict(),
     }  # fmt: skip
     (tmp_path / "recipe.json").write_text(json.dumps(content))

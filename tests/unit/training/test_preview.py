@@ -68,21 +68,31 @@ def test_rows_are_shown_as_rendered_with_what_is_learned(build):
     )
 
 
-def test_the_plan_is_what_the_run_then_does(build, tiny_base, home, tmp_path):
+@pytest.mark.parametrize(
+    ("values", "planned"), [({}, (2, 6)), ({"packing": True, "max_length": 256, "batch_size": 1}, (1, 7))]
+)
+def test_the_plan_is_what_the_run_then_does(build, tiny_base, home, tmp_path, values, planned):
     class Diary(Silence):
         def stage(self, text, total_steps=None):
             self.steps = total_steps
 
-    settings = override(SETTINGS, {"gradient_accumulation_steps": 3})
-    plan = build({"gradient_accumulation_steps": 3}).plan
+    settings = override(SETTINGS, {"gradient_accumulation_steps": 3} | values)
+    plan = build({"gradient_accumulation_steps": 3} | values).plan
     base = load(locate(home.models, str(tiny_base), Silence()), settings)
     rows = encode_all(EXAMPLES, base.tokenizer, "Be kind.", 1024).rows
     diary = Diary()
     fit = trainer.fit(base, rows, [], settings, folder=tmp_path / "run", progress=diary)
-    assert (plan.steps, plan.steps_per_epoch, plan.effective_batch) == (diary.steps, 2, 6)
+    assert (plan.steps, plan.steps_per_epoch, plan.effective_batch) == (diary.steps, *planned)
     assert fit.metrics["train_tokens"] == 2 * plan.tokens_per_epoch
     assert plan.supervised_share == sum(row.supervised for row in rows) / plan.tokens_per_epoch
-    assert build({"max_steps": 3}).plan.steps == 3
+    assert build({"max_steps": 1} | values).plan.steps == 1
+
+
+def test_packed_rows_are_calibrated_and_counted(build):
+    report = build({"packing": True, "max_length": 256}, calibrate=True)
+    assert report.plan.tokens_per_second > 0
+    assert any("7 examples are packed into" in note for note in report.notes)
+    assert report.train == 7
 
 
 def test_padding_is_what_fills_batches_up(build):

@@ -41,7 +41,8 @@ def test_the_prompt_is_what_the_model_is_asked_with():
 def test_without_a_template_the_end_token_joins_the_turns():
     tokenizer = tiny_tokenizer(chat_template=None)
     encoded = encode(DIALOGUE, tokenizer)
-    assert tokenizer.decode(encoded.input_ids) == "".join(turn.content + "<|endoftext|>" for turn in DIALOGUE)
+    turns = ("Be brief.\n\nGout?", "Yes.", "Why?", "Uric acid.")
+    assert tokenizer.decode(encoded.input_ids) == "".join(turn + "<|endoftext|>" for turn in turns)
     assert learned(encoded, tokenizer) == "Uric acid.<|endoftext|>"
 
 

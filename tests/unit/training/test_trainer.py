@@ -13,7 +13,7 @@ from trl import SFTTrainer  # noqa: E402
 
 from adapters.catalog import BaseModel  # noqa: E402
 from adapters.engines.base import Turn  # noqa: E402
-from adapters.errors import ModelError, RecipeError, RunError  # noqa: E402
+from adapters.errors import AdapterError, ModelError, RecipeError, RunError  # noqa: E402
 from adapters.recipe import Hyperparameters, override  # noqa: E402
 from adapters.training import lora, trainer  # noqa: E402
 from adapters.training.checkpoints import find_last  # noqa: E402
@@ -67,16 +67,17 @@ def base(model=None, tokenizer=None, precision="fp32"):
     return LoadedBase(SOURCE, model or tiny_llama(), tokenizer or tiny_tokenizer(), "", precision)
 
 
-def fit(tmp_path, settings=QUICK, diary=None, loaded=None, held_out=2):
+def fit(tmp_path, settings=QUICK, diary=None, loaded=None, held_out=2, parent=None):
     loaded = loaded or base()
     encoded = rows(10, loaded.tokenizer)
     diary = diary or Diary()
     return (
         trainer.fit(
-            loaded, encoded[held_out:], encoded[:held_out], settings, folder=tmp_path / "run", progress=diary
+            loaded, encoded[held_out:], encoded[:held_out], settings, folder=tmp_path / "run", progress=diary,
+            parent=parent,
         ),
         diary,
-    )
+    )  # fmt: skip
 
 
 def test_it_learns_and_says_so(tmp_path):
@@ -187,6 +188,36 @@ def test_a_checkpoint_is_kept_at_the_end_of_an_epoch_once_it_is_measured(tmp_pat
         fit(tmp_path, INTERRUPTIBLE, Diary(kill_at=5))
     _, diary = fit(tmp_path, INTERRUPTIBLE, Diary(before=1.0))
     assert (diary.rewound, diary.steps, [step for step, _ in diary.evals]) == (4, [5, 6, 7, 8], [8])
+
+
+def test_a_continued_run_starts_where_the_adapter_is_and_leaves_it_as_it_was(tmp_path):
+    first, _ = fit(tmp_path / "first")
+    content = (first.folder / "adapter_model.safetensors").read_bytes()
+    second, diary = fit(tmp_path / "second", parent=first.folder)
+    assert second.metrics["eval_loss_before"] == pytest.approx(first.metrics["eval_loss_after"], rel=1e-5)
+    assert second.metrics["eval_loss_after"] < second.metrics["eval_loss_before"]
+    assert diary.stages[0] == ("measuring what is continued from", None)
+    assert diary.steps == [1, 2, 3, 4]  # a plan of its own
+    assert (first.folder / "adapter_model.safetensors").read_bytes() == content
+
+
+def test_a_continued_run_can_be_broken_off_and_resumed(tmp_path):
+    first, _ = fit(tmp_path / "first", override(INTERRUPTIBLE, {"num_epochs": 1}))
+    whole, everything = fit(tmp_path / "whole", INTERRUPTIBLE, parent=first.folder)
+    with pytest.raises(RunCancelled):
+        fit(tmp_path / "cut", INTERRUPTIBLE, Diary(cancel_at=2), parent=first.folder)
+    diary = Diary(before=whole.metrics["eval_loss_before"])
+    rest, _ = fit(tmp_path / "cut", INTERRUPTIBLE, diary, parent=first.folder)
+    assert diary.losses == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in everything.losses[2:]]
+    assert rest.metrics["eval_loss_after"] == pytest.approx(whole.metrics["eval_loss_after"], rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", [{"lora_r": 4}, {"target_modules": "q_proj"}])
+def test_an_adapter_of_another_shape_is_not_continued_from(tmp_path, changes):
+    settings = override(QUICK, {"max_steps": 1})
+    first, _ = fit(tmp_path / "first", settings)
+    with pytest.raises(AdapterError, match=r"can't be continued from.*layers\.0\.self_attn"):
+        fit(tmp_path / "second", override(settings, changes), parent=first.folder)
 
 
 def test_a_half_written_checkpoint_is_removed_and_the_one_before_taken(tmp_path):

@@ -1,12 +1,21 @@
 """A tiny random model with a tiny tokenizer, so that trainer-level behaviour is tested in a second."""
 
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHAT_TEMPLATE = (
@@ -51,6 +60,39 @@ def tiny_gpt2() -> GPT2LMHeadModel:
     return GPT2LMHeadModel(
         GPT2Config(vocab_size=len(tiny_tokenizer()), n_embd=32, n_layer=2, n_head=4, n_positions=2048)
     )
+
+
+_ROTARY = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "tie_word_embeddings": True,
+}
+# What each architecture's configuration calls its sizes.
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": _ROTARY,
+    "mistral": _ROTARY,
+    "qwen2": _ROTARY,
+    "qwen3": _ROTARY | {"head_dim": 16},
+    "gpt2": {"n_embd": 64, "n_layer": 2, "n_head": 4, "n_positions": 512},
+    "bloom": {"hidden_size": 64, "n_layer": 2, "n_head": 4},
+}
+
+
+def tiny_model(architecture: str, **changes: Any) -> Any:
+    """Two layers of width 64, with weights large enough for the layers to matter."""
+    sizes = ARCHITECTURES[architecture] | {"vocab_size": len(tiny_tokenizer()), "initializer_range": 0.1}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **(sizes | changes)))
+
+
+def save_tiny(folder: Path, architecture: str, **changes: Any) -> Path:
+    """A local base model of an architecture, as a user would point at."""
+    tiny_model(architecture, **changes).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
 
 
 def save_tiny_llama(folder: Path) -> Path:
