@@ -120,7 +120,7 @@ def estimate(models: Path, length: int, hyperparameters: Hyperparameters) -> Non
     source = loading.locate(models, catalog.EMBEDDED, Silence())
     machine = look_at_machine()
     base = loading.outline(source, hyperparameters)
-    shape = largest_batch(make_rows(length, hyperparameters), hyperparameters.batch_size)
+    shape = largest_batch(make_rows(length, hyperparameters), hyperparameters)
     model = outline_lora(base.model, hyperparameters)
     print(estimate_memory(model, shape, hyperparameters, base.precision, machine).total)
 

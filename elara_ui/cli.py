@@ -119,6 +119,9 @@ def train(
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
     ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="sft, dpo or kto: the same as --set objective=…")
+    ] = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and say which, rather than refuse.")
     ] = False,
@@ -130,7 +133,7 @@ def train(
     home: HomeOption = None,
 ) -> None:
     """Launch a training run. It goes on by itself, in a process of its own."""
-    settings = _parse_settings(values or ())
+    settings = _parse_settings([*(values or ()), *([f"objective={objective}"] if objective else ())])
     data = parse_data(dataset, skip_bad_rows=skip_bad_rows)
     if preview and wait:
         raise InvalidInput(

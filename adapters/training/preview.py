@@ -198,18 +198,18 @@ def build_preview(request: Request) -> Preview:
     base = loading.outline(source, settings)
     limit = base.longest(settings)
     train, held_out = (
-        encode_all(part, base.tokenizer, recipe.system_prompt, limit, settings.overlong)
+        encode_all(part, base.tokenizer, recipe.system_prompt, limit, settings.overlong, settings.objective)
         for part in (request.train, request.evaluation)
     )
     require_rows(train.rows, limit)
     memory = estimate_memory(
         outline_lora(base.model, settings),
-        largest_batch(train.rows, settings.batch_size),
+        largest_batch(train.rows, settings),
         settings,
         base.precision,
         machine,
     )
-    order = first_epoch([len(row.input_ids) for row in train.rows], settings)
+    order = first_epoch([row.length for row in train.rows], settings)
     batches = [[train.rows[number] for number in batch] for batch in order]
     pace = None
     if request.calibrate and memory.fits:

@@ -109,6 +109,14 @@ def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
         (("train", "--audience", "patient", "--dataset", "starter", "--set", "lora_r"), "takes NAME=VALUE"),
         (("train", "--audience", "nobody", "--dataset", "starter"), "no audience 'nobody'"),
         (
+            ("train", "--audience", "patient", "--dataset", "starter", "--objective", "ppo"),
+            "objective must be",
+        ),
+        (
+            ("train", "--audience", "patient", "--dataset", "starter", "--objective", "dpo"),
+            "DPO learns from pairs",
+        ),
+        (
             ("train", "--audience", "patient", "--dataset", "starter", "--preview", "--wait"),
             "no run to --wait",
         ),
