@@ -11,7 +11,7 @@ from adapters import catalog
 from adapters.hyperparameters import Hyperparameters, override
 from adapters.recipe import Recipe
 from adapters.training import supervisor
-from adapters.training.examples import ColumnMap, guess_columns, read_columns
+from adapters.training.examples import ColumnMap, Example, guess_columns, read_columns
 from adapters.training.preparation import prepare
 from adapters.training.preview import preview_run
 from adapters.training.rejects import Rejects
@@ -46,7 +46,7 @@ class DataPreview:
 
     Args:
         summary: how many rows are kept, held out and left out, in a sentence.
-        samples: the first questions and answers.
+        samples: the first questions and answers; for dpo and kto, with what is said about the answers.
         train: rows to learn from.
         rejects: what is left out by reason, with row numbers and excerpts.
     """
@@ -139,7 +139,7 @@ class TrainingService:
         settings = override(recipe.hyperparameters, values)
         reading = read_data(self._database, self._home, audience, data)
         prepared = prepare(reading.examples, settings, recipe.max_explanation_length, reading.rejects)
-        samples = tuple((example.question, example.answer) for example in prepared.train[:SAMPLE_ROWS])
+        samples = tuple(_show_sample(example, settings.objective) for example in prepared.train[:SAMPLE_ROWS])
         hints = settings.hints()
         summary = " ".join([prepared.report.summary, *hints])
         return DataPreview(summary, samples, prepared.report.train, prepared.report.rejects)
@@ -263,6 +263,15 @@ class TrainingService:
                 f"There is no audience {audience[:60]!r}. Choose one of: {', '.join(self._recipes)}."
             )
         return recipe
+
+
+def _show_sample(example: Example, objective: str) -> tuple[str, str]:
+    """Question and answer, and what is said about the answer where that is learned."""
+    if objective != "sft" and example.rejected:
+        return example.question, f"Better: {example.answer}\nWorse: {example.rejected}"
+    if objective != "sft":
+        return example.question, f"{'Wanted' if example.label else 'Not wanted'}: {example.answer}"
+    return example.question, example.answer
 
 
 def _describe(run: Run, points: list[RunPoint] | None = None) -> RunView:
