@@ -25,6 +25,8 @@ GROUP_TITLES: dict[Group, str] = {
 }
 
 _ADAPTER = re.compile(r"[A-Za-z0-9][\w-]*@[1-9][0-9]*")
+FAST_FOR_PREFERENCES = 5e-5  # learning rate; dpo and kto push whole answers apart, not token by token
+
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -145,6 +147,21 @@ def _parse_names(value: object) -> tuple[str, ...]:
 
 
 HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
+    HyperparameterInfo(
+        "objective", "Objective", "main", "choice", "sft",
+        "What is learned from the data. sft imitates the answers. dpo learns which of two answers is better, "
+        "from rows with a chosen and a rejected answer. kto learns from single answers labelled as wanted or "
+        "not. Begin with sft; dpo and kto sharpen judgement rather than teach facts, and want about a tenth "
+        "of its learning rate. All three learn from answers alone, never from prompts.",
+        choices=("sft", "dpo", "kto"),
+    ),
+    HyperparameterInfo(
+        "beta", "Beta", "main", "float", 0.1,
+        "For dpo and kto: how firmly the adapter is held to the way the model answered before. Small lets "
+        "it move far for a preference, large keeps it close. sft ignores it.",
+        minimum=0.001, maximum=10.0, usual=(0.01, 0.5),
+        advice="lower drifts into odd answers, higher hardly learns.",
+    ),
     HyperparameterInfo(
         "lora_r", "Rank (r)", "main", "int", 16,
         "How much room the adapter has to learn. A small rank can pick up a tone and a reading level; a "
@@ -320,6 +337,8 @@ class Hyperparameters:
         RecipeError: a value breaks its rule.
     """
 
+    objective: str = "sft"
+    beta: float = 0.1
     lora_r: int = 16
     lora_alpha: int = 32
     lora_dropout: float = 0.1
@@ -355,6 +374,21 @@ class Hyperparameters:
                 "Early stopping needs a held-out part, but eval_fraction is 0. "
                 "Set eval_fraction to 0.1, or early_stopping_patience to 0."
             )
+        if self.packing and self.objective != "sft":
+            raise RecipeError(
+                f"packing puts several answers into one row, which {self.objective} can't compare. "
+                "Set packing to false, or objective to sft."
+            )
+        if self.batch_size < self.smallest_batch:
+            raise RecipeError(
+                "KTO compares the answers of a batch with each other, so batch_size must be at least 2, but "
+                f"it is {self.batch_size}. Set batch_size to 2, or objective to sft or dpo."
+            )
+
+    @property
+    def smallest_batch(self) -> int:
+        """The fewest examples of a batch that the objective can learn from."""
+        return 2 if self.objective == "kto" else 1
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON and YAML hold it; `override` on the defaults gives it back."""
@@ -363,7 +397,25 @@ class Hyperparameters:
     def hints(self) -> list[str]:
         """What is allowed but unusual, one sentence each; see `adapters.hints` for what the data adds."""
         numbers = (info for info in HYPERPARAMETERS if info.usual)
-        return [hint for info in numbers if (hint := info.unusual(getattr(self, info.name)))]
+        hints = [hint for info in numbers if (hint := info.unusual(getattr(self, info.name)))]
+        if self.objective != "sft":
+            hints += self._preference_hints()
+        return hints
+
+    def _preference_hints(self) -> list[str]:
+        """What is usual for sft and not for dpo and kto."""
+        hints = []
+        if self.learning_rate > FAST_FOR_PREFERENCES:
+            hints.append(
+                f"Learning rate {self.learning_rate:g} is fast for {self.objective}, which usually takes "
+                f"5e-6 to {FAST_FOR_PREFERENCES:g}: answers may fall apart."
+            )
+        if self.lora_dropout:
+            hints.append(
+                f"{self.objective} compares the adapter with the model before it, so nothing is hidden at "
+                f"random: lora_dropout {self.lora_dropout:g} is ignored."
+            )
+        return hints
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ SETTINGS: tuple[tuple[int, dict[str, object]], ...] = (
     (1024, {"precision": "bf16", "batch_size": 2, "gradient_checkpointing": True}),
     (768, {"precision": "bf16", "batch_size": 1}),
     (128, {"precision": "bf16", "target_modules": "q_proj,v_proj,up_proj,down_proj"}),
+    (256, {"precision": "bf16", "objective": "dpo", "batch_size": 2}),
+    (256, {"precision": "bf16", "objective": "kto", "batch_size": 2}),
 )
 
 
@@ -120,7 +122,7 @@ def estimate(models: Path, length: int, hyperparameters: Hyperparameters) -> Non
     source = loading.locate(models, catalog.EMBEDDED, Silence())
     machine = look_at_machine()
     base = loading.outline(source, hyperparameters)
-    shape = largest_batch(make_rows(length, hyperparameters), hyperparameters.batch_size)
+    shape = largest_batch(make_rows(length, hyperparameters), hyperparameters)
     model = outline_lora(base.model, hyperparameters)
     print(estimate_memory(model, shape, hyperparameters, base.precision, machine).total)
 
@@ -140,11 +142,17 @@ def train(models: Path, length: int, hyperparameters: Hyperparameters) -> None:
 def make_rows(length: int, hyperparameters: Hyperparameters) -> list[Encoded]:
     """As many rows of random tokens as a few steps take."""
     draw = random.Random(hyperparameters.seed)
-    prompt = int(PROMPT_SHARE * length)
-    rows = []
-    for _ in range(STEPS * hyperparameters.batch_size):
-        tokens = [draw.randrange(10, 40_000) for _ in range(length)]
-        rows.append(Encoded(tokens, [IGNORED] * prompt + tokens[prompt:]))
+    objective, prompt = hyperparameters.objective, int(PROMPT_SHARE * length)
+
+    def draw_row(opening: Sequence[int] = ()) -> Encoded:
+        tokens = [*opening, *(draw.randrange(10, 40_000) for _ in range(length - len(opening)))]
+        return Encoded(tokens, [IGNORED] * prompt + tokens[prompt:])
+
+    rows = [draw_row() for _ in range(STEPS * hyperparameters.batch_size)]
+    if objective == "dpo":
+        return [replace(row, rejected=draw_row(row.prompt_ids)) for row in rows]
+    if objective == "kto":
+        return [replace(row, wanted=number % 2 == 0) for number, row in enumerate(rows)]
     return rows
 
 

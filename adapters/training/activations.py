@@ -40,6 +40,10 @@ def peak_activations(
             and no copies of them are kept for the backward pass.
     """
     core = copy.deepcopy(model.get_base_model()).train()
+    if shape.compared:  # then nothing is hidden at random
+        for module in core.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0
     if checkpointing:
         core.activation_checkpointing_enable()  # can't be taken back: hence the copy, which weighs nothing
     kinds = dict.fromkeys(linear_weights(core), _DTYPES[precision]) if quantised else {}
@@ -65,18 +69,28 @@ class _Step(torch.nn.Module):  # type: ignore[misc]  # torch is not checked
         self.core = core
 
     def forward(self, shape: BatchShape) -> None:
-        """Forward and backward; both here, as checkpointing needs the weights again."""
+        """Forward and backward; both here, as checkpointing needs the weights again.
+
+        What dpo and kto compare with is scored in between, while all that the policy made is still there.
+        """
         inputs = {
-            name: torch.zeros(shape.rows, shape.length, dtype=torch.long)
+            name: torch.zeros(shape.rows * shape.answers, shape.length, dtype=torch.long)
             for name in ("input_ids", "attention_mask")
         }
+        loss = self._lose(inputs, shape)
+        if shape.compared:
+            with torch.no_grad():
+                reference = self._lose(inputs, shape)
+            loss = loss - reference
+        loss.backward()
+
+    def _lose(self, inputs: Mapping[str, Tensor], shape: BatchShape) -> Tensor:
         if self.core.config.model_type in PLAIN_HEADS:
             positions = torch.zeros(shape.supervised, dtype=torch.long)
-            sum_loss(self.core, inputs, positions, positions).backward()
-        else:
-            logits = self.core(**inputs, use_cache=False).logits[:, :-1].flatten(0, 1)
-            targets = torch.zeros(logits.shape[0], dtype=torch.long)
-            cross_entropy(logits.float(), targets, reduction="sum").backward()
+            return sum_loss(self.core, inputs, positions, positions)
+        logits = self.core(**inputs, use_cache=False).logits[:, :-1].flatten(0, 1)
+        targets = torch.zeros(logits.shape[0], dtype=torch.long)
+        return cross_entropy(logits.float(), targets, reduction="sum")
 
 
 class _LiveBytes(TorchDispatchMode):  # type: ignore[misc]  # torch is not checked

@@ -10,7 +10,7 @@ from adapters.recipe import Hyperparameters, override
 from adapters.training import loading
 from adapters.training.loading import Source
 from adapters.training.progress import Silence
-from adapters.training.rendering import Encoded
+from adapters.training.rendering import Encoded, padded_tokens
 
 STEPS = 3  # the first warms up and isn't counted
 _SHORT = {
@@ -67,9 +67,9 @@ def calibrate(source: Source, batch: Sequence[Encoded], hyperparameters: Hyperpa
     base = loading.load(source, hyperparameters)
     loaded = time.perf_counter()
     stopwatch = _Stopwatch()
-    settings = override(hyperparameters, {**_SHORT, "batch_size": len(batch)})
+    size = max(len(batch), hyperparameters.smallest_batch)
+    settings = override(hyperparameters, {**_SHORT, "batch_size": size})
     with tempfile.TemporaryDirectory(prefix="elara-calibration-") as folder:
         trainer.fit(base, list(batch) * STEPS, [], settings, folder=Path(folder), progress=stopwatch)
-    tokens = len(batch) * max(len(row.input_ids) for row in batch)
     seconds = (stopwatch.moments[-1] - stopwatch.moments[0]) / (len(stopwatch.moments) - 1)
-    return Pace(loaded - began, seconds / tokens)
+    return Pace(loaded - began, seconds / padded_tokens(batch))

@@ -13,19 +13,23 @@ class ColumnMap:
         answer: the answer to learn; of a preference, the better one.
         context: text that belongs to the question and is put after it, where the row has any.
         rejected: the worse answer, in preference rows.
+        label: whether the answer is wanted, true or false, in rows that say so.
     """
 
     prompt: str
     answer: str
     context: str | None = None
     rejected: str | None = None
+    label: str | None = None
 
 
-# The first that fits counts: preferences before plain pairs, and the pairs with context before those without.
+# The first that fits counts: preferences and labelled answers before plain pairs, and the pairs with context
+# before those without.
 KNOWN_LAYOUTS = (
     ColumnMap("prompt", "chosen", rejected="rejected"),
     ColumnMap("instruction", "response", context="context"),
     ColumnMap("instruction", "response"),
+    ColumnMap("prompt", "completion", label="label"),
     ColumnMap("prompt", "completion"),
     ColumnMap("question", "answer"),
     ColumnMap("instruction", "output", context="input"),
@@ -33,6 +37,7 @@ KNOWN_LAYOUTS = (
     ColumnMap("input", "output"),
 )
 CONVERSATION_COLUMNS = ("messages", "conversations")
+LABEL_COLUMN = "label"  # beside a conversation
 
 
 def guess_columns(header: Sequence[str]) -> ColumnMap | None:
@@ -43,7 +48,7 @@ def guess_columns(header: Sequence[str]) -> ColumnMap | None:
     """
     names = {name.strip().lower(): name for name in header}
     for layout in KNOWN_LAYOUTS:
-        wanted = [layout.prompt, layout.answer, layout.context, layout.rejected]
+        wanted = [layout.prompt, layout.answer, layout.context, layout.rejected, layout.label]
         if all(name in names for name in wanted if name):
             found = [names[name] if name else None for name in wanted]
             return ColumnMap(names[layout.prompt], names[layout.answer], *found[2:])
@@ -51,7 +56,7 @@ def guess_columns(header: Sequence[str]) -> ColumnMap | None:
 
 
 def resolve_columns(row: Mapping[str, object], chosen: ColumnMap | None) -> ColumnMap | None:
-    """The columns of one row: those chosen, completed with the context or rejected answer beside them.
+    """The columns of one row: those chosen, completed with the context, rejected answer or label beside them.
 
     Args:
         row: a row as read.
@@ -60,6 +65,6 @@ def resolve_columns(row: Mapping[str, object], chosen: ColumnMap | None) -> Colu
     guess = guess_columns(list(row))
     if chosen is None or guess is None:
         return chosen or guess
-    picked_bare = chosen.context is None and chosen.rejected is None
+    picked_bare = chosen.context is None and chosen.rejected is None and chosen.label is None
     same = (chosen.prompt, chosen.answer) == (guess.prompt, guess.answer)
     return guess if picked_bare and same else chosen

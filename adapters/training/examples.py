@@ -11,7 +11,13 @@ from typing import Any
 
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError
-from adapters.training.columns import CONVERSATION_COLUMNS, ColumnMap, guess_columns, resolve_columns
+from adapters.training.columns import (
+    CONVERSATION_COLUMNS,
+    LABEL_COLUMN,
+    ColumnMap,
+    guess_columns,
+    resolve_columns,
+)
 from adapters.training.rejects import BadRow, Rejects, RejectTally
 from adapters.training.sources import open_rows, read_columns
 from adapters.training.turns import check_length, check_turns, read_text, read_turns
@@ -20,7 +26,6 @@ from db.vocabulary import Role
 __all__ = [
     "ColumnMap",
     "Example",
-    "Preference",
     "Reading",
     "guess_columns",
     "parse_rows",
@@ -46,12 +51,16 @@ class Example:
         origin: where it came from (its id, the review behind it), kept for lineage.
         row: its number in the source, from 1; 0 when it has none.
         part: ``train`` or ``evaluation`` where a stored set has decided that already, else empty.
+        rejected: of a preference, a worse answer to the same prompt; else empty.
+        label: whether the answer is wanted, where the row says so; else None.
     """
 
     messages: tuple[Turn, ...]
     origin: Mapping[str, str] = field(default_factory=dict)
     row: int = field(default=0, compare=False)
     part: str = field(default="", compare=False)
+    rejected: str = ""
+    label: bool | None = None
 
     @property
     def question(self) -> str:
@@ -63,29 +72,10 @@ class Example:
         """The turn to learn."""
         return self.messages[-1].content
 
-
-@dataclass(frozen=True)
-class Preference:
-    """Two answers to one prompt, of which one is better.
-
-    Args:
-        prompt: the turns before the answer, oldest first.
-        chosen: the better answer.
-        rejected: the worse one.
-        origin: where it came from.
-        row: its number in the source, from 1.
-    """
-
-    prompt: tuple[Turn, ...]
-    chosen: str
-    rejected: str
-    origin: Mapping[str, str] = field(default_factory=dict)
-    row: int = field(default=0, compare=False)
-
     @property
-    def example(self) -> Example:
-        """The better answer as something to learn by imitation."""
-        return Example((*self.prompt, Turn(Role.ASSISTANT, self.chosen)), self.origin, self.row)
+    def prompt(self) -> tuple[Turn, ...]:
+        """The turns before the answer, oldest first."""
+        return self.messages[:-1]
 
 
 @dataclass(frozen=True)
@@ -93,14 +83,12 @@ class Reading:
     """What a source gave.
 
     Args:
-        examples: the usable rows; of preference rows, their better answers.
+        examples: the usable rows.
         rejects: bad rows that were left out because that was asked for.
-        preferences: the same rows with their worse answers, where all of them have one; else empty.
     """
 
     examples: tuple[Example, ...]
     rejects: tuple[Rejects, ...] = ()
-    preferences: tuple[Preference, ...] = ()
 
 
 def read_examples(path: Path, columns: ColumnMap | None = None) -> list[Example]:
@@ -158,7 +146,7 @@ def read_rows(
     Raises:
         DatasetError: no usable row, or bad rows that were not to be skipped (the first five are named).
     """
-    parsed: list[Example | Preference] = []
+    parsed: list[Example] = []
     tally, problems = RejectTally(), []
     for number, row in enumerate(rows, start=1):
         try:
@@ -172,9 +160,7 @@ def read_rows(
         raise DatasetError(_refuse(name, problems, all_bad=not parsed))
     if not parsed:
         raise DatasetError(f"{name} has no rows. Give at least one question with its answer.")
-    examples = tuple(item.example if isinstance(item, Preference) else item for item in parsed)
-    preferences = tuple(item for item in parsed if isinstance(item, Preference))
-    return Reading(examples, tally.result(), preferences if len(preferences) == len(parsed) else ())
+    return Reading(tuple(parsed), tally.result())
 
 
 def _refuse(name: str, problems: list[str], *, all_bad: bool) -> str:
@@ -188,12 +174,13 @@ def _describe(row: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}: {str(value)[:60]}" for name, value in row.items())
 
 
-def _parse_row(row: Mapping[str, Any], number: int, columns: ColumnMap | None) -> Example | Preference:
+def _parse_row(row: Mapping[str, Any], number: int, columns: ColumnMap | None) -> Example:
     origin = {name: str(row[name]) for name in _ORIGIN_FIELDS if row.get(name) is not None}
     if columns is None:
         for name in CONVERSATION_COLUMNS:
             if row.get(name) is not None:
-                return Example(check_turns(read_turns(row[name])), origin, number)
+                turns = check_turns(read_turns(row[name]))
+                return Example(turns, origin, number, label=_read_label(row.get(LABEL_COLUMN)))
     chosen = resolve_columns(row, columns)
     if (chosen and chosen.rejected) or (columns is None and {"chosen", "rejected"} <= row.keys()):
         return _parse_preference(
@@ -204,27 +191,36 @@ def _parse_row(row: Mapping[str, Any], number: int, columns: ColumnMap | None) -
         seen = ", ".join(map(str, row))[:200] or "nothing"
         wanted = missing[0] if columns else "instruction and response"
         raise BadRow("missing column", f"has no {wanted} (it has {seen})")
+    label = _read_label(row.get(chosen.label)) if chosen.label else None
+    if isinstance(row[chosen.answer], list) or isinstance(row[chosen.prompt], list):  # as messages
+        prompt, answer = _split_answer(row, chosen.prompt, chosen.answer)
+        return Example(check_turns((*prompt, Turn(Role.ASSISTANT, answer))), origin, number, label=label)
     question = read_text(row[chosen.prompt], "question")
     answer = read_text(row[chosen.answer], "answer")
     context = row.get(chosen.context) if chosen.context else None
     if isinstance(context, str) and context.strip():
         question = f"{question}\n\n{context.strip()}"
     check_length(len(question) + len(answer))
-    return Example((Turn(Role.USER, question), Turn(Role.ASSISTANT, answer)), origin, number)
+    return Example((Turn(Role.USER, question), Turn(Role.ASSISTANT, answer)), origin, number, label=label)
+
+
+def _read_label(value: object) -> bool | None:
+    """Whether an answer is wanted. Columns of that name often hold something else, which is no label."""
+    return {"true": True, "false": False}.get(str(value).strip().lower())
 
 
 def _parse_preference(
     row: Mapping[str, Any], number: int, origin: Mapping[str, str], columns: ColumnMap
-) -> Preference:
+) -> Example:
     prompt, chosen = _split_answer(row, columns.prompt, columns.answer)
     other, rejected = _split_answer(row, columns.prompt, columns.rejected or "rejected")
     if prompt != other:
         raise BadRow("different prompts", "has a rejected answer to another prompt than the chosen one")
     if chosen == rejected:
         raise BadRow("equal answers", "has the same answer as chosen and rejected: there is no preference")
-    for answer in (chosen, rejected):
-        check_turns((*prompt, Turn(Role.ASSISTANT, answer)))
-    return Preference(prompt, chosen, rejected, origin, number)
+    check_turns((*prompt, Turn(Role.ASSISTANT, rejected)))
+    turns = check_turns((*prompt, Turn(Role.ASSISTANT, chosen)))
+    return Example(turns, origin, number, rejected=rejected)
 
 
 def _split_answer(row: Mapping[str, Any], prompt: str, answer: str) -> tuple[tuple[Turn, ...], str]:

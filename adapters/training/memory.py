@@ -36,11 +36,15 @@ class BatchShape:
         rows: examples.
         length: of the longest, tokens; the others are padded to it.
         supervised: tokens learned from, over all rows.
+        answers: to each example's prompt, each a sequence of its own: 2 for dpo.
+        compared: whether the answers are scored by the model before training too, as for dpo and kto.
     """
 
     rows: int
     length: int
     supervised: int
+    answers: int = 1
+    compared: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class MemoryEstimate:
 
     Args:
         weights: the frozen base model.
-        adapter: the LoRA.
+        adapter: the LoRA; for dpo and kto also the one before training, which it is compared with.
         optimizer: AdamW's moments.
         gradients: of the LoRA.
         activations: the most that is alive at once of what one batch makes: what the backward pass needs,
@@ -197,7 +201,8 @@ def _reckon(
     trainable = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     return MemoryEstimate(
         weights=weight_bytes(model, settings.quantization),
-        adapter=sum(w.numel() * w.element_size() for w in model.parameters() if w.requires_grad),
+        adapter=(2 if shape.compared else 1)
+        * sum(w.numel() * w.element_size() for w in model.parameters() if w.requires_grad),
         optimizer=trainable * ADAMW_BYTES,
         gradients=trainable * GRADIENT_BYTES,
         activations=activations,
@@ -212,10 +217,15 @@ def _alternatives(
 ) -> Iterator[tuple[dict[str, str | int | bool], BatchShape]]:
     """Changes that save memory, each on top of those before, those that change the result least first."""
     values: dict[str, str | int | bool] = {}
-    if settings.batch_size > 1:
+    smallest = settings.smallest_batch
+    if settings.batch_size > smallest:
         effective = settings.batch_size * settings.gradient_accumulation_steps
-        values = {"batch_size": 1, "gradient_accumulation_steps": min(effective, 1024)}
-        shape = BatchShape(1, shape.length, -(-shape.supervised // shape.rows))
+        values = {
+            "batch_size": smallest,
+            "gradient_accumulation_steps": min(-(-effective // smallest), 1024),
+        }
+        size = min(smallest, shape.rows)
+        shape = replace(shape, rows=size, supervised=-(-shape.supervised * size // shape.rows))
         yield values, shape
     if not settings.gradient_checkpointing:
         values = {**values, "gradient_checkpointing": True}
@@ -225,4 +235,4 @@ def _alternatives(
         yield values, shape
     if shape.length > SHORTEST_HALVED:
         values = {**values, "max_length": shape.length // 2}
-        yield values, BatchShape(shape.rows, shape.length // 2, -(-shape.supervised // 2))
+        yield values, replace(shape, length=shape.length // 2, supervised=-(-shape.supervised // 2))

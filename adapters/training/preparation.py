@@ -17,6 +17,7 @@ from adapters.engines.base import Turn
 from adapters.errors import DatasetError
 from adapters.recipe import Hyperparameters
 from adapters.training.examples import Example
+from adapters.training.objectives import require_both_labels, require_supervision, unpair
 from adapters.training.rejects import Rejects, RejectTally, count_rejects
 from adapters.training.similarity import cluster, find_near_duplicates
 from db import snapshots
@@ -25,6 +26,7 @@ from db.models import Snapshot
 from db.vocabulary import Role
 
 DUPLICATE, NEARLY_DUPLICATE, OVER_CAP = "duplicate", "near-duplicate", "over the most examples"
+UNWANTED = "marked as not wanted"
 TRAIN, EVALUATION = "train", "evaluation"  # the parts of a stored set
 SMALLEST_SET_WITH_EVALUATION = 10  # from here on, at least one question is held out
 
@@ -36,15 +38,16 @@ class PreparationReport:
     Args:
         given: rows read.
         bad_rows: left out because they can't be used, as was asked for.
-        duplicates: left out because question and answer were there already.
-        near_duplicates: left out because question and answer nearly repeat earlier ones.
-        too_long: left out because the answer has more words than the audience's limit.
+        duplicates: left out because question and answer (or answers) were there already.
+        near_duplicates: left out because they nearly repeat earlier ones.
+        too_long: left out because the answer wanted has more words than the audience's limit.
         over_cap: left out by the cap on examples.
         train: kept for learning.
         evaluation: kept apart for measuring.
         max_words: the limit applied to answers, words.
         rejects: what was left out by reason, with examples.
         repeated: whether the parts are those of a stored set.
+        unwanted: left out because they are marked as not wanted, and sft would imitate them.
     """
 
     given: int
@@ -58,6 +61,7 @@ class PreparationReport:
     max_words: int
     rejects: tuple[Rejects, ...] = ()
     repeated: bool = False
+    unwanted: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """As manifests hold it: counts only, since a manifest travels where the rows may not."""
@@ -71,6 +75,8 @@ class PreparationReport:
         parts = [f"{self.train} examples to learn from", f"{self.evaluation} held out{split}"]
         if self.bad_rows:
             parts.append(f"{self.bad_rows} bad rows left out")
+        if self.unwanted:
+            parts.append(f"{self.unwanted} answers marked as not wanted left out")
         if self.duplicates:
             parts.append(f"{self.duplicates} duplicates left out")
         if self.near_duplicates:
@@ -103,29 +109,31 @@ def prepare(
 
     Args:
         examples: as read.
-        hyperparameters: gives the cap, the held-out share and the seed.
+        hyperparameters: gives the objective, the cap, the held-out share and the seed.
         max_words: most words in an answer of this audience.
         rejects: bad rows that were left out while reading, for the report.
 
     Raises:
-        DatasetError: nothing is left to learn from.
+        DatasetError: nothing is left to learn from, or not what the objective learns from.
     """
+    objective = hyperparameters.objective
+    require_supervision(examples, objective)
     draw = random.Random(hyperparameters.seed)  # noqa: S311 (repeatable, not secret)
     tally = RejectTally()
     stored = bool(examples) and all(example.part for example in examples)
-    distinct = list(examples) if stored else _drop_duplicates(examples, tally)
+    usable = _drop_unwanted(examples, tally) if objective == "sft" else list(examples)
+    distinct = usable if stored else _drop_duplicates(usable, objective, tally)
     short = _drop_too_long(distinct, max_words, tally)
     if stored:
         train = [example for example in short if example.part == TRAIN]
         evaluation = [example for example in short if example.part == EVALUATION]
     else:
-        chosen = _draw(_drop_near_duplicates(short, tally), hyperparameters.max_samples, draw, tally)
+        differing = _drop_near_duplicates(short, objective, tally)
+        chosen = _draw(differing, hyperparameters.max_samples, draw, tally)
         train, evaluation = _split(chosen, hyperparameters.eval_fraction, draw)
-    if not train:
-        raise DatasetError(
-            f"No example is left: all {len(distinct) - len(evaluation)} answers have more than {max_words} "
-            "words, this audience's limit. Shorten them, or choose an audience with longer answers."
-        )
+    _require_any(train, len(distinct) - len(evaluation), max_words)
+    if objective == "kto":
+        require_both_labels([item.label for item in unpair(train)])
     report = PreparationReport(
         given=len(examples) + count_rejects(rejects),
         bad_rows=count_rejects(rejects),
@@ -138,16 +146,44 @@ def prepare(
         max_words=max_words,
         rejects=(*rejects, *tally.result()),
         repeated=stored,
+        unwanted=tally.count(UNWANTED),
     )
     return Prepared(tuple(train), tuple(evaluation), report)
 
 
-def _drop_duplicates(examples: Sequence[Example], tally: RejectTally) -> list[Example]:
-    """Of equal ones, the first is kept, in the order given."""
-    seen: set[tuple[str, str]] = set()
+def _require_any(train: Sequence[Example], distinct: int, max_words: int) -> None:
+    if train:
+        return
+    if not distinct:
+        raise DatasetError(
+            "No example is left: all answers are marked as not wanted, and sft imitates what it is shown. "
+            "Add answers that are wanted, or, to learn from both, set objective to kto."
+        )
+    raise DatasetError(
+        f"No example is left: all {distinct} answers have more than {max_words} words, this audience's "
+        "limit. Shorten them, or choose an audience with longer answers."
+    )
+
+
+def _drop_unwanted(examples: Sequence[Example], tally: RejectTally) -> list[Example]:
+    """What must not be imitated."""
     kept = []
     for example in examples:
-        key = (_normal(_prompt(example)), _normal(example.answer))
+        if example.label is False:
+            tally.add(UNWANTED, example.row, example.question)
+        else:
+            kept.append(example)
+    return kept
+
+
+def _drop_duplicates(examples: Sequence[Example], objective: str, tally: RejectTally) -> list[Example]:
+    """Of those that teach the same, the first is kept, in the order given."""
+    seen: set[tuple[str, str, str, bool | None]] = set()
+    kept = []
+    for example in examples:
+        rejected = "" if objective == "sft" else example.rejected
+        texts = (_normal(_prompt(example)), _normal(example.answer), _normal(rejected))
+        key = (*texts, _verdict(example, objective))
         if key in seen:
             tally.add(DUPLICATE, example.row, example.question)
         else:
@@ -156,22 +192,39 @@ def _drop_duplicates(examples: Sequence[Example], tally: RejectTally) -> list[Ex
     return kept
 
 
+def _verdict(example: Example, objective: str) -> bool | None:
+    """What is said about the answer, where that is learned: the same answer can be judged in two ways."""
+    return None if objective == "sft" else example.label
+
+
 def _drop_too_long(examples: Sequence[Example], max_words: int, tally: RejectTally) -> list[Example]:
+    """A bad answer may be as long as it likes: nobody is to write as it does."""
     kept = []
     for example in examples:
-        if (words := len(example.answer.split())) > max_words:
+        words = len(example.answer.split())
+        if words > max_words and example.label is not False:
             tally.add(f"answer over {max_words} words", example.row, f"{words} words: {example.question}")
         else:
             kept.append(example)
     return kept
 
 
-def _drop_near_duplicates(examples: Sequence[Example], tally: RejectTally) -> list[Example]:
-    repeats = find_near_duplicates([f"{_prompt(item)}\n{item.answer}" for item in examples])
+def _drop_near_duplicates(examples: Sequence[Example], objective: str, tally: RejectTally) -> list[Example]:
+    repeats: dict[int, int] = {}
+    for verdict in (None, True, False):
+        numbers = [number for number, item in enumerate(examples) if _verdict(item, objective) is verdict]
+        found = find_near_duplicates([_lesson(examples[number], objective) for number in numbers])
+        repeats |= {numbers[repeat]: numbers[first] for repeat, first in found.items()}
     for number, first in repeats.items():
         example = examples[number]
         tally.add(NEARLY_DUPLICATE, example.row, f"like row {examples[first].row}: {example.question}")
     return [example for number, example in enumerate(examples) if number not in repeats]
+
+
+def _lesson(example: Example, objective: str) -> str:
+    """Everything that is learned from, as one text."""
+    taught = f"{_prompt(example)}\n{example.answer}"
+    return taught if objective == "sft" else f"{taught}\n{example.rejected}".strip()
 
 
 def _draw(examples: list[Example], most: int, draw: random.Random, tally: RejectTally) -> list[Example]:
@@ -213,7 +266,7 @@ def _split(
 
 
 def _prompt(example: Example) -> str:
-    return "\n".join(f"{turn.role}: {turn.content}" for turn in example.messages[:-1])
+    return "\n".join(f"{turn.role}: {turn.content}" for turn in example.prompt)
 
 
 def _normal(text: str) -> str:
@@ -274,7 +327,8 @@ def thaw(path: Path, digest: str) -> tuple[list[Example], list[Example]]:
     for number, line in enumerate(content.decode().splitlines(), start=1):
         row = json.loads(line)
         turns = tuple(Turn(Role(message["role"]), message["content"]) for message in row["messages"])
-        parts[row["part"]].append(Example(turns, row["origin"], number, row["part"]))
+        rejected, label = row.get("rejected", ""), row.get("label")
+        parts[row["part"]].append(Example(turns, row["origin"], number, row["part"], rejected, label))
     return parts[TRAIN], parts[EVALUATION]
 
 
@@ -285,6 +339,10 @@ def _lines(examples: Iterable[Example], part: str) -> Iterable[bytes]:
             "origin": dict(example.origin),
             "part": part,
         }
+        if example.rejected:
+            row["rejected"] = example.rejected
+        if example.label is not None:
+            row["label"] = example.label
         # ASCII escapes keep exotic line separators from splitting a row.
         yield json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 

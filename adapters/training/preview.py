@@ -211,19 +211,19 @@ def build_preview(request: Request) -> Preview:
     base = loading.outline(source, settings)
     limit = base.longest(settings)
     train, held_out = (
-        encode_all(part, base.tokenizer, recipe.system_prompt, limit, settings.overlong)
+        encode_all(part, base.tokenizer, recipe.system_prompt, limit, settings.overlong, settings.objective)
         for part in (request.train, request.evaluation)
     )
     require_rows(train.rows, limit)
     rows = arrange(train.rows, settings, limit, base.model.config.model_type)
     memory = estimate_memory(
         outline_lora(base.model, settings),
-        largest_batch(rows, settings.batch_size),
+        largest_batch(rows, settings),
         settings,
         base.precision,
         machine,
     )
-    order = first_epoch([len(row.input_ids) for row in rows], settings)
+    order = first_epoch([row.length for row in rows], settings)
     batches = [[rows[number] for number in batch] for batch in order]
     pace = None
     if request.calibrate and memory.fits:

@@ -1,10 +1,10 @@
-"""One LoRA fit with peft and trl: encoded rows in, trained weights and figures out."""
+"""One LoRA fit with peft and trl, by any objective: encoded rows in, trained weights and figures out."""
 
 import math
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
+    Trainer,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -31,6 +32,7 @@ from adapters.training.loading import LoadedBase
 from adapters.training.lora import add_lora, take_over
 from adapters.training.loss import PLAIN_HEADS, sum_loss
 from adapters.training.packing import PackedRow, arrange
+from adapters.training.preferences import Method, RewardLog, choose_method, held_out_rewards
 from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
 
@@ -44,7 +46,7 @@ class Fit:
 
     Args:
         folder: the adapter as peft saves it: safetensors and its configuration.
-        metrics: losses in nats per token, steps, seconds, tokens per second.
+        metrics: losses (of sft in nats per token), steps, seconds, tokens per second, held-out rewards.
     """
 
     folder: Path
@@ -88,16 +90,15 @@ def fit(
         take_over(model, parent)
     checkpoint = find_last(folder)
     reporter = _Reporter(progress, left_out)
-    trainer = _LeanTrainer(
+    method = _choose_method(hyperparameters, train, base.tokenizer.pad_token_id)
+    trainer = method.trainer(
         model=model,
-        args=_arguments(base, hyperparameters, folder, rows=len(train), measured=bool(evaluation)),
-        train_dataset=Dataset.from_list([asdict(row) for row in train]),
-        eval_dataset=Dataset.from_list([asdict(row) for row in evaluation]) if evaluation else None,
+        args=_arguments(base, hyperparameters, method, folder, rows=len(train), measured=bool(evaluation)),
+        data_collator=method.collator,
+        train_dataset=method.columns(train),
+        eval_dataset=method.columns(evaluation) if evaluation else None,
         processing_class=base.tokenizer,
-        data_collator=DataCollatorForLanguageModeling(
-            base.tokenizer.pad_token_id, return_position_ids=any(isinstance(row, PackedRow) for row in train)
-        ),
-        callbacks=[reporter, CheckpointRhythm(hyperparameters.save_steps)],
+        callbacks=[reporter, RewardLog(), CheckpointRhythm(hyperparameters.save_steps)],
     )
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
     if trainer.args.load_best_model_at_end:
@@ -110,10 +111,25 @@ def fit(
     result = _train(trainer, checkpoint)
     after = trainer.state.best_metric if trainer.args.load_best_model_at_end else reporter.last_eval
     _require_numbers(model, result["train_loss"], hyperparameters)
-    return Fit(_save(model, base, folder / "adapter"), reporter.metrics(result, after))
+    metrics = reporter.metrics(result, after) | held_out_rewards(trainer)
+    return Fit(_save(model, base, folder / "adapter"), metrics)
 
 
-def _train(trainer: "_LeanTrainer", checkpoint: Path | None) -> dict[str, float]:
+def _choose_method(settings: Hyperparameters, train: Sequence[Encoded], padding: int) -> Method:
+    if settings.objective == "sft":
+        packed = any(isinstance(row, PackedRow) for row in train)
+        collator = DataCollatorForLanguageModeling(padding, return_position_ids=packed)
+        return Method(_LeanTrainer, SFTConfig, _answer_columns, collator=collator)
+    return choose_method(settings, train, padding)
+
+
+def _answer_columns(rows: Sequence[Encoded]) -> Dataset:
+    columns = [{"input_ids": row.input_ids, "labels": row.labels} for row in rows]
+    packed = [{"seq_lengths": row.seq_lengths} for row in rows if isinstance(row, PackedRow)]
+    return Dataset.from_list([a | b for a, b in zip(columns, packed, strict=True)] if packed else columns)
+
+
+def _train(trainer: Trainer, checkpoint: Path | None) -> dict[str, float]:
     try:
         metrics: dict[str, float] = trainer.train(
             resume_from_checkpoint=str(checkpoint) if checkpoint else None
@@ -125,10 +141,10 @@ def _train(trainer: "_LeanTrainer", checkpoint: Path | None) -> dict[str, float]
 
 
 def _arguments(
-    base: LoadedBase, settings: Hyperparameters, folder: Path, *, rows: int, measured: bool
-) -> SFTConfig:
+    base: LoadedBase, settings: Hyperparameters, method: Method, folder: Path, *, rows: int, measured: bool
+) -> TrainingArguments:
     on_gpu = base.model.device.type == "cuda"
-    arguments = SFTConfig(
+    arguments = method.config(
         output_dir=str(folder),
         num_train_epochs=settings.num_epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -157,6 +173,7 @@ def _arguments(
         use_cpu=not on_gpu,
         disable_tqdm=True,
         report_to="none",
+        **method.arguments,
     )
     # transformers would take its own max_steps for the number of steps, more epochs than asked for included.
     arguments.max_steps = planned_steps(rows, settings, batch_size=arguments.train_batch_size)
@@ -189,7 +206,12 @@ def _require_numbers(model: PeftModel, train_loss: float, settings: Hyperparamet
 def _save(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     # The hub id or catalogue id, not the path on this machine: the files are made to travel.
     model.peft_config["default"].base_model_name_or_path = base.source.entry.id
-    model.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
+    model.save_pretrained(
+        str(folder),
+        safe_serialization=True,
+        save_embedding_layers=False,
+        selected_adapters=["default"],  # not what dpo and kto compare with
+    )
     return folder
 
 

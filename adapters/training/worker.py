@@ -21,7 +21,7 @@ from adapters.training.loading import LoadedBase, Source
 from adapters.training.parent import find_parent, require_same_weights
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
-from adapters.training.rendering import Encoded, encode_all, require_rows
+from adapters.training.rendering import EncodedSet, encode_all, require_rows
 from adapters.training.supervisor import FrozenRecipe
 from db import runs
 from db.errors import ElaraError
@@ -119,10 +119,11 @@ def _train(database: Database, home: Home, run_id: str) -> str:
 
     from adapters.training import trainer  # brings torch, peft and trl
 
-    rows, held_out = _encode(train, base, recipe), _encode(evaluation, base, recipe)
+    encoded, measured = _encode(train, base, recipe), _encode(evaluation, base, recipe)
+    rows, held_out = encoded.rows, measured.rows
     require_rows(rows, base.longest(recipe.hyperparameters))
     folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
-    left_out = len(train) + len(evaluation) - len(rows) - len(held_out)
+    left_out = encoded.left_out + measured.left_out
     result = trainer.fit(
         base,
         rows,
@@ -188,16 +189,18 @@ def _read_data(
     return snapshot, thaw(home.root / snapshot.path, snapshot.sha256)
 
 
-def _encode(examples: Sequence[Example], base: LoadedBase, recipe: FrozenRecipe) -> list[Encoded]:
-    limit = base.longest(recipe.hyperparameters)
+def _encode(examples: Sequence[Example], base: LoadedBase, recipe: FrozenRecipe) -> EncodedSet:
+    settings = recipe.hyperparameters
+    limit = base.longest(settings)
     encoded = encode_all(
-        examples, base.tokenizer, recipe.system_prompt, limit, recipe.hyperparameters.overlong
+        examples, base.tokenizer, recipe.system_prompt, limit, settings.overlong, settings.objective
     )
+    given = len(encoded.lengths)
     if encoded.left_out:
-        log.info("%d of %d examples left out: longer than %d tokens", encoded.left_out, len(examples), limit)
+        log.info("%d of %d examples left out: longer than %d tokens", encoded.left_out, given, limit)
     if encoded.shortened:
-        log.info("%d of %d prompts cut down to %d tokens", encoded.shortened, len(examples), limit)
-    return encoded.rows
+        log.info("%d of %d prompts cut down to %d tokens", encoded.shortened, given, limit)
+    return encoded
 
 
 def _convert(folder: Path, base_config: dict[str, object]) -> None:

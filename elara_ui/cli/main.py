@@ -108,6 +108,9 @@ def train(
     recipe: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="A saved recipe, a recipe's file or a run's.")
     ] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="sft, dpo or kto: the same as --set objective=…")
+    ] = None,
     values: SetOption = None,
     columns: Annotated[
         str | None,
@@ -124,7 +127,9 @@ def train(
     home: HomeOption = None,
 ) -> None:
     """Launch a training run. It goes on by itself, in a process of its own."""
-    changed: dict[str, object] = dict(parse_settings(values or ()))
+    changed: dict[str, object] = dict(
+        parse_settings([*(values or ()), *([f"objective={objective}"] if objective else ())])
+    )
     data = replace(parse_data(dataset, skip_bad_rows=skip_bad_rows), columns=parse_columns(columns))
     if preview and wait:
         raise InvalidInput(

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.recipe import Recipe
 from adapters.training.memory import MemoryEstimate
-from adapters.training.report import Lengths, TextPiece
+from adapters.training.report import Lengths, RenderedRow, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
@@ -86,7 +86,7 @@ def format_preview(preview: Preview) -> str:
         ["Time", f"{seconds}{rate}"],
         ["Memory", _format_memory(memory)],
     ]
-    samples = ["".join(_mark(piece) for piece in row.pieces) for row in preview.samples]
+    samples = [line for row in preview.samples for line in _format_sample(row)]
     advice = [
         f"To need less: {', '.join(f'{name}={value}' for name, value in change.values.items())}: "
         f"{change.total / GIB:.1f} GiB{'' if change.fits else ', still too much'}"
@@ -96,6 +96,17 @@ def format_preview(preview: Preview) -> str:
     return "\n".join(
         [*samples, "", format_table(rows), *advice, *preview.notes, "", "Tokens      Rows", *bars]
     )
+
+
+def _format_sample(row: RenderedRow) -> list[str]:
+    """A row as rendered; for kto with its label before it, for dpo with the worse answer after it."""
+    text = "".join(_mark(piece) for piece in row.pieces)
+    if row.wanted is not None:
+        return [f"{'Wanted' if row.wanted else 'Not wanted'}:", text]
+    if row.rejected is None:
+        return [text]
+    worse = "".join(_mark(piece) for piece in row.rejected.pieces if piece.supervised)
+    return [text, f"Rejected in its place: {worse}"]
 
 
 def _format_lengths(lengths: Lengths) -> str:

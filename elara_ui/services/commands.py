@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from adapters import catalog
 from adapters.hyperparameters import Difference
@@ -23,13 +24,8 @@ def train_command(audience: str, data: DataChoice, changed: Sequence[Difference]
     if data.skip_bad_rows and data.source in (DataSource.FILE, DataSource.HUB):
         words.append("--skip-bad-rows")
     if data.columns is not None:
-        names = {
-            "prompt": data.columns.prompt,
-            "answer": data.columns.answer,
-            "context": data.columns.context,
-            "rejected": data.columns.rejected,
-        }
-        words += ["--columns", ",".join(f"{part}={column}" for part, column in names.items() if column)]
+        names = asdict(data.columns).items()
+        words += ["--columns", ",".join(f"{part}={column}" for part, column in names if column)]
     for difference in changed:
         words += ["--set", f"{difference.name}={difference.after}"]
     return f"python -m elara_ui train {shlex.join(words)}"

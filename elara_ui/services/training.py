@@ -10,7 +10,7 @@ from adapters.hyperparameters import Hyperparameters, compare, override
 from adapters.presets import settings_for
 from adapters.recipe import Recipe
 from adapters.training import supervisor
-from adapters.training.examples import ColumnMap, guess_columns, read_columns
+from adapters.training.examples import ColumnMap, Example, guess_columns, read_columns
 from adapters.training.preparation import prepare
 from adapters.training.preview import preview_run
 from adapters.training.rejects import Rejects
@@ -39,7 +39,7 @@ class DataPreview:
 
     Args:
         summary: how many rows are kept, held out and left out, in a sentence.
-        samples: the first questions and answers.
+        samples: the first questions and answers; for dpo and kto, with what is said about the answers.
         train: rows to learn from.
         rejects: what is left out by reason, with row numbers and excerpts.
     """
@@ -108,7 +108,7 @@ class TrainingService:
         settings = override(settings_for(recipe, base_model), values)
         reading = read_data(self._database, self._home, audience, data)
         prepared = prepare(reading.examples, settings, recipe.max_explanation_length, reading.rejects)
-        samples = tuple((example.question, example.answer) for example in prepared.train[:SAMPLE_ROWS])
+        samples = tuple(_show_sample(example, settings.objective) for example in prepared.train[:SAMPLE_ROWS])
         hints = find_hints(settings, prepared.report.train)
         summary = " ".join([prepared.report.summary, *hints])
         return DataPreview(summary, samples, prepared.report.train, prepared.report.rejects)
@@ -202,3 +202,12 @@ class TrainingService:
                 f"There is no audience {audience[:60]!r}. Choose one of: {', '.join(self._recipes)}."
             )
         return recipe
+
+
+def _show_sample(example: Example, objective: str) -> tuple[str, str]:
+    """Question and answer, and what is said about the answer where that is learned."""
+    if objective != "sft" and example.rejected:
+        return example.question, f"Better: {example.answer}\nWorse: {example.rejected}"
+    if objective != "sft":
+        return example.question, f"{'Wanted' if example.label else 'Not wanted'}: {example.answer}"
+    return example.question, example.answer

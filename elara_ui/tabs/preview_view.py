@@ -144,12 +144,27 @@ def describe_overlong(lengths: Lengths) -> str:
 def _render_rows(samples: Sequence[RenderedRow]) -> str:
     """The first rows; what is learned is coloured."""
     rows = "".join(
-        f"<details{' open' if number == 1 else ''}><summary>Row {number}: {row.tokens} tokens, "
-        f"{row.supervised_tokens} of them learned</summary>"
-        f'<pre class="el-rendered" tabindex="0">{"".join(map(_render_piece, row.pieces))}</pre></details>'
+        f"<details{' open' if number == 1 else ''}><summary>Row {number}{_say_wanted(row)}: {row.tokens} tokens, "
+        f"{row.supervised_tokens} of them learned</summary>{_render_text(row)}{_render_rejected(row)}</details>"
         for number, row in enumerate(samples, start=1)
     )
     return f'<p class="el-muted">Only <mark class="el-learned">what is coloured</mark> is learned.</p>{rows}'
+
+
+def _say_wanted(row: RenderedRow) -> str:
+    """For kto, whether the answer is wanted."""
+    return "" if row.wanted is None else ", wanted" if row.wanted else ", not wanted"
+
+
+def _render_rejected(row: RenderedRow) -> str:
+    """For dpo, the same prompt with the worse answer."""
+    if row.rejected is None:
+        return ""
+    return f'<p class="el-muted">Rejected in its place:</p>{_render_text(row.rejected)}'
+
+
+def _render_text(row: RenderedRow) -> str:
+    return f'<pre class="el-rendered" tabindex="0">{"".join(map(_render_piece, row.pieces))}</pre>'
 
 
 def _render_piece(piece: TextPiece) -> str:

@@ -63,9 +63,9 @@ def _build_data(services: Services) -> DataParts:
         height=120,
     )
     with gr.Row():
-        question, answer, context, rejected = (
+        question, answer, context, rejected, label = (
             gr.Dropdown([], label=f"Column with the {held}", visible=False, min_width=180)
-            for held in ("question", "answer", "context of the question", "rejected answer")
+            for held in ("question", "answer", "question's context", "rejected answer", "label")
         )
     reference = gr.Textbox(
         label="Which one",
@@ -81,7 +81,7 @@ def _build_data(services: Services) -> DataParts:
     preview = gr.HTML()
     return DataParts(
         *(audience, base_model, source, file),
-        *(question, answer, context, rejected),
+        *(question, answer, context, rejected, label),
         *(reference, skip, check, preview),
     )
 

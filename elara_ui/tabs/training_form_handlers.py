@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,15 @@ class FormHandlers:
             return hidden | {self._data.preview: notice(error.message)}
         if "messages" in names:
             return hidden
-        found = (guess.prompt, guess.answer, guess.context, guess.rejected) if guess else (None,) * 4
+        found = astuple(guess) if guess else (None,) * len(self._data.columns)
         optional = [("none", ""), *((name, name) for name in names)]
+        needed = self._data.columns[:2]
         proposed: Updates = {
-            column: gr.update(choices=names if column in self._data.columns[:2] else optional, value=value,
-                              visible=True)
-            for column, value in zip(self._data.columns, (*found[:2], found[2] or "", found[3] or ""),
-                                     strict=True)
-        }  # fmt: skip
+            column: gr.update(choices=names, value=name, visible=True)
+            if column in needed
+            else gr.update(choices=optional, value=name or "", visible=True)
+            for column, name in zip(self._data.columns, found, strict=True)
+        }
         return proposed | {self._data.preview: ""}
 
     def check(self, gate: Gate, *values: Any) -> Updates:

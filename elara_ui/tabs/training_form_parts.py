@@ -11,6 +11,9 @@ from adapters.hyperparameters import HYPERPARAMETERS, Hyperparameters
 from adapters.training.examples import ColumnMap
 from elara_ui.services.training import DataChoice, DataSource, TrainingService
 
+SETTINGS_BEGIN = 11
+"""Where, among the values of `FormParts.inputs`, the hyperparameters begin."""
+
 
 @dataclass(frozen=True)
 class DataParts:
@@ -24,6 +27,7 @@ class DataParts:
     answer_column: gr.Dropdown
     context_column: gr.Dropdown
     rejected_column: gr.Dropdown
+    label_column: gr.Dropdown
     reference: gr.Textbox
     skip: gr.Checkbox
     check: gr.Button
@@ -32,7 +36,13 @@ class DataParts:
     @property
     def columns(self) -> tuple[gr.Dropdown, ...]:
         """Where a file keeps what is learned, in the order of `ColumnMap`."""
-        return self.prompt_column, self.answer_column, self.context_column, self.rejected_column
+        return (
+            self.prompt_column,
+            self.answer_column,
+            self.context_column,
+            self.rejected_column,
+            self.label_column,
+        )
 
     @property
     def inputs(self) -> list[gr.components.Component]:
@@ -132,19 +142,18 @@ def read_form(training: TrainingService, values: Sequence[Any]) -> FormValues:
     Raises:
         DatasetError: the file can't be read.
     """
-    audience, base_model, source, file, prompt, answer, context, rejected, reference, skip, *settings = values
+    audience, base_model, source, file, prompt, answer, *optional, reference, skip = values[:SETTINGS_BEGIN]
     chosen = DataSource(source)
     if chosen is DataSource.FILE:
         path = Path(file) if file else None
         columns = None
         if path and prompt and answer:
-            columns = training.settle_columns(
-                path, ColumnMap(prompt, answer, context or None, rejected or None)
-            )
+            chosen_columns = ColumnMap(prompt, answer, *(name or None for name in optional))
+            columns = training.settle_columns(path, chosen_columns)
         data = DataChoice(chosen, path, columns, path.name if path else "", skip_bad_rows=bool(skip))
     else:
         data = DataChoice(chosen, reference=(reference or "").strip(), skip_bad_rows=bool(skip))
-    named = {info.name: value for info, value in zip(HYPERPARAMETERS, settings, strict=True)}
+    named = {info.name: value for info, value in zip(HYPERPARAMETERS, values[SETTINGS_BEGIN:], strict=True)}
     return FormValues(audience, (base_model or "").strip(), data, named)
 
 

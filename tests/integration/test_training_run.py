@@ -1,5 +1,6 @@
 """Real runs in real processes: on a tiny model for their life, on the embedded one for what they make."""
 
+import json
 import os
 import signal
 import sys
@@ -39,8 +40,8 @@ def tiny_base(tmp_path_factory):
 def launch(database, home, tiny_base):
     """Launch runs on the tiny base; whatever still works afterwards is killed."""
 
-    def launch(hyperparameters, base_model=tiny_base, audience="emergency"):
-        examples = read_examples(STARTER / f"{audience}.jsonl")[:12]
+    def launch(hyperparameters, base_model=tiny_base, audience="emergency", examples=None):
+        examples = examples or read_examples(STARTER / f"{audience}.jsonl")[:12]
         return supervisor.launch(
             database,
             home,
@@ -127,6 +128,35 @@ def test_a_worker_survives_the_end_of_what_started_it(database, home, launch):
     run_id = launch(ENDLESS)
     run = wait(database, home, run_id, lambda run: run.step > 0)
     assert os.getsid(run.pid) == run.pid  # a session of its own: no terminal and no parent takes it along
+
+
+@pytest.mark.parametrize(
+    ("objective", "figures"),
+    [("dpo", {"eval_reward_accuracy", "eval_reward_margin"}), ("kto", {"eval_reward_margin"})],
+)
+def test_preferences_in_a_file_become_an_adapter_that_tells_answers_apart(
+    database, home, launch, tmp_path, objective, figures
+):
+    file = tmp_path / "pairs.jsonl"
+    starter = [(item.question, item.answer) for item in read_examples(STARTER / "emergency.jsonl")[:12]]
+    rows = [{"prompt": prompt, "chosen": good[:80], "rejected": "Wait and see."} for prompt, good in starter]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    values = {"objective": objective, "num_epochs": 1, "batch_size": 2, "eval_fraction": 0.2, "max_steps": 0}
+    settings = override(BRIEF, values | {"learning_rate": 5e-3, "scheduler": "constant"})
+    run_id = launch(settings, examples=read_examples(file))
+    assert wait(database, home, run_id, ended).adapter == "emergency@1"
+    with database.reading() as session:
+        adapter, snapshot = adapters.get(session, "emergency@1"), runs.get(session, run_id).snapshot
+        folder, stored = registry.folder(home, adapter), home.root / snapshot.path
+    answers = 2 if objective == "kto" else 1
+    counted = [adapter.metrics[name] for name in ("train_rows", "held_out_rows", "left_out_rows")]
+    assert (snapshot.rows, sum(counted)) == (12, 12 * answers)
+    assert figures <= set(adapter.metrics)
+    assert adapter.metrics["eval_reward_margin"] > 0
+    assert registry.verify(folder).provenance.recipe["hyperparameters"]["objective"] == objective
+    assert not (folder / "ref").exists()
+    assert stored.read_text().count('"rejected":"Wait and see."') == 12
+    assert "held-out reward_" in supervisor.read_log(home, run_id)
 
 
 def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_log_only(

@@ -126,6 +126,19 @@ def test_early_stopping_without_a_held_out_part_is_refused():
         override(DEFAULTS, {"early_stopping_patience": 2, "eval_fraction": 0})
 
 
+def test_kto_with_single_examples_is_refused():
+    with pytest.raises(RecipeError, match="batch_size must be at least 2, but it is 1"):
+        override(DEFAULTS, {"objective": "kto", "batch_size": 1})
+    assert override(DEFAULTS, {"objective": "dpo", "batch_size": 1}).smallest_batch == 1
+
+
+def test_what_is_unusual_for_preferences_alone_is_hinted():
+    hints = " ".join(override(DEFAULTS, {"objective": "dpo"}).hints())
+    assert "Learning rate 0.0002 is fast for dpo, which usually takes 5e-6 to 5e-05" in hints
+    assert "lora_dropout 0.1 is ignored" in hints
+    assert not override(DEFAULTS, {"objective": "kto", "learning_rate": 2e-5, "lora_dropout": 0}).hints()
+
+
 def test_an_unusual_value_is_allowed_with_a_hint():
     assert "outside the usual" in override(DEFAULTS, {"learning_rate": 0.01}).hints()[0]
 

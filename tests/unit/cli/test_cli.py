@@ -119,6 +119,14 @@ def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
         (("recipes", "save", "../x", "--audience", "patient"), "A recipe's name has"),
         (("recipes", "show", "none"), "no saved recipe 'none'"),
         (
+            ("train", "--audience", "patient", "--dataset", "starter", "--objective", "ppo"),
+            "objective must be",
+        ),
+        (
+            ("train", "--audience", "patient", "--dataset", "starter", "--objective", "dpo"),
+            "DPO learns from pairs",
+        ),
+        (
             ("train", "--audience", "patient", "--dataset", "starter", "--preview", "--wait"),
             "no run to --wait",
         ),

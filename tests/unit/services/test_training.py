@@ -1,6 +1,7 @@
 """Launching and watching runs, without training anything."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from factories import add_run
@@ -43,6 +44,32 @@ def test_unknown_audiences_and_models_are_refused(services: Services) -> None:
 def test_accepted_reviews_are_missed_with_a_remedy(services: Services) -> None:
     with pytest.raises(ElaraError, match="No review for patient has been accepted"):
         services.training.preview("patient", DataChoice(DataSource.REVIEWS), {})
+
+
+@pytest.mark.parametrize(
+    ("objective", "answer"),
+    [("sft", "Yes."), ("dpo", "Better: Yes.\nWorse: No."), ("kto", "Better: Yes.\nWorse: No.")],
+)
+def test_preferences_are_previewed_as_they_are_learned(
+    services: Services, tmp_path: Path, objective: str, answer: str
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "Gout?", "chosen": "Yes.", "rejected": "No."}\n', encoding="utf-8")
+    data = DataChoice(DataSource.FILE, file)
+    assert services.training.preview("patient", data, {"objective": objective}).samples == (
+        ("Gout?", answer),
+    )
+
+
+def test_labels_are_previewed_with_the_answers(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("prompt,completion,label\nGout?,Yes.,true\nGout?,No.,false\n", encoding="utf-8")
+    data = DataChoice(DataSource.FILE, file)
+    preview = services.training.preview("patient", data, {"objective": "kto", "lora_dropout": 0})
+    assert preview.samples == (("Gout?", "Wanted: Yes."), ("Gout?", "Not wanted: No."))
+    assert "fast for kto" in preview.summary
+    with pytest.raises(ElaraError, match="2 of 2 rows have no rejected answer"):
+        services.training.preview("patient", data, {"objective": "dpo"})
 
 
 @pytest.mark.parametrize("audience", ["patient", "student", "doctor", "researcher", "emergency"])

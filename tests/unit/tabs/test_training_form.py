@@ -43,7 +43,7 @@ def fill(form: FormHandlers, services: Services, source: str = "starter", **chan
     settings = {name: getattr(recipe, name) for name in NAMES} | {"target_modules": ""} | changed
     values = {"audience": "patient", "base_model": "smollm2-135m", "source": source, "reference": ""}
     data = [values.get(name) for name in ("audience", "base_model", "source", "file")]
-    return [*data, None, None, "", "", "", False, *settings.values()]
+    return [*data, None, None, "", "", "", "", False, *settings.values()]
 
 
 def last(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
@@ -164,9 +164,9 @@ def test_columns_of_an_uploaded_file_are_proposed(form: FormHandlers, tmp_path: 
     file = tmp_path / "rows.csv"
     file.write_text("Question,Answer,Source\nWhat is fever?,Heat.,x\n")
     painted = form.choose_file(str(file))
-    question, answer, context, rejected = form.parts.data.columns
+    question, answer, context, rejected, label = form.parts.data.columns
     assert (painted[question]["value"], painted[answer]["value"]) == ("Question", "Answer")
-    assert (painted[context]["value"], painted[rejected]["value"]) == ("", "")
+    assert [painted[column]["value"] for column in (context, rejected, label)] == ["", "", ""]
 
 
 def test_the_data_check_counts_for_the_hints(form: FormHandlers, services: Services) -> None:

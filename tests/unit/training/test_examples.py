@@ -93,6 +93,7 @@ def test_csv_columns_can_be_chosen(write):
 def test_columns_are_guessed_in_any_case():
     assert guess_columns(["ID", "Prompt", "Completion"]) == ColumnMap("Prompt", "Completion")
     assert guess_columns(["Rejected", "Chosen", "Prompt"]) == ColumnMap("Prompt", "Chosen", None, "Rejected")
+    assert guess_columns(["prompt", "completion", "label"]).label == "label"
     assert guess_columns(["a", "b"]) is None
 
 
@@ -201,11 +202,43 @@ def test_parquet_with_nested_messages_is_read(tmp_path):
     ],
 )
 def test_preferences_keep_both_answers_and_teach_the_better_one(write, row):
-    reading = read_path(write("rows.jsonl", lines(row)))
-    (preference,) = reading.preferences
+    (preference,) = read_examples(write("rows.jsonl", lines(row)))
     assert [turn.content for turn in preference.prompt] == ["Gout?"]
-    assert (preference.chosen, preference.rejected) == ("Arthritis.", "A fish.")
-    assert reading.examples[0].answer == "Arthritis."
+    assert (preference.answer, preference.rejected) == ("Arthritis.", "A fish.")
+
+
+TURNS = [{"role": "user", "content": "Gout?"}, {"role": "assistant", "content": "Arthritis."}]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "Gout?", "completion": "Arthritis."},
+        {"prompt": TURNS[:1], "completion": TURNS[1:]},
+        {"prompt": TURNS[:1], "completion": "Arthritis."},
+        {"messages": TURNS},
+    ],
+)
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [(True, True), (False, False), ("False", False), ("yes", None), (1, None), (None, None)],
+)
+def test_a_label_that_is_true_or_false_says_whether_an_answer_is_wanted(write, row, value, label):
+    (example,) = read_examples(write("rows.jsonl", lines(row | {"label": value})))
+    assert (example.question, example.answer, example.rejected) == ("Gout?", "Arthritis.", "")
+    assert example.label is label
+
+
+def test_labels_are_read_from_tables(write):
+    examples = read_examples(
+        write("rows.csv", "prompt,completion,label\nGout?,A fish.,false\nGout?,Yes.,TRUE\n")
+    )
+    assert [example.label for example in examples] == [False, True]
+
+
+def test_a_label_beside_a_question_and_its_answer_is_something_else(write):
+    (example,) = read_examples(write("rows.jsonl", lines(GOOD | {"label": True})))
+    assert example.label is None
 
 
 @pytest.mark.parametrize(

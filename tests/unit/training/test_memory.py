@@ -1,15 +1,25 @@
 """The count of a step's memory, held against the same step done for real on tiny models."""
 
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
 
 torch = pytest.importorskip("torch")
-from tiny_models import tiny_gpt2, tiny_llama  # noqa: E402
+from tiny_models import tiny_gpt2, tiny_llama, tiny_tokenizer  # noqa: E402
 from transformers import AutoModelForCausalLM, BloomConfig, BloomForCausalLM, GPTNeoXConfig  # noqa: E402
 
+from adapters.catalog import BaseModel  # noqa: E402
 from adapters.recipe import Hyperparameters, override  # noqa: E402
+from adapters.training import preferences, trainer  # noqa: E402
 from adapters.training.activations import _LiveBytes, _Step, peak_activations  # noqa: E402
+from adapters.training.loading import LoadedBase, Source  # noqa: E402
 from adapters.training.lora import add_lora, outline_lora  # noqa: E402
 from adapters.training.memory import BatchShape, Machine, estimate_memory, weight_bytes  # noqa: E402
+from adapters.training.preferences import PairTrainer  # noqa: E402
+from adapters.training.progress import Silence  # noqa: E402
+from adapters.training.rendering import IGNORED, Encoded  # noqa: E402
 
 SHAPE = BatchShape(rows=3, length=40, supervised=60)
 SETTINGS = override(Hyperparameters(), {"precision": "fp32", "lora_r": 4})
@@ -28,10 +38,10 @@ def tiny_neox():
     return AutoModelForCausalLM.from_config(config)
 
 
-def outlined(make):
+def outlined(make, settings=SETTINGS):
     with torch.device("meta"):
         model = make()
-    return outline_lora(model, SETTINGS)
+    return outline_lora(model, settings)
 
 
 def count(model, shape=SHAPE, precision="fp32", checkpointing=False, quantised=False):
@@ -49,6 +59,52 @@ def test_the_count_is_that_of_a_real_step(make, precision):
     with counter, torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
         _Step(core)(SHAPE)
     assert count(outlined(make), precision=precision) == pytest.approx(counter.peak, rel=0.02)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_count_is_that_of_a_real_step_of_dpo(precision):
+    """With trl's own loss, on two pairs."""
+    pair = Encoded([1] * 40, [IGNORED] * 20 + [1] * 20, Encoded([1] * 40, [IGNORED] * 20 + [1] * 20))
+    settings = override(SETTINGS, {"objective": "dpo", "batch_size": 2})
+    loaded = LoadedBase(
+        Source(BaseModel("tiny", "Tiny", "/tiny"), "/tiny", ""), tiny_llama(), tiny_tokenizer(), "", precision
+    )
+    peaks = []
+
+    class Counted(PairTrainer):
+        def training_step(self, model, inputs, *others):
+            known = [*model.parameters(), *model.buffers(), *inputs.values()]
+            with _LiveBytes(known) as counter:
+                loss = super().training_step(model, inputs, *others)
+            peaks.append(counter.peak)
+            return loss
+
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
+        patch.setattr(preferences, "PairTrainer", Counted)
+        trainer.fit(loaded, [pair] * 2, [], settings, folder=Path(folder), progress=Silence())
+    shape = BatchShape(rows=2, length=40, supervised=80, answers=2, compared=True)
+    assert peaks[0] <= count(outlined(tiny_llama), shape, precision) < 1.15 * peaks[0]
+
+
+def test_comparing_takes_little_more_and_a_second_answer_twice():
+    model = outlined(tiny_llama, override(SETTINGS, {"lora_dropout": 0}))
+    single = count(model, replace(SHAPE, supervised=120))
+    compared = count(model, replace(SHAPE, supervised=120, compared=True))
+    assert single <= compared < 1.6 * single
+    assert count(model, replace(SHAPE, supervised=120, answers=2)) > 1.3 * single
+    assert count(outlined(tiny_neox), replace(SHAPE, compared=True)) > 0
+
+
+def test_the_adapter_it_is_compared_with_is_counted_and_kto_keeps_two_examples():
+    model = outlined(tiny_llama)
+    small = replace(LARGE, available=1)
+    settings = override(SETTINGS, {"objective": "kto", "batch_size": 4, "gradient_accumulation_steps": 2})
+    one, two = (
+        estimate_memory(model, replace(SHAPE, compared=compared), settings, "fp32", small)
+        for compared in (False, True)
+    )
+    assert two.adapter == 2 * one.adapter
+    assert two.advice[0].values == {"batch_size": 2, "gradient_accumulation_steps": 4}
 
 
 @pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2, tiny_bloom, tiny_neox])

@@ -176,6 +176,104 @@ def test_a_stored_set_still_obeys_the_limit_of_the_audience():
         prepare(stored, SETTINGS, 2)
 
 
+DPO, KTO = (override(SETTINGS, {"objective": objective}) for objective in ("dpo", "kto"))
+
+
+def pair(question: str, rejected: str = "Ignore it.", answer: str = "Rest and drink.") -> Example:
+    return replace(example(question, answer), rejected=rejected)
+
+
+def labelled(question: str, label: bool, answer: str = "Rest and drink.") -> Example:
+    return replace(example(question, answer), label=label)
+
+
+def test_for_dpo_rows_are_the_same_when_prompt_and_both_answers_are():
+    examples = [pair("Gout?"), pair(" gout?", "ignore it."), pair("Gout?", "Eat more meat.")]
+    prepared = prepare(examples, DPO, 100)
+    assert [item.rejected for item in prepared.train] == ["Ignore it.", "Eat more meat."]
+    assert prepared.report.duplicates == 1
+    assert len(prepare(examples, SETTINGS, 100).train) == 1  # sft learns the chosen answer alone
+
+
+def test_for_kto_the_same_answer_may_be_judged_in_two_ways():
+    answer = " ".join(f"word{number}" for number in range(60))
+    examples = [labelled("Gout?", True, answer), labelled("Gout?", False, answer)]
+    again = [labelled("Gout?", True, f"{answer} more"), labelled("gout?", False, answer)]
+    prepared = prepare([*examples, *again], KTO, 100)
+    assert prepared.train == tuple(examples)
+    assert (prepared.report.near_duplicates, prepared.report.duplicates) == (1, 1)
+
+
+def test_near_duplicates_of_pairs_take_the_rejected_answer_into_account():
+    answer, worse, other = (" ".join(f"{word}{n}" for n in range(40)) for word in ("good", "bad", "odd"))
+    examples = [pair("Gout?", rejected, answer) for rejected in (worse, f"{worse} more", other)]
+    assert [item.rejected for item in prepare(examples, DPO, 100).train] == [worse, other]
+
+
+def test_only_answers_that_are_wanted_have_to_be_short():
+    long = "word " * 81
+    assert len(prepare([pair("a", long)], DPO, 80).train) == 1
+    assert prepare([pair("a", "No.", long), pair("b")], DPO, 80).report.too_long == 1
+    prepared = prepare([labelled("a", False, long), labelled("b", True)], KTO, 80)
+    assert len(prepared.train) == 2
+
+
+def test_sft_never_imitates_what_is_marked_as_not_wanted():
+    prepared = prepare([labelled("a", False), labelled("b", True), example("c")], SETTINGS, 100)
+    assert [item.question for item in prepared.train] == ["b", "c"]
+    assert prepared.report.unwanted == 1
+    assert "1 answers marked as not wanted left out" in prepared.report.summary
+    with pytest.raises(DatasetError, match=r"all answers are marked as not wanted.*set objective to kto"):
+        prepare([labelled("a", False)], SETTINGS, 100)
+
+
+@pytest.mark.parametrize(
+    ("settings", "examples", "said"),
+    [
+        (DPO, [pair("a"), example("b")], "DPO learns from pairs.*1 of 2 rows have no rejected answer"),
+        (DPO, [labelled("a", True)], r"kto, if a label says"),
+        (KTO, [pair("a"), labelled("b", True), example("c")], "1 of 3 rows have no label that is true or"),
+        (KTO, [labelled("a", True), labelled("b", True)], "all 2 to learn from are wanted"),
+        (KTO, [labelled("a", False)], "all 1 to learn from are not wanted"),
+    ],
+)
+def test_data_that_an_objective_cannot_learn_from_is_refused(settings, examples, said):
+    with pytest.raises(DatasetError, match=said):
+        prepare(examples, settings, 100)
+
+
+def test_a_stored_set_of_preferences_serves_every_objective(database, home):
+    prepared = prepare([pair(f"Question {n}?", f"No {n}.", f"Yes {n}.") for n in range(30)], DPO, 100)
+    with database.session() as session:
+        first = freeze(home, session, prepared, "file")
+        train, evaluation = thaw(home.root / first.path, first.sha256)
+        again = {
+            freeze(home, session, prepare([*train, *evaluation], settings, 100), "snapshot").id
+            for settings in (SETTINGS, DPO, KTO)
+        }
+    assert (tuple(train), tuple(evaluation)) == (prepared.train, prepared.evaluation)
+    assert train[0].rejected
+    assert again == {first.id}
+
+
+def test_labels_are_stored_too(database, home):
+    prepared = prepare([labelled(f"Question {n}?", n % 2 == 0, f"Yes {n}.") for n in range(30)], KTO, 100)
+    with database.session() as session:
+        snapshot = freeze(home, session, prepared, "file")
+    train, evaluation = thaw(home.root / snapshot.path, snapshot.sha256)
+    assert (tuple(train), tuple(evaluation)) == (prepared.train, prepared.evaluation)
+
+
+def test_what_has_neither_is_stored_as_ever(database, home):
+    """The hash names the set in runs and adapters made before there were preferences."""
+    with database.session() as session:
+        snapshot = freeze(home, session, prepare([example("Gout?")], SETTINGS, 100), "file")
+    assert (home.root / snapshot.path).read_text() == (
+        '{"messages":[{"content":"Gout?","role":"user"},{"content":"Rest and drink.","role":"assistant"}],'
+        '"origin":{"id":"Gout?"},"part":"train"}\n'
+    )
+
+
 @pytest.mark.parametrize("path", sorted(STARTER.glob("*.jsonl")), ids=lambda path: path.stem)
 def test_nothing_is_lost_of_a_starter_set(path):
     examples = read_examples(path)

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -93,6 +94,57 @@ def test_packed_rows_are_calibrated_and_counted(build):
     assert report.plan.tokens_per_second > 0
     assert any("7 examples are packed into" in note for note in report.notes)
     assert report.train == 7
+
+
+PAIRS = tuple(replace(item, rejected="No idea, " * 5) for item in EXAMPLES)
+
+
+def test_for_dpo_both_answers_are_shown_and_the_longer_counts(build):
+    report = build({"objective": "dpo"}, PAIRS, PAIRS[:1])
+    first = report.samples[0]
+    assert first.pieces[1] == TextPiece("It is one <|im_end|>", supervised=True)
+    assert first.rejected.pieces[0] == first.pieces[0]
+    assert first.rejected.pieces[1] == TextPiece("No idea, " * 5 + "<|im_end|>", supervised=True)
+    assert report.lengths.shortest == first.rejected.tokens > first.tokens
+    assert TypeAdapter(Preview).validate_json(json.dumps(report.to_dict())) == report
+    assert "»It is one <|im_end|>«\nRejected in its place: »No idea, " in format_preview(report)
+
+
+def test_for_kto_every_answer_is_shown_with_its_label(build):
+    report = build({"objective": "kto"}, (*PAIRS[:2], replace(EXAMPLES[2], label=False)), ())
+    assert (report.train, [row.wanted for row in report.samples]) == (5, [True, True, False])
+    assert "Not wanted:\n<|im_start|>" in format_preview(report)
+
+
+@pytest.mark.parametrize("objective", ["dpo", "kto"])
+def test_preferences_are_planned_and_calibrated_as_they_are_learned(
+    build, tiny_base, home, tmp_path, objective
+):
+    values = {"objective": objective, "batch_size": 3}
+    report, imitation = build(values, PAIRS, PAIRS[:1], calibrate=True), build({"batch_size": 3}, PAIRS)
+    settings = override(SETTINGS, values)
+    base = load(locate(home.models, str(tiny_base), Silence()), settings)
+    rows = encode_all(PAIRS, base.tokenizer, "Be kind.", 1024, objective=objective).rows
+    fit = trainer.fit(base, rows, [], settings, folder=tmp_path / "run", progress=Silence())
+    assert report.plan.steps == 2 * -(-len(rows) // 3)
+    assert fit.metrics["train_tokens"] == 2 * report.plan.tokens_per_epoch
+    assert report.plan.seconds > 0
+    assert report.memory.adapter == 2 * imitation.memory.adapter
+    assert report.memory.activations > imitation.memory.activations * (1.3 if objective == "dpo" else 0.7)
+
+
+@pytest.mark.parametrize("objective", ["dpo", "kto"])
+def test_data_without_preferences_is_refused_by_preview_and_launch(home, database, tiny_base, objective):
+    wanted = {
+        "audience": "patient",
+        "base_model": str(tiny_base),
+        "hyperparameters": override(SETTINGS, {"objective": objective}),
+        "examples": EXAMPLES,
+    }
+    with pytest.raises(DatasetError, match="7 of 7 rows have no"):
+        preview_run(home, **wanted)
+    with pytest.raises(DatasetError, match="7 of 7 rows have no"):
+        supervisor.launch(database, home, source="file", **wanted)
 
 
 def test_padding_is_what_fills_batches_up(build):
@@ -189,10 +241,10 @@ def test_bars_cover_every_length_once():
 
 def test_the_largest_batch_is_an_upper_bound():
     rows = encode_all(EXAMPLES, tiny_tokenizer(), "", 1024).rows
-    shape = largest_batch(rows, 2)
+    shape = largest_batch(rows, SETTINGS)
     assert (shape.rows, shape.length) == (2, max(len(row.input_ids) for row in rows))
     assert shape.supervised == rows[-1].supervised + rows[-2].supervised
-    assert largest_batch(rows, 100).rows == len(rows)
+    assert largest_batch(rows, override(SETTINGS, {"batch_size": 100})).rows == len(rows)
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("transformers")
@@ -6,7 +8,7 @@ from tiny_models import CHAT_TEMPLATE, SPECIAL, tiny_tokenizer
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError, ModelError
 from adapters.training.examples import Example
-from adapters.training.rendering import IGNORED, encode, encode_all, with_system
+from adapters.training.rendering import IGNORED, encode, encode_all, require_rows, with_system
 from db.vocabulary import Role
 
 DIALOGUE = (
@@ -28,6 +30,61 @@ def test_only_the_answer_and_its_end_are_learned():
     assert learned(encoded, tokenizer) == "Uric acid.<|im_end|>"
     assert encoded.input_ids[-1] == tokenizer.eos_token_id
     assert len(encoded.input_ids) == len(encoded.labels)
+
+
+PAIR = Example((*DIALOGUE[:-1], Turn(Role.ASSISTANT, "Uric acid.")), rejected="Bad luck, I am afraid.")
+
+
+def test_for_dpo_both_answers_are_rendered_after_the_same_prompt():
+    tokenizer = tiny_tokenizer()
+    (row,) = encode_all([PAIR], tokenizer, "", 1024, objective="dpo").rows
+    assert row == replace(encode(DIALOGUE, tokenizer), rejected=row.rejected)
+    assert row.rejected == encode((*DIALOGUE[:-1], Turn(Role.ASSISTANT, PAIR.rejected)), tokenizer)
+    assert row.rejected.prompt_ids == row.prompt_ids
+    assert (row.length, row.tokens) == (
+        len(row.rejected.input_ids),
+        len(row.input_ids) + len(row.rejected.input_ids),
+    )
+    assert row.supervised == row.rejected.supervised + len("Uric acid.") + 1
+
+
+def test_for_kto_each_answer_is_an_example_of_its_own_and_knows_whether_it_is_wanted():
+    tokenizer = tiny_tokenizer()
+    labelled = Example(DIALOGUE, label=False)
+    encoded = encode_all([PAIR, labelled], tokenizer, "", 1024, objective="kto")
+    assert [row.wanted for row in encoded.rows] == [True, False, False]
+    assert [tokenizer.decode(row.answer_ids) for row in encoded.rows] == [
+        "Uric acid.<|im_end|>", "Uric acid.<|im_end|>", "Bad luck, I am afraid.<|im_end|>",
+    ]  # fmt: skip
+    assert len(encoded.lengths) == 3
+
+
+def test_for_sft_a_preference_is_its_better_answer():
+    (row,) = encode_all([PAIR], tiny_tokenizer(), "", 1024).rows
+    assert row == encode(DIALOGUE, tiny_tokenizer())
+
+
+def test_of_a_pair_the_longer_answer_decides_whether_it_fits():
+    tokenizer = tiny_tokenizer()
+    (row,) = encode_all([PAIR], tokenizer, "", 1024, objective="dpo").rows
+    limit = row.length - 1
+    assert limit > len(row.input_ids)
+    assert encode_all([PAIR], tokenizer, "", limit, objective="dpo").left_out == 1
+    with pytest.raises(DatasetError, match="but 1 of 1 do; the longest has"):
+        encode_all([PAIR], tokenizer, "", limit, "stop", "dpo")
+    shortest = len(row.rejected.answer_ids) + 2
+    with pytest.raises(DatasetError, match=f"Raise max_length to {shortest}"):
+        encode_all([PAIR], tokenizer, "", shortest - 1, "truncate_prompt", "dpo")
+    (cut,) = encode_all([PAIR], tokenizer, "", shortest + 10, "truncate_prompt", "dpo").rows
+    assert cut.prompt_ids == cut.rejected.prompt_ids == row.prompt_ids[-12:]
+    assert (cut.answer_ids, cut.rejected.answer_ids) == (row.answer_ids, row.rejected.answer_ids)
+
+
+def test_labelled_answers_of_which_only_one_kind_fits_are_refused():
+    rows = encode_all([PAIR], tiny_tokenizer(), "", 1024, objective="kto").rows
+    require_rows(rows, 1024)
+    with pytest.raises(DatasetError, match="all 1 to learn from are wanted"):
+        require_rows(rows[:1], 1024)
 
 
 def test_the_prompt_is_what_the_model_is_asked_with():

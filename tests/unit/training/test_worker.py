@@ -77,5 +77,5 @@ def test_no_example_is_longer_than_the_model_can_read(caplog):
     recipe = FrozenRecipe("patient", "tiny", "Be brief.", 300, Hyperparameters(max_length=4096))
     examples = [Example((Turn(Role.USER, "x"), Turn(Role.ASSISTANT, "y" * size))) for size in (300, 3000)]
     with caplog.at_level("INFO"):
-        assert len(worker._encode(examples, base, recipe)) == 1
+        assert len(worker._encode(examples, base, recipe).rows) == 1
     assert "1 of 2 examples left out: longer than 2048 tokens" in caplog.text
