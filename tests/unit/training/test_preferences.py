@@ -5,13 +5,15 @@ import pytest
 torch = pytest.importorskip("torch")
 from peft import PeftModel  # noqa: E402
 from test_trainer import Diary, base  # noqa: E402
-from tiny_models import tiny_gpt2, tiny_llama, tiny_tokenizer  # noqa: E402
+from tiny_models import save_tiny_llama, tiny_gpt2, tiny_llama, tiny_tokenizer  # noqa: E402
 
+from adapters.catalog import BaseModel  # noqa: E402
 from adapters.engines.base import Turn  # noqa: E402
 from adapters.recipe import Hyperparameters, override  # noqa: E402
 from adapters.training import preferences, trainer  # noqa: E402
 from adapters.training.checkpoints import find_last  # noqa: E402
 from adapters.training.examples import Example  # noqa: E402
+from adapters.training.loading import Source, load  # noqa: E402
 from adapters.training.preferences import MismatchCollator, balance, label_columns, pair_columns  # noqa: E402
 from adapters.training.progress import RunCancelled  # noqa: E402
 from adapters.training.rendering import encode_all  # noqa: E402
@@ -137,6 +139,17 @@ def test_gradient_checkpointing_and_bf16_learn_the_same(tmp_path, settings):
     half, _ = fit(tmp_path / "half", settings, loaded=base(precision="bf16"))
     assert saving.metrics["train_loss"] == pytest.approx(plain.metrics["train_loss"], rel=1e-4)
     assert half.metrics["train_loss"] == pytest.approx(plain.metrics["train_loss"], rel=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", ["8bit", "4bit"])
+def test_a_quantised_base_learns_preferences(tmp_path, bits):
+    folder = save_tiny_llama(tmp_path / "base")
+    settings = override(DPO, {"quantization": bits, "gradient_checkpointing": True})
+    loaded = load(Source(BaseModel("tiny", "Tiny", str(folder)), str(folder), "0" * 64), settings)
+    result, _ = fit(tmp_path, settings, loaded=loaded)
+    assert result.metrics["eval_loss_before"] == pytest.approx(0.6931472, rel=1e-3)
+    assert result.metrics["eval_loss_after"] < result.metrics["eval_loss_before"]
 
 
 def test_what_it_is_compared_with_stays_as_it_was(tmp_path):
