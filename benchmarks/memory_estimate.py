@@ -1,7 +1,7 @@
 """How near the preview's memory estimate comes to what a run really takes.
 
-    python benchmarks/memory_estimate.py --models FOLDER    # holds the embedded model, or receives it
-    python benchmarks/memory_estimate.py --json
+    python -m benchmarks.memory_estimate --models FOLDER    # holds the embedded model, or receives it
+    python -m benchmarks.memory_estimate --json
 
 For each setting one process works the estimate out, as a preview does, and another one trains three steps
 with the worker's own loading, fit and environment. What that one took is the system's own high-water mark of

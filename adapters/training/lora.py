@@ -75,6 +75,22 @@ def _difference(shapes: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     return f"{name} is {has} in it and {should} in the run"
 
 
+def keep_precise(model: Any) -> None:
+    """Bring what is trained back to float32, which trl rounds to bfloat16 on a quantised base.
+
+    AdamW's steps are small against the weights: in bfloat16, with 8 significant bits, most of them are
+    rounded away. The memory estimate counts on float32 too.
+
+    Args:
+        model: as `add_lora` wrapped it, already handed to trl's trainer.
+    """
+    import torch
+
+    for weight in model.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.to(torch.float32)
+
+
 def outline_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
     """The same on a model's outline: the LoRA then takes no memory either.
 

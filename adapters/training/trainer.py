@@ -29,7 +29,7 @@ from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
 from adapters.training.loading import LoadedBase
-from adapters.training.lora import add_lora, take_over
+from adapters.training.lora import add_lora, keep_precise, take_over
 from adapters.training.loss import PLAIN_HEADS, sum_loss
 from adapters.training.packing import PackedRow, arrange
 from adapters.training.preferences import Method, RewardLog, choose_method, held_out_rewards
@@ -86,8 +86,6 @@ def fit(
     set_seed(hyperparameters.seed)
     train = arrange(train, hyperparameters, base.longest(hyperparameters), base.model.config.model_type)
     model = add_lora(base.model, hyperparameters)
-    if parent is not None:
-        take_over(model, parent)
     checkpoint = find_last(folder)
     reporter = _Reporter(progress, left_out)
     method = _choose_method(hyperparameters, train, base.tokenizer.pad_token_id)
@@ -100,6 +98,9 @@ def fit(
         processing_class=base.tokenizer,
         callbacks=[reporter, RewardLog(), CheckpointRhythm(hyperparameters.save_steps)],
     )
+    keep_precise(model)
+    if parent is not None:
+        take_over(model, parent)
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
     if trainer.args.load_best_model_at_end:
         trainer.add_callback(EarlyStoppingCallback(hyperparameters.early_stopping_patience))

@@ -341,14 +341,49 @@ def test_fp16_without_a_graphics_card_is_refused():
     assert choose_precision("auto") in ("bf16", "fp32")
 
 
+def last_logits(model, tokenizer):
+    with torch.no_grad():
+        return model.eval()(torch.tensor([rows(1, tokenizer)[0].input_ids])).logits[0, -1].float()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("bits", ["8bit", "4bit"])
-def test_a_quantised_base_learns(tmp_path, bits):
+def test_a_quantised_base_learns_and_its_adapter_fits_the_same_base_again(tmp_path, bits):
     folder = save_tiny_llama(tmp_path / "base")
     settings = override(QUICK, {"quantization": bits, "num_epochs": 4})
-    loaded = load(Source(BaseModel("tiny", "Tiny", str(folder)), str(folder), "0" * 64), settings)
-    assert any(type(module).__name__.startswith("Linear" + bits[0]) for module in loaded.model.modules())
+    source = Source(BaseModel("tiny", "Tiny", str(folder)), str(folder), "0" * 64)
+    loaded = load(source, settings)
+    kinds = {type(module).__name__ for module in loaded.model.modules()}
+    assert {"8bit": "Linear8bitLt", "4bit": "Linear4bit"}[bits] in kinds
     result, _ = fit(tmp_path, settings, loaded=loaded)
+    assert result.metrics["eval_loss_after"] < result.metrics["eval_loss_before"]
+    adapter = load_file(result.folder / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in adapter.values()} == {torch.float32}
+    fresh = load(source, settings).model
+    untrained = last_logits(fresh, loaded.tokenizer)
+    again = last_logits(PeftModel.from_pretrained(fresh, result.folder), loaded.tokenizer)
+    # In training peft holds in float32 what isn't quantised, and products of 8 bits round with their inputs.
+    assert torch.allclose(again, last_logits(loaded.model, loaded.tokenizer), atol=0.02)
+    assert not torch.allclose(again, untrained, atol=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", ["none", "4bit"])
+def test_everything_that_saves_memory_works_together(tmp_path, bits):
+    folder = save_tiny_llama(tmp_path / "base")
+    settings = override(
+        QUICK,
+        {
+            "quantization": bits,
+            "precision": "bf16",
+            "gradient_checkpointing": True,
+            "gradient_accumulation_steps": 2,
+            "batch_size": 2,
+        },
+    )
+    loaded = load(Source(BaseModel("tiny", "Tiny", str(folder)), str(folder), "0" * 64), settings)
+    result, diary = fit(tmp_path, settings, loaded=loaded)
+    assert diary.steps == [1, 2, 3, 4]
     assert result.metrics["eval_loss_after"] < result.metrics["eval_loss_before"]
 
 
