@@ -30,6 +30,7 @@ from adapters.training.lora import outline_lora, resolve_targets
 from adapters.training.memory import estimate_memory, look_at_machine
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
+from adapters.training.record import FrozenRecipe
 from adapters.training.rendering import encode_all, require_rows
 from adapters.training.report import (
     Preview,
@@ -39,7 +40,6 @@ from adapters.training.report import (
     pick_typical,
     render_row,
 )
-from adapters.training.supervisor import FrozenRecipe
 from adapters.training.worker import NICENESS
 from db.errors import ElaraError
 from db.home import Home

@@ -4,41 +4,34 @@ SQLite is the truth: whoever asks (the page, the command line, a worker at its e
 and may move it on.
 """
 
-import json
 import logging
 import os
-import re
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 from sqlalchemy.orm import Session
 
 from adapters import catalog
 from adapters.errors import RecipeError, RunError
-from adapters.recipe import Hyperparameters, Recipe, find_recipe, override
+from adapters.recipe import Hyperparameters, Recipe, find_recipe
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
+from adapters.training.record import LOG, FrozenRecipe, open_record, run_folder
 from adapters.training.rejects import Rejects
-from db import runs
-from db.errors import NotFound
+from db import run_queue, runs
 from db.home import Home
 from db.models import Run, utc_now
 from db.session import Database
 from db.vocabulary import RunStatus
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-LOG, RECIPE, CHECKPOINTS = "log.txt", "recipe.json", "checkpoints"
 CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
 DEAF_SECONDS = 30.0  # a worker asked to stop that has given no sign of life for so long is ended from outside
 TERMINATION_SECONDS = 5.0  # until SIGTERM is followed by SIGKILL
-LOG_TAIL_BYTES = 256 * 1024
 # The log is read by people: no progress bars, no libraries' notes to their own developers.
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore::FutureWarning"}
 
@@ -48,35 +41,6 @@ INTERRUPTED = (
     "The training process ended without a word: it was killed, ran out of memory, or the machine restarted. "
     "Resume the run, or start it again with a smaller batch."
 )
-
-
-@dataclass(frozen=True)
-class FrozenRecipe:
-    """Everything a worker needs to know, as it was at launch.
-
-    Args:
-        audience: for whom the adapter will speak.
-        base_model: catalogue id, hub id or folder.
-        system_prompt: put before every example that has none of its own.
-        max_explanation_length: words.
-        hyperparameters: the checked settings.
-    """
-
-    audience: str
-    base_model: str
-    system_prompt: str
-    max_explanation_length: int
-    hyperparameters: Hyperparameters
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the file and the adapter's manifest hold it."""
-        return {
-            "audience": self.audience,
-            "base_model": self.base_model,
-            "system_prompt": self.system_prompt,
-            "max_explanation_length": self.max_explanation_length,
-            "hyperparameters": self.hyperparameters.to_dict(),
-        }
 
 
 def launch(
@@ -126,7 +90,7 @@ def launch(
     with database.session() as session:
         snapshot = freeze(home, session, prepared, source)
         run = runs.create(session, audience, frozen.base_model, snapshot.id, hyperparameters.to_dict())
-        _write_recipe(run_folder(home, run.id), frozen)
+        open_record(run_folder(home, run.id), frozen, snapshot)
     start_queued(database, home)
     return run.id
 
@@ -156,7 +120,7 @@ def start_queued(database: Database, home: Home) -> str | None:
     process: subprocess.Popen[bytes] | None = None
     try:
         with database.session() as session:
-            run = runs.claim_next(session)
+            run = run_queue.claim_next(session)
             if run is None:
                 return None
             try:
@@ -235,55 +199,6 @@ def is_alive(run: Run) -> bool:
     return _process(run) is not None
 
 
-def read_log(home: Home, run_id: str, tail: int = 200) -> str:
-    """The last lines that a run's worker wrote.
-
-    Args:
-        home: where runs are kept.
-        run_id: the run.
-        tail: how many lines.
-
-    Returns:
-        The lines; empty before the worker has written any.
-
-    Raises:
-        NotFound: the id can't be one of a run.
-    """
-    try:
-        with (run_folder(home, run_id) / LOG).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-            lines = deque(file.read().decode("utf-8", errors="replace").splitlines(), maxlen=tail)
-    except FileNotFoundError:
-        return ""
-    return "\n".join(lines)
-
-
-def read_recipe(home: Home, run_id: str) -> FrozenRecipe:
-    """The recipe as it was frozen at launch.
-
-    Raises:
-        RunError: the file is gone or damaged.
-    """
-    path = run_folder(home, run_id) / RECIPE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        settings = override(Hyperparameters(), content.pop("hyperparameters"))
-        return FrozenRecipe(hyperparameters=settings, **content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"The frozen recipe {path} can't be read. Start the training again.") from error
-
-
-def run_folder(home: Home, run_id: str) -> Path:
-    """Where a run keeps its log, recipe and checkpoints.
-
-    Raises:
-        NotFound: the id can't be one of a run (and so can't lead out of the folder either).
-    """
-    if not re.fullmatch(r"[0-9a-f]{1,32}", run_id):
-        raise NotFound(f"There is no run {run_id[:60]!r}. The list of runs shows those that exist.")
-    return home.runs / run_id
-
-
 def _settle(database: Database) -> list[str]:
     """End the runs whose process is gone, after stopping the workers that don't hear that they should.
 
@@ -349,16 +264,6 @@ def _process(run: Run) -> psutil.Process | None:
         return process if started_then or run.id in process.cmdline() else None
     except psutil.Error:  # gone, or another user's, which a worker of ours never is
         return None
-
-
-def _write_recipe(folder: Path, recipe: FrozenRecipe) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / RECIPE).write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunError(
-            f"The run can't be stored in {folder}: {error.strerror}. Free some space or check it."
-        ) from error
 
 
 def _spawn(home: Home, run_id: str) -> subprocess.Popen[bytes]:

@@ -16,12 +16,13 @@ from pathlib import Path
 from adapters import registry
 from adapters.errors import RunError
 from adapters.training import loading, supervisor
+from adapters.training.environment import describe_environment
 from adapters.training.examples import Example
 from adapters.training.loading import LoadedBase
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
+from adapters.training.record import CHECKPOINTS, FrozenRecipe, add_environment, read_recipe, run_folder
 from adapters.training.rendering import Encoded, encode_all, require_rows
-from adapters.training.supervisor import FrozenRecipe
 from db import runs
 from db.errors import ElaraError
 from db.home import Home
@@ -107,21 +108,24 @@ def explain(error: Exception) -> str:
 
 def _train(database: Database, home: Home, run_id: str) -> str:
     """From frozen recipe and data to a registered adapter; returns its name."""
-    progress = Progress(database, run_id)
-    recipe = supervisor.read_recipe(home, run_id)
+    folder = run_folder(home, run_id)
+    progress = Progress(database, run_id, folder)
+    recipe = read_recipe(home, run_id)
     snapshot, (train, evaluation) = _read_data(database, home, run_id)
 
     progress.stage("loading the base model")
     base = loading.load(loading.locate(home.models, recipe.base_model, progress), recipe.hyperparameters)
 
+    add_environment(folder, describe_environment(base.precision))
+
     from adapters.training import trainer  # brings torch, peft and trl
 
     rows, held_out = _encode(train, base, recipe), _encode(evaluation, base, recipe)
     require_rows(rows, base.longest(recipe.hyperparameters))
-    folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
+    checkpoints = folder / CHECKPOINTS
     left_out = len(train) + len(evaluation) - len(rows) - len(held_out)
     result = trainer.fit(
-        base, rows, held_out, recipe.hyperparameters, folder=folder, progress=progress, left_out=left_out
+        base, rows, held_out, recipe.hyperparameters, folder=checkpoints, progress=progress, left_out=left_out
     )
 
     progress.stage("saving the adapter")
@@ -136,7 +140,7 @@ def _train(database: Database, home: Home, run_id: str) -> str:
         adapter = registry.register(session, home, result.folder, provenance)
         if not runs.finish(session, run_id, RunStatus.SUCCEEDED, adapter=adapter.name):
             raise RunError(f"Run {run_id} was ended by someone else; its adapter was not taken.")
-    shutil.rmtree(folder, ignore_errors=True)  # checkpoints have served their purpose
+    shutil.rmtree(checkpoints, ignore_errors=True)  # checkpoints have served their purpose
     return adapter.name
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from statistics import median
 
-from adapters.training import supervisor
+from adapters.training import record, supervisor
+from db import run_points
 from db import runs as run_store
 from db.home import Home
 from db.models import Run, RunPoint
@@ -86,7 +87,7 @@ class RunService:
             NotFound: there is none of that id.
         """
         with self._database.reading() as session:
-            return _describe(run_store.get(session, run_id), run_store.points(session, run_id))
+            return _describe(run_store.get(session, run_id), run_points.points(session, run_id))
 
     def cancel(self, run_id: str) -> RunView:
         """Ask a run to stop.
@@ -109,7 +110,7 @@ class RunService:
 
     def log(self, run_id: str) -> str:
         """The last lines its process wrote."""
-        return supervisor.read_log(self._home, run_id)
+        return record.read_log(self._home, run_id)
 
     def reconcile(self) -> list[str]:
         """Mark runs whose process is gone as interrupted, and start what waits.

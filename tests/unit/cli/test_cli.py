@@ -17,6 +17,7 @@ import pytest
 from factories import add_run
 from fake_engine import FakeEngine
 
+from db import run_queue
 from db import runs as run_store
 from db.home import Home
 from db.session import Database
@@ -62,7 +63,7 @@ def busy_run(database: Database) -> str:
     """A run that holds the queue, so that what is launched after it waits: its process is this one."""
     with database.session() as session:
         run = add_run(session)
-        claimed = run_store.claim_next(session)
+        claimed = run_queue.claim_next(session)
         assert claimed is not None
         run_store.set_process(session, run.id, os.getpid(), psutil.Process().create_time())
         return run.id

@@ -14,7 +14,7 @@ import pytest
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError, ModelError, RecipeError, RunError
 from adapters.recipe import Hyperparameters, find_recipe
-from adapters.training import supervisor
+from adapters.training import record, supervisor
 from adapters.training.examples import Example
 from db import runs
 from db.errors import NotFound
@@ -73,7 +73,7 @@ def test_a_launched_run_has_its_process_recipe_and_snapshot(database, home, laun
         assert run.recipe["lora_r"] == 16
         assert (home.root / run.snapshot.path).exists()
         assert supervisor.is_alive(run)
-    recipe = supervisor.read_recipe(home, run_id)
+    recipe = record.read_recipe(home, run_id)
     assert recipe.hyperparameters == Hyperparameters()
     assert "patient" in recipe.system_prompt
 
@@ -170,7 +170,7 @@ def test_a_process_that_may_not_be_looked_at_is_not_ours(database, home, launch,
 
 def test_the_recipe_given_is_the_one_frozen(home, launch):
     recipe = replace(find_recipe("patient"), system_prompt="As it was when the page was opened.")
-    frozen = supervisor.read_recipe(home, launch(recipe=recipe))
+    frozen = record.read_recipe(home, launch(recipe=recipe))
     assert frozen.system_prompt == "As it was when the page was opened."
 
 
@@ -257,15 +257,15 @@ def test_a_running_run_cannot_be_resumed(database, home, launch):
 def test_the_log_is_read_from_its_end(home):
     folder = home.runs / "abc123"
     folder.mkdir()
-    assert supervisor.read_log(home, "abc123") == ""
+    assert record.read_log(home, "abc123") == ""
     (folder / "log.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
-    assert supervisor.read_log(home, "abc123", tail=2) == "line 998\nline 999"
+    assert record.read_log(home, "abc123", tail=2) == "line 998\nline 999"
 
 
 @pytest.mark.parametrize("run_id", ["../../etc", "", "ABC/..", "x" * 40])
 def test_an_id_that_is_none_leads_nowhere(home, run_id):
     with pytest.raises(NotFound):
-        supervisor.read_log(home, run_id)
+        record.read_log(home, run_id)
 
 
 def test_a_damaged_recipe_is_refused(home):
@@ -273,4 +273,4 @@ def test_a_damaged_recipe_is_refused(home):
     folder.mkdir()
     (folder / "recipe.json").write_text("{")
     with pytest.raises(RunError, match="can't be read"):
-        supervisor.read_recipe(home, "abc123")
+        record.read_recipe(home, "abc123")

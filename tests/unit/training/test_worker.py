@@ -12,7 +12,7 @@ from adapters.recipe import Hyperparameters
 from adapters.training import worker
 from adapters.training.examples import Example
 from adapters.training.loading import LoadedBase, Source
-from adapters.training.supervisor import FrozenRecipe
+from adapters.training.record import FrozenRecipe
 from db.errors import NotFound
 from db.vocabulary import Role
 
