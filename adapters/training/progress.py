@@ -1,6 +1,7 @@
 """How a worker tells the world what it does, and hears that it should stop. No torch here."""
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,12 +111,12 @@ class Progress:
         Args:
             step: optimizer steps done.
             epoch: passes over the data done.
-            figures: some of `run_points.FIGURES`; those that are None are left out.
+            figures: some of `run_points.FIGURES`; those that are None or no number are left out.
 
         Raises:
             RunCancelled: the run should stop.
         """
-        known = {name: value for name, value in figures.items() if value is not None}
+        known = {name: value for name, value in figures.items() if value is not None and math.isfinite(value)}
         log.info("step %d: %s", step, ", ".join(f"{name} {value:.5g}" for name, value in known.items()))
         self._series(METRICS).add(step, epoch=epoch, **known)
         self._tell(lambda session: run_points.record_point(session, self.run_id, step, epoch=epoch, **known))

@@ -25,7 +25,7 @@ from adapters.training.lora import add_lora
 from adapters.training.loss import PLAIN_HEADS, sum_loss
 from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
-from adapters.training.reporter import Reporter
+from adapters.training.reporter import Reporter, ReportingTrainer
 
 CHECKPOINTS_KEPT = 3
 
@@ -91,7 +91,9 @@ def fit(
     result = _train(trainer, checkpoint)
     after = trainer.state.best_metric if trainer.args.load_best_model_at_end else reporter.last_eval
     _require_numbers(model, result["train_loss"], hyperparameters)
-    return Fit(_save(model, base, folder / "adapter"), reporter.metrics(result, after))
+    return Fit(
+        _save(model, base, folder / "adapter"), reporter.metrics(result, after, trainer.state.global_step)
+    )
 
 
 def _train(trainer: "_LeanTrainer", checkpoint: Path | None) -> dict[str, float]:
@@ -161,7 +163,7 @@ def _save(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     return folder
 
 
-class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
+class _LeanTrainer(ReportingTrainer, SFTTrainer):  # type: ignore[misc]  # trl has no types
     """trl's trainer, sparing on a processor the work whose result nobody reads.
 
     There, trl projects every position onto the vocabulary, masked ones too, and measures entropy and accuracy

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -67,6 +68,23 @@ def resume_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOptio
     with open_services(home) as services:
         run = services.runs.resume(run_id)
     print_run(run, as_json)
+
+
+@runs_cli.command("export")
+def export_run(
+    run_id: RunArgument,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file; for tensorboard a folder.")],
+    to: Annotated[str, typer.Option("--to", help="tensorboard, csv or jsonl.")] = "tensorboard",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write a run's figures for other tools."""
+    with open_services(home) as services:
+        written = services.runs.export(run_id, to, path)
+    if as_json:
+        write_document({"run_id": run_id, "path": written})
+    else:
+        print(written)
 
 
 def follow_run(services: Services, run_id: str) -> RunView:

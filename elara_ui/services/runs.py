@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from statistics import median
 
 from adapters.training import record, supervisor
+from adapters.training.run_export import RunFormat, export_run
 from db import run_points
 from db import runs as run_store
 from db.home import Home
 from db.models import Run, RunPoint
 from db.session import Database
 from db.vocabulary import RunStatus
+from elara_ui.errors import InvalidInput
 
 __all__ = ["LossPoint", "RunService", "RunView"]
 
@@ -111,6 +114,29 @@ class RunService:
     def log(self, run_id: str) -> str:
         """The last lines its process wrote."""
         return record.read_log(self._home, run_id)
+
+    def export(self, run_id: str, to: str, path: Path) -> Path:
+        """Write a run's figures for other tools.
+
+        Args:
+            run_id: the run.
+            to: ``tensorboard``, ``csv`` or ``jsonl``.
+            path: the file; for TensorBoard a folder, in which each run gets one of its own.
+
+        Returns:
+            What was written.
+
+        Raises:
+            NotFound: there is none of that id.
+            InvalidInput: there is no such format.
+            RunError: it has no figures yet, or the place can't be written.
+        """
+        if to not in list(RunFormat):
+            raise InvalidInput(f"A run is exported to {', '.join(RunFormat)}, not to {to[:60]!r}.")
+        with self._database.reading() as session:
+            run = run_store.get(session, run_id)
+            points, samples = run_points.points(session, run_id), run_points.samples(session, run_id)
+        return export_run(run, points, samples, RunFormat(to), path)
 
     def reconcile(self) -> list[str]:
         """Mark runs whose process is gone as interrupted, and start what waits.

@@ -1,5 +1,6 @@
 """Real runs in real processes: on a tiny model for their life, on the embedded one for what they make."""
 
+import json
 import os
 import signal
 import sys
@@ -90,7 +91,13 @@ def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home
         assert metrics["train_rows"] + metrics["held_out_rows"] + metrics["left_out_rows"] == snapshot.rows
         for name in ("emergency@1", "emergency@2"):
             registry.verify(registry.folder(home, adapters.get(session, name)))
-    assert not (home.runs / first / "checkpoints").exists()
+    folder = home.runs / first
+    assert not (folder / "checkpoints").exists()
+    assert [line["step"] for line in record.Series(folder / "metrics.jsonl").read()] == [1, 2, 3]
+    assert json.loads((folder / "snapshot.json").read_text())["sha256"] == snapshot.sha256
+    (attempt,) = json.loads((folder / "environment.json").read_text())["attempts"]
+    assert attempt["packages"]["torch"]
+    assert attempt["threads"] > 0
 
 
 def test_cancelling_leaves_no_adapter(database, home, launch):
