@@ -72,6 +72,7 @@ HEAVY_AT_IMPORT = (
     "adapters.training.batching",
     "adapters.training.checkpoints",
     "adapters.training.loss",
+    "adapters.training.probes",
     "adapters.training.reporter",
     "adapters.training.trainer",
     "adapters.engines.transformers",

@@ -84,6 +84,7 @@ def launch(
         system_prompt=recipe.system_prompt,
         max_explanation_length=recipe.max_explanation_length,
         hyperparameters=hyperparameters,
+        probes=recipe.example_questions[: hyperparameters.probe_samples],
     )
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length, rejects)
     require_consistent(hyperparameters, prepared)

@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
+    TrainerCallback,
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
@@ -52,6 +53,7 @@ def fit(
     folder: Path,
     progress: Listener,
     left_out: int = 0,
+    watchers: Sequence[TrainerCallback] = (),
 ) -> Fit:
     """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
 
@@ -63,6 +65,7 @@ def fit(
         folder: for checkpoints and the result.
         progress: told every step; stops the run when asked.
         left_out: examples that were too long; named to whoever watches.
+        watchers: told what happens too, after `progress`.
 
     Raises:
         RecipeError: target modules that the model doesn't have.
@@ -79,7 +82,7 @@ def fit(
         train_dataset=Dataset.from_list([asdict(row) for row in train]),
         eval_dataset=Dataset.from_list([asdict(row) for row in evaluation]) if evaluation else None,
         processing_class=base.tokenizer,
-        callbacks=[reporter, CheckpointRhythm(hyperparameters.save_steps)],
+        callbacks=[reporter, CheckpointRhythm(hyperparameters.save_steps), *watchers],
     )
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
     if trainer.args.load_best_model_at_end:

@@ -119,13 +119,21 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     add_environment(folder, describe_environment(base.precision))
 
     from adapters.training import trainer  # brings torch, peft and trl
+    from adapters.training.probes import Probes
 
     rows, held_out = _encode(train, base, recipe), _encode(evaluation, base, recipe)
     require_rows(rows, base.longest(recipe.hyperparameters))
     checkpoints = folder / CHECKPOINTS
     left_out = len(train) + len(evaluation) - len(rows) - len(held_out)
     result = trainer.fit(
-        base, rows, held_out, recipe.hyperparameters, folder=checkpoints, progress=progress, left_out=left_out
+        base,
+        rows,
+        held_out,
+        recipe.hyperparameters,
+        folder=checkpoints,
+        progress=progress,
+        left_out=left_out,
+        watchers=[Probes(recipe.probes, base, recipe.system_prompt, progress)],
     )
 
     progress.stage("saving the adapter")
