@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db.errors import NotFound
-from db.models import Run, utc_now
+from db.errors import Conflict, NotFound
+from db.models import Adapter, Run, utc_now
 from db.vocabulary import RunFailure, RunStatus
 
 UNENDED = tuple(status for status in RunStatus if not status.ended)
@@ -166,6 +166,23 @@ def request_cancel(session: Session, run_id: str) -> Run:
             update(Run).where(Run.id == run_id, Run.status == RunStatus.RUNNING).values(cancel_requested=True)
         )
     return get(session, run_id)
+
+
+def remove(session: Session, run_id: str) -> None:
+    """Delete a run that waits or has ended, with its dots and samples; its snapshot stays.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: it trains, or an adapter came of it.
+    """
+    run = get(session, run_id)
+    if run.status == RunStatus.RUNNING:
+        raise Conflict(f"Run {run_id} trains; cancel it before it is removed.")
+    made = session.scalar(select(Adapter.name).where(Adapter.run_id == run_id).limit(1))
+    if made is not None:
+        raise Conflict(f"Run {run_id} made {made} and stays as the record of how; it can't be removed.")
+    session.delete(run)
+    session.flush()
 
 
 def cancel_requested(session: Session, run_id: str) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from adapters.errors import RunError
+from adapters.errors import NotANumber
 from adapters.training.progress import Listener
 
 RATE_STEPS = 20  # steps over which the rate shown is averaged
@@ -229,15 +229,15 @@ def require_number(loss: float, step: int, learning_rate: float) -> None:
         learning_rate: named in the remedy.
 
     Raises:
-        RunError: it isn't finite.
+        NotANumber: it isn't finite.
     """
     if math.isfinite(loss):
         return
     if step == 0:
-        raise RunError(
+        raise NotANumber(
             "The base model's own loss is not a number. Set precision to fp32, or choose another base model."
         )
-    raise RunError(
+    raise NotANumber(
         f"The loss stopped being a number at step {step}. Lower the learning rate "
         f"(it is {learning_rate:g}), or set precision to fp32."
     )

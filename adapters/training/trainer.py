@@ -17,7 +17,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-from adapters.errors import RunError
+from adapters.errors import NotANumber
 from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
@@ -69,7 +69,7 @@ def fit(
 
     Raises:
         RecipeError: target modules that the model doesn't have.
-        RunError: a loss or a weight stopped being a number.
+        NotANumber: a loss or a weight stopped being a number.
         RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
@@ -153,7 +153,7 @@ def _require_numbers(model: PeftModel, train_loss: float, settings: Hyperparamet
     """Losses are seen only every few steps; what is saved is looked at whole."""
     weights = get_peft_model_state_dict(model, save_embedding_layers=False).values()
     if not math.isfinite(train_loss) or not all(weight.isfinite().all() for weight in weights):
-        raise RunError(
+        raise NotANumber(
             "The adapter's weights stopped being numbers, so it was not kept. Lower the learning rate "
             f"(it is {settings.learning_rate:g}), or set precision to fp32."
         )

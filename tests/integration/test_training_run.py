@@ -17,7 +17,7 @@ from adapters.recipe import Hyperparameters, find_recipe, override
 from adapters.training import record, supervisor
 from adapters.training.examples import read_examples
 from db import adapters, run_points, runs
-from db.vocabulary import AdapterStatus, RunStatus
+from db.vocabulary import AdapterStatus, RunFailure, RunStatus
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home
 def test_cancelling_leaves_no_adapter(database, home, launch):
     run_id = launch(ENDLESS)
     wait(database, home, run_id, lambda run: run.step > 2)
-    supervisor.cancel(database, run_id)
+    supervisor.cancel(database, home, run_id)
     run = wait(database, home, run_id, ended, seconds=20)
     assert (run.status, run.adapter, run.error) == (RunStatus.CANCELLED, None, None)
     with database.reading() as session:
@@ -121,7 +121,8 @@ def test_a_killed_worker_is_found_and_its_run_goes_on_from_the_checkpoint(databa
     with database.reading() as session:
         run = runs.get(session, run_id)
     assert run.status == RunStatus.INTERRUPTED
-    assert "ended without a word" in run.error
+    assert run.failure == RunFailure.KILLED
+    assert "ended from outside by SIGKILL" in run.error
     supervisor.resume(database, home, run_id)
     wait(database, home, run_id, lambda run: run.step > 30)
     with database.reading() as session:

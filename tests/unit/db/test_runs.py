@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from factories import add_run, add_snapshot
 
-from db import run_points, run_queue, runs, snapshots
-from db.errors import NotFound
+from db import adapters, run_points, run_queue, runs, snapshots
+from db.errors import Conflict, NotFound
 from db.session import Database
 from db.vocabulary import RunStatus
 
@@ -78,6 +78,88 @@ def test_the_oldest_queued_run_is_claimed_and_only_one_at_a_time(session):
     assert run_queue.claim_next(session) is second
 
 
+def test_as_many_are_claimed_as_may_run(session):
+    first, second, third = (add_run(session) for _ in range(3))
+    assert run_queue.claim_next(session, at_once=2) is first
+    assert run_queue.claim_next(session, at_once=2) is second
+    assert run_queue.claim_next(session, at_once=2) is None
+    runs.finish(session, first.id, RunStatus.FAILED)
+    assert run_queue.claim_next(session, at_once=2) is third
+
+
+def make_queue(session, count=4):
+    snapshot = add_snapshot(session)
+    return [runs.create(session, "patient", "smollm2-135m", snapshot.id, {}) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("moved", "where", "order"),
+    [
+        (2, "up", [0, 2, 1, 3]),
+        (0, "up", [0, 1, 2, 3]),
+        (1, "down", [0, 2, 1, 3]),
+        (3, "down", [0, 1, 2, 3]),
+        (3, "first", [3, 0, 1, 2]),
+    ],
+)
+def test_the_queue_can_be_arranged(session, moved, where, order):
+    queue = make_queue(session)
+    run_queue.move(session, queue[moved].id, run_queue.Move(where))
+    assert run_queue.waiting(session) == [queue[place] for place in order]
+    assert run_queue.claim_next(session) is queue[order[0]]
+
+
+def test_runs_that_share_a_place_can_be_arranged_too(session):
+    queue = [add_run(session) for _ in range(3)]  # all at place 0, by age
+    run_queue.move(session, queue[2].id, run_queue.Move.UP)
+    assert run_queue.waiting(session) == [queue[0], queue[2], queue[1]]
+
+
+def test_a_new_run_is_last_after_any_arranging(session):
+    queue = make_queue(session, 2)
+    run_queue.move(session, queue[1].id, run_queue.Move.FIRST)
+    (new,) = make_queue(session, 1)
+    assert run_queue.waiting(session) == [queue[1], queue[0], new]
+
+
+def test_what_does_not_wait_has_no_place(session):
+    run = add_run(session)
+    run_queue.claim_next(session)
+    with pytest.raises(Conflict, match="is running"):
+        run_queue.move(session, run.id, run_queue.Move.UP)
+
+
+def test_a_removed_run_takes_its_dots_along_and_leaves_the_snapshot(session):
+    run, other = add_run(session), add_run(session)
+    run_points.record_point(session, run.id, 1, train_loss=2.0)
+    run_points.record_sample(session, run.id, 1, "Why?", "So.")
+    runs.remove(session, run.id)
+    assert runs.list_recent(session) == [other]
+    assert run_points.points(session, run.id) == []
+    assert run_points.samples(session, run.id) == []
+    assert snapshots.get(session, other.snapshot_id)
+
+
+def test_a_run_that_trains_or_made_an_adapter_is_not_removed(session):
+    run = add_run(session)
+    run_queue.claim_next(session)
+    with pytest.raises(Conflict, match="cancel it"):
+        runs.remove(session, run.id)
+    runs.finish(session, run.id, RunStatus.SUCCEEDED, adapter="patient@1")
+    adapters.add(
+        session,
+        audience="patient",
+        version=1,
+        base_model="m",
+        run_id=run.id,
+        path="x",
+        sha256="0",
+        metrics={},
+    )
+    with pytest.raises(Conflict, match="made patient@1"):
+        runs.remove(session, run.id)
+
+
 def test_an_empty_queue_gives_nothing_to_claim(session):
     assert run_queue.claim_next(session) is None
 
@@ -94,6 +176,22 @@ def test_of_several_processes_one_claims(home, database):
     claimed = [claim.communicate(timeout=60)[0].strip() for claim in claims]
     assert claimed.count("nothing") == 3
     assert len(run_ids & set(claimed)) == 1
+
+
+def test_of_several_processes_no_more_claim_than_may(home, database):
+    with database.session() as session:
+        for _ in range(3):
+            add_run(session)
+    two = CLAIM.replace("claim_next(session)", "claim_next(session, 2)")
+    claims = [
+        subprocess.Popen(
+            [sys.executable, "-c", two, str(home.database)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    claimed = [claim.communicate(timeout=60)[0].strip() for claim in claims]
+    assert claimed.count("nothing") == 2
+    assert len(set(claimed)) == 3
 
 
 def test_what_the_worker_writes_is_what_the_page_reads(database):
