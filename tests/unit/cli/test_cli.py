@@ -21,7 +21,7 @@ from db import run_queue
 from db import runs as run_store
 from db.home import Home
 from db.session import Database
-from db.vocabulary import RunStatus
+from db.vocabulary import RunFailure, RunStatus
 from elara_ui.cli import main as cli
 from elara_ui.cli import parts as cli_parts
 from elara_ui.cli import runs as cli_runs
@@ -257,3 +257,34 @@ def test_the_real_engine_leaves_stdout_to_the_document(home: Home, embedded_gguf
     document = json.loads(done.stdout)
     assert document["text"]
     assert document["completion_tokens"] <= 8
+
+
+def test_runs_are_arranged_compared_repeated_and_removed(call: Call, busy_run: str) -> None:
+    train = ("train", "--audience", "patient", "--dataset", "starter", "--json")
+    first = call(*train).document["run_id"]
+    second = call(*train, "--set", "lora_r=4").document["run_id"]
+    assert "place 2 in the queue" in call("runs", "show", second).out
+    assert call("runs", "move", second, "first", "--json").document["place"] == 1
+    compared = call("runs", "compare", first, second, "--json").document
+    assert compared["differences"] == [{"name": "lora_r", "values": ["8", "4"]}]
+    assert "lora_r" in call("runs", "compare", first, second).out
+    again = call("runs", "retry", first, "--set", "learning_rate=1e-4", "--json").document
+    assert again["hyperparameters"]["learning_rate"] == 1e-4
+    assert "no number 3" in call("runs", "retry", first, "--remedy", "3").err
+    assert call("runs", "remove", first).out == f"Removed {first}.\n"
+    assert "cancel it" in call("runs", "remove", busy_run).err
+    assert "no figures yet" in call("runs", "export", second, "x").err
+
+
+def test_a_failed_run_shows_its_remedies_and_takes_one_by_number(
+    call: Call, busy_run: str, database: Database
+) -> None:
+    run_id = call("train", "--audience", "patient", "--dataset", "starter", "--json").document["run_id"]
+    with database.session() as session:
+        run_store.finish(
+            session, run_id, RunStatus.FAILED, "Memory ran out.", failure=RunFailure.OUT_OF_MEMORY
+        )
+    shown = call("runs", "show", run_id).out
+    assert "1. Gradient checkpointing" in shown
+    again = call("runs", "retry", run_id, "--remedy", "1", "--json").document
+    assert again["hyperparameters"]["gradient_checkpointing"] is True
