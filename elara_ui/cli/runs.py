@@ -18,7 +18,7 @@ from elara_ui.cli.parts import (
 from elara_ui.cli.text import format_comparison, format_run, format_table, write_document, write_note
 from elara_ui.errors import InvalidInput
 from elara_ui.services import Services
-from elara_ui.services.run_views import Remedy, RunView
+from elara_ui.services.run_views import RunView
 
 POLL_SECONDS = 1.0
 
@@ -93,7 +93,7 @@ def retry_run(
 ) -> None:
     """Launch a run once more on the same stored set, with some settings changed."""
     with open_services(home) as services:
-        offered = list_remedies(services.runs.show(run_id))
+        offered = services.runs.show(run_id).offers
         if remedy > len(offered):
             raise InvalidInput(f"Run {run_id} has {len(offered)} remedies; there is no number {remedy}.")
         chosen = offered[remedy - 1].values if remedy else {}
@@ -178,11 +178,6 @@ def follow_run(services: Services, run_id: str) -> RunView:
         raise
 
 
-def list_remedies(run: RunView) -> tuple[Remedy, ...]:
-    """Everything that may help a run, in the order in which it is numbered."""
-    return (*run.remedies, *(remedy for advice in run.advice for remedy in advice.remedies))
-
-
 def print_run(run: RunView, as_json: bool) -> None:
     """Write a run to stdout, for a person or as JSON."""
     if as_json:
@@ -195,6 +190,6 @@ def print_run(run: RunView, as_json: bool) -> None:
         print("\n".join(f"    {line}" for line in run.log_tail.splitlines()))
     for advice in run.advice:
         print(advice.message)
-    for number, remedy in enumerate(list_remedies(run), start=1):
+    for number, remedy in enumerate(run.offers, start=1):
         values = ", ".join(f"{name}={value}" for name, value in remedy.values.items())
         print(f"  {number}. {remedy.label} ({values})")

@@ -119,6 +119,11 @@ class RunView:
         return self.status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.CANCELLED)
 
     @property
+    def offers(self) -> tuple[Remedy, ...]:
+        """Every change of settings that is offered, in the order in which it is numbered."""
+        return (*self.remedies, *(remedy for advice in self.advice for remedy in advice.remedies))
+
+    @property
     def base_loss(self) -> float | None:
         """The base model's held-out loss, nats per token; None when it wasn't measured."""
         return next((dot.eval_loss for dot in self.points if dot.step == 0 and dot.eval_loss), None)
