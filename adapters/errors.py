@@ -19,6 +19,10 @@ class RunError(ElaraError):
     """A training run that can't be started, changed or finished."""
 
 
+class NotANumber(RunError):
+    """A loss or a weight of a training stopped being a number."""
+
+
 class ModelError(ElaraError):
     """A base model that is missing, damaged or can't be fetched."""
 

@@ -326,6 +326,13 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
         "of each epoch too. The newest 3 are kept.",
         minimum=1, maximum=100_000,
     ),
+    HyperparameterInfo(
+        "probe_samples", "Sample answers", "record", "int", 3,
+        "How many of the audience's example questions are put to the model at the start and at each "
+        "evaluation, so that one sees its voice change. They take seconds and change nothing of what is "
+        "learned. 0 asks none.",
+        minimum=0, maximum=8,
+    ),
 )  # fmt: skip
 
 
@@ -365,6 +372,7 @@ class Hyperparameters:
     gradient_checkpointing: bool = False
     logging_steps: int = 10
     save_steps: int = 100
+    probe_samples: int = 3
 
     def __post_init__(self) -> None:
         for info in HYPERPARAMETERS:

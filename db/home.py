@@ -33,7 +33,7 @@ class Home:
 
     @property
     def runs(self) -> Path:
-        """One folder a training run: log, frozen recipe, checkpoints."""
+        """One folder a training run: recipe, snapshot, environment, metrics, samples, log, checkpoints."""
         return self.root / "runs"
 
     @property

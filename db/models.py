@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -224,19 +225,23 @@ class Run(Base):
     recipe: Mapped[dict[str, Any]] = mapped_column(doc="Every hyperparameter, frozen at launch")
     status: Mapped[str] = mapped_column(String(16), default=RunStatus.QUEUED, index=True)
     stage: Mapped[str] = mapped_column(String(64), default="waiting", doc="What it is doing, in plain words")
+    position: Mapped[int] = mapped_column(
+        default=0, server_default="0", doc="Place in the queue: of those that wait, the lowest is next"
+    )
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     step: Mapped[int] = mapped_column(default=0, doc="Optimizer steps done")
     total_steps: Mapped[int | None] = mapped_column(doc="Optimizer steps planned")
     epoch: Mapped[float] = mapped_column(default=0.0)
     train_loss: Mapped[float | None] = mapped_column(doc="Last logged, nats per token")
     eval_loss: Mapped[float | None] = mapped_column(doc="Last held-out, nats per token")
-    tokens_per_second: Mapped[float | None] = mapped_column(doc="Training rate, 1/s")
+    tokens_per_second: Mapped[float | None] = mapped_column(doc="Training rate, useful tokens, 1/s")
     pid: Mapped[int | None] = mapped_column(doc="Worker process")
     pid_started_at: Mapped[float | None] = mapped_column(
         doc="Its start, s since the epoch: a pid alone can be reused"
     )
     heartbeat_at: Mapped[datetime | None] = mapped_column(doc="Last sign of life")
     error: Mapped[str | None] = mapped_column(Text, doc="One clear sentence, when failed")
+    failure: Mapped[str | None] = mapped_column(String(32), doc="RunFailure, when failed or interrupted")
     adapter: Mapped[str | None] = mapped_column(String(100), doc="The adapter it made, e.g. patient@1")
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     started_at: Mapped[datetime | None] = mapped_column()
@@ -245,6 +250,9 @@ class Run(Base):
     snapshot: Mapped[Snapshot] = relationship()
     points: Mapped[list["RunPoint"]] = relationship(
         back_populates="run", order_by="RunPoint.id", cascade="all, delete-orphan", passive_deletes=True
+    )
+    samples: Mapped[list["RunSample"]] = relationship(
+        back_populates="run", order_by="RunSample.id", cascade="all, delete-orphan", passive_deletes=True
     )
 
 
@@ -258,11 +266,31 @@ class RunPoint(Base):
     step: Mapped[int] = mapped_column(doc="Optimizer step")
     train_loss: Mapped[float | None] = mapped_column(doc="Nats per token")
     eval_loss: Mapped[float | None] = mapped_column(doc="Held-out, nats per token")
-    learning_rate: Mapped[float | None] = mapped_column()
-    tokens_per_second: Mapped[float | None] = mapped_column(doc="1/s")
+    learning_rate: Mapped[float | None] = mapped_column(doc="At this step")
+    grad_norm: Mapped[float | None] = mapped_column(doc="Of all gradients together, before clipping")
+    tokens_per_second: Mapped[float | None] = mapped_column(doc="Useful tokens, 1/s")
+    padded_tokens_per_second: Mapped[float | None] = mapped_column(doc="Padding counted too, 1/s")
+    memory_bytes: Mapped[int | None] = mapped_column(
+        BigInteger, doc="What the worker holds; on a graphics card, the most it has held there"
+    )
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     run: Mapped[Run] = relationship(back_populates="points")
+
+
+class RunSample(Base):
+    """What the model being trained answered to a fixed question, so that one sees its voice change."""
+
+    __tablename__ = "run_samples"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), index=True)
+    step: Mapped[int] = mapped_column(doc="Optimizer steps done; 0 is the base model")
+    probe: Mapped[str] = mapped_column(Text, doc="The question")
+    text: Mapped[str] = mapped_column(Text, doc="The answer, drawn greedily and cut short")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    run: Mapped[Run] = relationship(back_populates="samples")
 
 
 class Adapter(Base):

@@ -1,4 +1,4 @@
-"""Training runs: the queue, and what workers tell about themselves.
+"""Training runs: their states, and what workers tell about themselves.
 
 The changes of state are single UPDATE statements with their condition inside, so that two processes
 can't both make one.
@@ -7,12 +7,12 @@ can't both make one.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
-from db.errors import NotFound
-from db.models import Run, RunPoint, utc_now
-from db.vocabulary import RunStatus
+from db.errors import Conflict, NotFound
+from db.models import Adapter, Run, utc_now
+from db.vocabulary import RunFailure, RunStatus
 
 UNENDED = tuple(status for status in RunStatus if not status.ended)
 
@@ -30,7 +30,10 @@ def create(session: Session, audience: str, base_model: str, snapshot_id: str, r
         snapshot_id: its frozen training set.
         recipe: every hyperparameter, frozen.
     """
-    run = Run(audience=audience, base_model=base_model, snapshot_id=snapshot_id, recipe=recipe)
+    last = session.scalar(select(func.max(Run.position))) or 0
+    run = Run(
+        audience=audience, base_model=base_model, snapshot_id=snapshot_id, recipe=recipe, position=last + 1
+    )
     session.add(run)
     session.flush()
     return run
@@ -59,37 +62,6 @@ def running(session: Session) -> list[Run]:
     return list(session.scalars(query))
 
 
-def claim_next(session: Session) -> Run | None:
-    """Mark the oldest queued run as running, unless one is running already.
-
-    Of several processes that ask at once, one gets the run.
-
-    Returns:
-        The claimed run, which the caller must start; None when there is nothing to start.
-    """
-    queued, other = aliased(Run), aliased(Run)
-    oldest = (
-        select(queued.id)
-        .where(queued.status == RunStatus.QUEUED)
-        .order_by(queued.created_at, queued.id)
-        .limit(1)
-        .scalar_subquery()
-    )
-    now = utc_now()
-    claim = (
-        update(Run)
-        .where(Run.id == oldest, ~exists().where(other.status == RunStatus.RUNNING))
-        .values(
-            status=RunStatus.RUNNING,
-            stage="starting",
-            started_at=func.coalesce(Run.started_at, now),  # a resumed run began when it first began
-            heartbeat_at=now,
-        )
-        .returning(Run)
-    )
-    return session.scalar(claim, execution_options=REFRESHING)
-
-
 def set_process(session: Session, run_id: str, pid: int, started_at: float) -> None:
     """Keep which process works on a run.
 
@@ -102,7 +74,7 @@ def set_process(session: Session, run_id: str, pid: int, started_at: float) -> N
     Raises:
         NotFound: there is no such run.
     """
-    _write(session, run_id, pid=pid, pid_started_at=started_at)
+    write(session, run_id, pid=pid, pid_started_at=started_at)
 
 
 def set_stage(session: Session, run_id: str, stage: str, total_steps: int | None = None) -> None:
@@ -117,7 +89,7 @@ def set_stage(session: Session, run_id: str, stage: str, total_steps: int | None
     Raises:
         NotFound: there is no such run.
     """
-    _write(session, run_id, heartbeat_at=utc_now(), stage=stage, total_steps=total_steps)
+    write(session, run_id, heartbeat_at=utc_now(), stage=stage, total_steps=total_steps)
 
 
 def beat(
@@ -139,7 +111,7 @@ def beat(
     Raises:
         NotFound: there is no such run.
     """
-    _write(
+    write(
         session,
         run_id,
         heartbeat_at=utc_now(),
@@ -147,90 +119,15 @@ def beat(
         epoch=epoch,
         tokens_per_second=tokens_per_second,
     )
-
-
-def record_point(
-    session: Session,
-    run_id: str,
-    step: int,
-    *,
-    train_loss: float | None = None,
-    eval_loss: float | None = None,
-    learning_rate: float | None = None,
-    tokens_per_second: float | None = None,
-    epoch: float | None = None,
-) -> None:
-    """Add a dot to a run's charts and make its figures the run's last ones; a sign of life too.
-
-    Args:
-        session: a writing session.
-        run_id: the run.
-        step: optimizer steps done.
-        train_loss: nats per token.
-        eval_loss: held-out, nats per token.
-        learning_rate: at this step.
-        tokens_per_second: training rate, 1/s.
-        epoch: passes over the data done.
-
-    Raises:
-        NotFound: there is no such run.
-    """
-    _write(
-        session,
-        run_id,
-        heartbeat_at=utc_now(),
-        step=step,
-        epoch=epoch,
-        train_loss=train_loss,
-        eval_loss=eval_loss,
-        tokens_per_second=tokens_per_second,
-    )
-    session.add(
-        RunPoint(
-            run_id=run_id,
-            step=step,
-            train_loss=train_loss,
-            eval_loss=eval_loss,
-            learning_rate=learning_rate,
-            tokens_per_second=tokens_per_second,
-        )
-    )
-    session.flush()
-
-
-def points(session: Session, run_id: str) -> list[RunPoint]:
-    """The dots of a run's charts, in the order in which they were written."""
-    return list(session.scalars(select(RunPoint).where(RunPoint.run_id == run_id).order_by(RunPoint.id)))
-
-
-def rewind(session: Session, run_id: str, step: int) -> None:
-    """Take a run back to the step from which it goes on; later dots go, as their steps come again.
-
-    Args:
-        session: a writing session.
-        run_id: the run.
-        step: optimizer steps done.
-
-    Raises:
-        NotFound: there is no such run.
-    """
-    _write(session, run_id, step=step)
-    session.execute(delete(RunPoint).where(RunPoint.run_id == run_id, RunPoint.step > step))
-
-
-def eval_loss_at(session: Session, run_id: str, step: int) -> float | None:
-    """A run's held-out loss as measured at a step, nats per token; None when it wasn't measured there."""
-    query = (
-        select(RunPoint.eval_loss)
-        .where(RunPoint.run_id == run_id, RunPoint.step == step, RunPoint.eval_loss.is_not(None))
-        .order_by(RunPoint.id)
-        .limit(1)
-    )
-    return session.scalar(query)
 
 
 def finish(
-    session: Session, run_id: str, status: RunStatus, error: str | None = None, adapter: str | None = None
+    session: Session,
+    run_id: str,
+    status: RunStatus,
+    error: str | None = None,
+    adapter: str | None = None,
+    failure: RunFailure | None = None,
 ) -> bool:
     """End a run. What has ended keeps its first ending.
 
@@ -240,6 +137,7 @@ def finish(
         status: how it ended.
         error: one clear sentence, when it failed or was interrupted.
         adapter: the adapter it made, e.g. ``patient@1``.
+        failure: the kind of trouble, when it failed or was interrupted.
 
     Returns:
         Whether this call ended it; False when it had ended before.
@@ -249,7 +147,7 @@ def finish(
     """
     if not status.ended:
         raise ValueError(f"A run can't end as {status}")
-    return _end(session, run_id, UNENDED, status, error=error, adapter=adapter)
+    return _end(session, run_id, UNENDED, status, error=error, adapter=adapter, failure=failure)
 
 
 def request_cancel(session: Session, run_id: str) -> Run:
@@ -268,6 +166,23 @@ def request_cancel(session: Session, run_id: str) -> Run:
             update(Run).where(Run.id == run_id, Run.status == RunStatus.RUNNING).values(cancel_requested=True)
         )
     return get(session, run_id)
+
+
+def remove(session: Session, run_id: str) -> None:
+    """Delete a run that waits or has ended, with its dots and samples; its snapshot stays.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: it trains, or an adapter came of it.
+    """
+    run = get(session, run_id)
+    if run.status == RunStatus.RUNNING:
+        raise Conflict(f"Run {run_id} trains; cancel it before it is removed.")
+    made = session.scalar(select(Adapter.name).where(Adapter.run_id == run_id).limit(1))
+    if made is not None:
+        raise Conflict(f"Run {run_id} made {made} and stays as the record of how; it can't be removed.")
+    session.delete(run)
+    session.flush()
 
 
 def cancel_requested(session: Session, run_id: str) -> bool:
@@ -293,8 +208,12 @@ def _end(
     return session.scalar(statement, execution_options=REFRESHING) is not None
 
 
-def _write(session: Session, run_id: str, **values: str | int | float | datetime | None) -> None:
-    """Store the values that are given; those that are None stay as they were."""
+def write(session: Session, run_id: str, **values: str | int | float | datetime | None) -> None:
+    """Store some of a run's columns; values that are None leave theirs as it is.
+
+    Raises:
+        NotFound: there is no such run.
+    """
     run = get(session, run_id)
     for name, value in values.items():
         if value is not None:

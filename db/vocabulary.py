@@ -50,6 +50,19 @@ class RunStatus(StrEnum):
         return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
+class RunFailure(StrEnum):
+    """Why a run failed or was interrupted."""
+
+    OUT_OF_MEMORY = "out_of_memory"
+    NOT_A_NUMBER = "not_a_number"  # a loss or a weight
+    DISK_FULL = "disk_full"
+    REFUSED = "refused"  # settings, data or base model can't be trained with, and the error says why
+    NOT_STARTED = "not_started"  # its process couldn't be started
+    KILLED = "killed"  # its process was ended by a signal from outside
+    INTERRUPTED = "interrupted"  # its process is gone and nothing says why
+    UNEXPECTED = "unexpected"  # nobody foresaw it
+
+
 class AdapterStatus(StrEnum):
     """The place of an adapter version within its audience. At most one is live."""
 

@@ -9,6 +9,7 @@ ElaraError                      db.errors; message = rule, value and remedy
 ├── DatasetError                adapters.errors; a training file can't be used
 ├── AdapterError                adapters.errors; missing, damaged or unfit adapter
 ├── RunError                    adapters.errors; a run can't be started or changed
+│   └── NotANumber              adapters.errors; a loss or weight stopped being a number
 ├── ModelError                  adapters.errors; base model missing or damaged
 ├── EngineError                 adapters.errors; no answer now
 │   └── ContextOverflow         adapters.errors; the text exceeds the model's window
@@ -23,6 +24,7 @@ from adapters.errors import (
     DatasetError,
     EngineError,
     ModelError,
+    NotANumber,
     RecipeError,
     RunError,
 )
@@ -39,6 +41,7 @@ __all__ = [
     "InvalidInput",
     "InvalidValue",
     "ModelError",
+    "NotANumber",
     "NotFound",
     "PortTaken",
     "RecipeError",

@@ -45,6 +45,13 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, le=256, description="CPU threads for answering; 0 lets the engine choose."
     )
+    max_runs: int = Field(
+        default=1,
+        ge=1,
+        le=16,
+        description="How many training runs work at once; the others wait in a queue. Each needs the "
+        "memory of a whole training.",
+    )
     max_question_characters: int = Field(
         default=8000, ge=100, le=100_000, description="Longest question accepted, in characters."
     )

@@ -73,6 +73,8 @@ HEAVY_AT_IMPORT = (
     "adapters.training.checkpoints",
     "adapters.training.loss",
     "adapters.training.preferences",
+    "adapters.training.probes",
+    "adapters.training.reporter",
     "adapters.training.trainer",
     "adapters.engines.transformers",
 )

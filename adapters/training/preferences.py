@@ -22,6 +22,7 @@ from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler
 from adapters.training.loss import PLAIN_HEADS, score_answers
 from adapters.training.rendering import Encoded
+from adapters.training.reporter import ReportingTrainer
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def choose_method(settings: Hyperparameters, train: Sequence[Encoded], padding: 
     )
 
 
-class PairTrainer(DPOTrainer):  # type: ignore[misc]  # trl has no types
+class PairTrainer(ReportingTrainer, DPOTrainer):  # type: ignore[misc]  # trl has no types
     """trl's DPO on encoded pairs, in an order that can be resumed."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -93,7 +94,7 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]  # trl has no types
         return loss
 
 
-class LabelTrainer(KTOTrainer):  # type: ignore[misc]  # trl has no types
+class LabelTrainer(ReportingTrainer, KTOTrainer):  # type: ignore[misc]  # trl has no types
     """trl's KTO on encoded answers, in an order that can be resumed.
 
     trl pairs each prompt with an answer to another one when it prepares the rows, for batches in the order of

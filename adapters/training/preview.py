@@ -34,6 +34,7 @@ from adapters.training.packing import arrange
 from adapters.training.parent import Parent, find_parent, inherit, require_same_weights
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
+from adapters.training.record import FrozenRecipe
 from adapters.training.rendering import encode_all, require_rows
 from adapters.training.report import (
     Preview,
@@ -43,7 +44,6 @@ from adapters.training.report import (
     pick_typical,
     render_row,
 )
-from adapters.training.supervisor import FrozenRecipe
 from adapters.training.worker import NICENESS
 from db.errors import ElaraError
 from db.home import Home

@@ -1,13 +1,16 @@
 """How a worker tells the world what it does, and hears that it should stop. No torch here."""
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
-from db import runs
+from adapters.training.record import METRICS, SAMPLES, Series
+from db import run_points, runs
 from db.errors import StorageError
 from db.session import Database
 
@@ -31,17 +34,11 @@ class Listener(Protocol):
     ) -> None:
         """A sign of life."""
 
-    def point(
-        self,
-        step: int,
-        *,
-        train_loss: float | None = None,
-        eval_loss: float | None = None,
-        learning_rate: float | None = None,
-        tokens_per_second: float | None = None,
-        epoch: float | None = None,
-    ) -> None:
+    def point(self, step: int, *, epoch: float | None = None, **figures: float | None) -> None:
         """A dot of the charts."""
+
+    def sample(self, step: int, probe: str, text: str) -> None:
+        """An answer to a fixed question."""
 
     def rewind(self, step: int) -> float | None:
         """Going back to a checkpoint."""
@@ -58,7 +55,10 @@ class Silence:
     ) -> None:
         """Nothing."""
 
-    def point(self, step: int, **figures: float | None) -> None:
+    def point(self, step: int, *, epoch: float | None = None, **figures: float | None) -> None:
+        """Nothing."""
+
+    def sample(self, step: int, probe: str, text: str) -> None:
         """Nothing."""
 
     def rewind(self, step: int) -> float | None:
@@ -75,10 +75,12 @@ class Progress:
     Args:
         database: of this home.
         run_id: the run.
+        folder: of the run, for the series that are kept as files too.
     """
 
     database: Database
     run_id: str
+    folder: Path
 
     def stage(self, text: str, total_steps: int | None = None) -> None:
         """Say what is being done now.
@@ -103,31 +105,36 @@ class Progress:
         """
         self._tell(lambda session: runs.beat(session, self.run_id, step, epoch, tokens_per_second))
 
-    def point(
-        self,
-        step: int,
-        *,
-        train_loss: float | None = None,
-        eval_loss: float | None = None,
-        learning_rate: float | None = None,
-        tokens_per_second: float | None = None,
-        epoch: float | None = None,
-    ) -> None:
+    def point(self, step: int, *, epoch: float | None = None, **figures: float | None) -> None:
         """Add a dot to the charts.
+
+        Args:
+            step: optimizer steps done.
+            epoch: passes over the data done.
+            figures: some of `run_points.FIGURES`; those that are None or no number are left out.
 
         Raises:
             RunCancelled: the run should stop.
         """
-        figures = {
-            "train_loss": train_loss,
-            "eval_loss": eval_loss,
-            "learning_rate": learning_rate,
-            "tokens_per_second": tokens_per_second,
-            "epoch": epoch,
-        }
-        known = {name: value for name, value in figures.items() if value is not None}
+        known = {name: value for name, value in figures.items() if value is not None and math.isfinite(value)}
         log.info("step %d: %s", step, ", ".join(f"{name} {value:.5g}" for name, value in known.items()))
-        self._tell(lambda session: runs.record_point(session, self.run_id, step, **known))
+        self._series(METRICS).add(step, epoch=epoch, **known)
+        self._tell(lambda session: run_points.record_point(session, self.run_id, step, epoch=epoch, **known))
+
+    def sample(self, step: int, probe: str, text: str) -> None:
+        """Keep an answer to a fixed question.
+
+        Args:
+            step: optimizer steps done; 0 is the base model.
+            probe: the question.
+            text: the answer.
+
+        Raises:
+            RunCancelled: the run should stop.
+        """
+        log.info("step %d: asked %r, it answers %r", step, probe, text)
+        self._series(SAMPLES).add(step, probe=probe, text=text)
+        self._tell(lambda session: run_points.record_sample(session, self.run_id, step, probe, text))
 
     def rewind(self, step: int) -> float | None:
         """Go back to the checkpoint from which the run goes on; 0 is its start.
@@ -143,10 +150,15 @@ class Progress:
         """
 
         def go_back(session: Session) -> float | None:
-            runs.rewind(session, self.run_id, step)
-            return runs.eval_loss_at(session, self.run_id, step=0)
+            run_points.rewind(session, self.run_id, step)
+            return run_points.eval_loss_at(session, self.run_id, step=0)
 
+        for name in (METRICS, SAMPLES):
+            self._series(name).rewind(step)
         return self._tell(go_back)
+
+    def _series(self, name: str) -> Series:
+        return Series(self.folder / name)
 
     def _tell(self, write: Callable[[Session], T]) -> T | None:
         try:

@@ -4,18 +4,15 @@ SQLite is the truth: whoever asks (the page, the command line, a worker at its e
 and may move it on.
 """
 
-import json
 import logging
 import os
-import re
+import shutil
 import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 from sqlalchemy.orm import Session
@@ -23,65 +20,29 @@ from sqlalchemy.orm import Session
 from adapters import catalog
 from adapters.errors import RecipeError, RunError
 from adapters.presets import settings_for
-from adapters.recipe import Hyperparameters, Recipe, find_recipe, override
+from adapters.recipe import Hyperparameters, Recipe, find_recipe
+from adapters.training import exits
 from adapters.training.examples import Example
+from adapters.training.failures import Diagnosis, classify_exit
 from adapters.training.parent import find_parent, inherit
 from adapters.training.preparation import Prepared, freeze, prepare
+from adapters.training.record import LOG, FrozenRecipe, open_record, read_recipe, run_folder
 from adapters.training.rejects import Rejects
-from db import runs
-from db.errors import NotFound
+from db import run_queue, runs
 from db.home import Home
 from db.models import Run, utc_now
 from db.session import Database
-from db.vocabulary import RunStatus
+from db.vocabulary import RunFailure, RunStatus
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-LOG, RECIPE, CHECKPOINTS = "log.txt", "recipe.json", "checkpoints"
+OF_THE_SET = ("max_samples", "eval_fraction")  # what the stored set was made with
 CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
 DEAF_SECONDS = 30.0  # a worker asked to stop that has given no sign of life for so long is ended from outside
 TERMINATION_SECONDS = 5.0  # until SIGTERM is followed by SIGKILL
-LOG_TAIL_BYTES = 256 * 1024
 # The log is read by people: no progress bars, no libraries' notes to their own developers.
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore::FutureWarning"}
 
 log = logging.getLogger(__name__)
-
-INTERRUPTED = (
-    "The training process ended without a word: it was killed, ran out of memory, or the machine restarted. "
-    "Resume the run, or start it again with a smaller batch."
-)
-
-
-@dataclass(frozen=True)
-class FrozenRecipe:
-    """Everything a worker needs to know, as it was at launch.
-
-    Args:
-        audience: for whom the adapter will speak.
-        base_model: catalogue id, hub id or folder.
-        system_prompt: put before every example that has none of its own.
-        max_explanation_length: words.
-        hyperparameters: the checked settings.
-        parent_sha256: of the weights of the adapter that it continues from; empty when it starts afresh.
-    """
-
-    audience: str
-    base_model: str
-    system_prompt: str
-    max_explanation_length: int
-    hyperparameters: Hyperparameters
-    parent_sha256: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the file and the adapter's manifest hold it."""
-        return {
-            "audience": self.audience,
-            "base_model": self.base_model,
-            "system_prompt": self.system_prompt,
-            "max_explanation_length": self.max_explanation_length,
-            "hyperparameters": self.hyperparameters.to_dict(),
-            "parent_sha256": self.parent_sha256,
-        }
 
 
 def launch(
@@ -95,6 +56,7 @@ def launch(
     source: str,
     rejects: Sequence[Rejects] = (),
     recipe: Recipe | None = None,
+    at_once: int = 1,
 ) -> str:
     """Check everything, freeze recipe and data, put the run in the queue and start it if its turn has come.
 
@@ -108,6 +70,7 @@ def launch(
         source: ``starter``, ``reviews``, or the name of the file or dataset.
         rejects: bad rows that were left out while reading, for the record.
         recipe: the audience's, as the hyperparameters were taken from; None reads its file.
+        at_once: how many runs may train at once.
 
     Returns:
         The run's id.
@@ -130,15 +93,63 @@ def launch(
         max_explanation_length=recipe.max_explanation_length,
         hyperparameters=hyperparameters,
         parent_sha256=parent.sha256 if parent else "",
+        probes=recipe.example_questions[: hyperparameters.probe_samples],
     )
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length, rejects)
     require_consistent(hyperparameters, prepared)
     with database.session() as session:
         snapshot = freeze(home, session, prepared, source)
         run = runs.create(session, audience, frozen.base_model, snapshot.id, hyperparameters.to_dict())
-        _write_recipe(run_folder(home, run.id), frozen)
-    start_queued(database, home)
+        open_record(run_folder(home, run.id), frozen, snapshot)
+    start_queued(database, home, at_once)
     return run.id
+
+
+def retry(
+    database: Database, home: Home, run_id: str, hyperparameters: Hyperparameters, *, at_once: int = 1
+) -> str:
+    """Launch a run once more with other settings: the same stored set, base model and prompt.
+
+    Args:
+        database: of this home.
+        home: where snapshots and runs are kept.
+        run_id: the run to repeat, however it ended.
+        hyperparameters: of the new run.
+        at_once: how many runs may train at once.
+
+    Returns:
+        The new run's id.
+
+    Raises:
+        NotFound: there is no such run.
+        RecipeError: the settings ask for another set, or can't be trained with on this one.
+        RunError: the frozen recipe is damaged, or the new run's folder can't be written.
+    """
+    frozen = read_recipe(home, run_id)
+    _require_same_set(frozen.hyperparameters, hyperparameters)
+    recipe = replace(
+        frozen, hyperparameters=hyperparameters, probes=frozen.probes[: hyperparameters.probe_samples]
+    )
+    with database.session() as session:
+        snapshot = runs.get(session, run_id).snapshot
+        if hyperparameters.early_stopping_patience and not snapshot.manifest.get("evaluation"):
+            raise RecipeError(
+                "Early stopping needs a held-out part, and this set has none. "
+                "Set early_stopping_patience to 0."
+            )
+        run = runs.create(session, recipe.audience, recipe.base_model, snapshot.id, hyperparameters.to_dict())
+        open_record(run_folder(home, run.id), recipe, snapshot)
+    start_queued(database, home, at_once)
+    return run.id
+
+
+def _require_same_set(before: Hyperparameters, after: Hyperparameters) -> None:
+    changed = [name for name in OF_THE_SET if getattr(before, name) != getattr(after, name)]
+    if changed:
+        raise RecipeError(
+            f"A run is repeated on the set that was stored for it, so {', '.join(changed)} can't be changed. "
+            "Launch a new run for that."
+        )
 
 
 def require_consistent(hyperparameters: Hyperparameters, prepared: Prepared) -> None:
@@ -154,41 +165,59 @@ def require_consistent(hyperparameters: Hyperparameters, prepared: Prepared) -> 
         )
 
 
-def start_queued(database: Database, home: Home) -> str | None:
-    """Start the oldest queued run, unless one is running.
+def start_queued(database: Database, home: Home, at_once: int = 1) -> list[str]:
+    """Start the runs whose turn has come, unless as many train as may.
 
-    Of several processes that call this at once, one starts it: claiming the run, starting its process and
+    Of several processes that call this at once, one starts a run: claiming it, starting its process and
     recording its pid happen under the database's one write lock.
 
+    Args:
+        database: of this home.
+        home: where runs are kept.
+        at_once: how many runs may train at once.
+
     Returns:
-        The id of the run started, or None.
+        The ids of the runs started.
     """
+    started = []
+    while run_id := _start_next(database, home, at_once):
+        started.append(run_id)
+    return started
+
+
+def _start_next(database: Database, home: Home, at_once: int) -> str | None:
     process: subprocess.Popen[bytes] | None = None
     try:
         with database.session() as session:
-            run = runs.claim_next(session)
+            run = run_queue.claim_next(session, at_once)
             if run is None:
                 return None
             try:
-                process = _spawn(home, run.id)
+                process = _spawn(home, run.id, at_once)
                 started_at = psutil.Process(process.pid).create_time()
             except (OSError, psutil.Error) as error:
-                runs.finish(
-                    session, run.id, RunStatus.FAILED, f"The training process can't be started: {error}."
-                )
+                message = f"The training process can't be started: {error}. Try again once that is mended."
+                runs.finish(session, run.id, RunStatus.FAILED, message, failure=RunFailure.NOT_STARTED)
                 return None
             runs.set_process(session, run.id, process.pid, started_at)
+            exits.note_start(run_folder(home, run.id), process.pid)
     except BaseException:
         if process is not None:  # not recorded, so nobody would ever know of it
             process.kill()
             process.wait()
         raise
-    # Collects the exit status of a worker that ends while we live; otherwise it would linger as a zombie.
-    threading.Thread(target=process.wait, name=f"run-{run.id}", daemon=True).start()
+    # Hears how a worker ends while we live; unheard, it would linger as a zombie too.
+    threading.Thread(
+        target=_hear_end, args=(run_folder(home, run.id), process), name=f"run-{run.id}", daemon=True
+    ).start()
     return run.id
 
 
-def reconcile(database: Database, home: Home) -> list[str]:
+def _hear_end(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    exits.note_exit(folder, process.pid, process.wait())
+
+
+def reconcile(database: Database, home: Home, at_once: int = 1) -> list[str]:
     """Mark runs whose process is gone as interrupted, then move the queue on; for the start and now and then.
 
     A silent but living process is left alone, unless it was asked to stop: a laptop wakes from sleep with a
@@ -197,12 +226,12 @@ def reconcile(database: Database, home: Home) -> list[str]:
     Returns:
         The ids of the runs found interrupted.
     """
-    interrupted = _settle(database)
-    start_queued(database, home)
+    interrupted = _settle(database, home)
+    start_queued(database, home, at_once)
     return interrupted
 
 
-def cancel(database: Database, run_id: str) -> Run:
+def cancel(database: Database, home: Home, run_id: str) -> Run:
     """Ask a run to stop. A queued one stops at once, a running one at its next step, leaving no adapter.
 
     One that doesn't hear it, as while a large base model is loaded, is ended by this call or by a later
@@ -216,12 +245,12 @@ def cancel(database: Database, run_id: str) -> Run:
     """
     with database.session() as session:
         runs.request_cancel(session, run_id)
-    _settle(database)
+    _settle(database, home)
     with database.reading() as session:
         return runs.get(session, run_id)
 
 
-def resume(database: Database, home: Home, run_id: str) -> Run:
+def resume(database: Database, home: Home, run_id: str, at_once: int = 1) -> Run:
     """Put an interrupted, failed or cancelled run back in the queue; it goes on from its last checkpoint.
 
     Raises:
@@ -235,9 +264,32 @@ def resume(database: Database, home: Home, run_id: str) -> Run:
                 f"Only a run that was interrupted, failed or cancelled can go on; {run_id} is {run.status}."
             )
         run.status, run.stage, run.cancel_requested = RunStatus.QUEUED, "waiting", False
-        run.error = run.finished_at = run.pid = run.pid_started_at = None
-    start_queued(database, home)
+        run.error = run.failure = run.finished_at = run.pid = run.pid_started_at = None
+    start_queued(database, home, at_once)
     return run
+
+
+def remove(database: Database, home: Home, run_id: str) -> None:
+    """Delete a run that waits or has ended, and its folder; its snapshot stays.
+
+    Raises:
+        NotFound: there is no such run.
+        Conflict: it trains, or an adapter came of it.
+        RunError: its process is still ending, or its folder can't be deleted.
+    """
+    with database.session() as session:
+        if is_alive(runs.get(session, run_id)) and RunStatus(runs.get(session, run_id).status).ended:
+            raise RunError(f"The process of run {run_id} is still ending. Try again in a moment.")
+        runs.remove(session, run_id)
+    folder = run_folder(home, run_id)
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(
+            f"Run {run_id} is removed, but its folder {folder} can't be deleted: {error.strerror}. Delete it."
+        ) from error
 
 
 def is_alive(run: Run) -> bool:
@@ -245,56 +297,7 @@ def is_alive(run: Run) -> bool:
     return _process(run) is not None
 
 
-def read_log(home: Home, run_id: str, tail: int = 200) -> str:
-    """The last lines that a run's worker wrote.
-
-    Args:
-        home: where runs are kept.
-        run_id: the run.
-        tail: how many lines.
-
-    Returns:
-        The lines; empty before the worker has written any.
-
-    Raises:
-        NotFound: the id can't be one of a run.
-    """
-    try:
-        with (run_folder(home, run_id) / LOG).open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
-            lines = deque(file.read().decode("utf-8", errors="replace").splitlines(), maxlen=tail)
-    except FileNotFoundError:
-        return ""
-    return "\n".join(lines)
-
-
-def read_recipe(home: Home, run_id: str) -> FrozenRecipe:
-    """The recipe as it was frozen at launch.
-
-    Raises:
-        RunError: the file is gone or damaged.
-    """
-    path = run_folder(home, run_id) / RECIPE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        settings = override(Hyperparameters(), content.pop("hyperparameters"))
-        return FrozenRecipe(hyperparameters=settings, **content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"The frozen recipe {path} can't be read. Start the training again.") from error
-
-
-def run_folder(home: Home, run_id: str) -> Path:
-    """Where a run keeps its log, recipe and checkpoints.
-
-    Raises:
-        NotFound: the id can't be one of a run (and so can't lead out of the folder either).
-    """
-    if not re.fullmatch(r"[0-9a-f]{1,32}", run_id):
-        raise NotFound(f"There is no run {run_id[:60]!r}. The list of runs shows those that exist.")
-    return home.runs / run_id
-
-
-def _settle(database: Database) -> list[str]:
+def _settle(database: Database, home: Home) -> list[str]:
     """End the runs whose process is gone, after stopping the workers that don't hear that they should.
 
     Returns:
@@ -308,17 +311,23 @@ def _settle(database: Database) -> list[str]:
     gone = [run for run in running if not is_alive(run)]
     if not gone:
         return []
+    ends = {
+        run.id: classify_exit(exits.read_exit(run_folder(home, run.id), run.pid, run.heartbeat_at))
+        for run in gone
+    }
     with database.session() as session:
-        return [run.id for run in gone if _end(session, run.id) is RunStatus.INTERRUPTED]
+        return [run_id for run_id, end in ends.items() if _end(session, run_id, end) is RunStatus.INTERRUPTED]
 
 
-def _end(session: Session, run_id: str) -> RunStatus | None:
+def _end(session: Session, run_id: str, end: Diagnosis) -> RunStatus | None:
     """End a run without a process as what it is; None when it had ended by itself meanwhile."""
     if runs.cancel_requested(session, run_id):
-        status, error = RunStatus.CANCELLED, None
+        status = RunStatus.CANCELLED
+        ended = runs.finish(session, run_id, status)
     else:
-        status, error = RunStatus.INTERRUPTED, INTERRUPTED
-    return status if runs.finish(session, run_id, status, error) else None
+        status = RunStatus.INTERRUPTED
+        ended = runs.finish(session, run_id, status, end.message, failure=end.failure)
+    return status if ended else None
 
 
 def _is_deaf(run: Run) -> bool:
@@ -361,24 +370,14 @@ def _process(run: Run) -> psutil.Process | None:
         return None
 
 
-def _write_recipe(folder: Path, recipe: FrozenRecipe) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / RECIPE).write_text(json.dumps(recipe.to_dict(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise RunError(
-            f"The run can't be stored in {folder}: {error.strerror}. Free some space or check it."
-        ) from error
-
-
-def _spawn(home: Home, run_id: str) -> subprocess.Popen[bytes]:
+def _spawn(home: Home, run_id: str, at_once: int) -> subprocess.Popen[bytes]:
     """Start the worker in its own session, so that neither a closed terminal nor our end takes it along."""
     environment = os.environ | {"ELARA_HOME": str(home.root), "PYTHONUNBUFFERED": "1", **QUIET}
     folder = run_folder(home, run_id)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "adapters.training.worker", run_id],
+            [sys.executable, "-m", "adapters.training.worker", run_id, "--at-once", str(at_once)],
             cwd=PROJECT_ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,

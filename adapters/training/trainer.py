@@ -1,8 +1,6 @@
 """One LoRA fit with peft and trl, by any objective: encoded rows in, trained weights and figures out."""
 
 import math
-import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +14,13 @@ from transformers import (
     PrinterCallback,
     Trainer,
     TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
     set_seed,
 )
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from adapters.errors import RunError
+from adapters.errors import NotANumber
 from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
@@ -35,9 +31,9 @@ from adapters.training.packing import PackedRow, arrange
 from adapters.training.preferences import Method, RewardLog, choose_method, held_out_rewards
 from adapters.training.progress import Listener, RunCancelled
 from adapters.training.rendering import IGNORED, Encoded
+from adapters.training.reporter import Reporter, ReportingTrainer
 
 CHECKPOINTS_KEPT = 3
-RATE_STEPS = 20  # steps over which the rate shown is averaged
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,7 @@ def fit(
     progress: Listener,
     left_out: int = 0,
     parent: Path | None = None,
+    watchers: Sequence[TrainerCallback] = (),
 ) -> Fit:
     """Train a LoRA on a base model, from the last checkpoint in `folder` if there is one.
 
@@ -76,18 +73,19 @@ def fit(
         left_out: examples that were too long; named to whoever watches.
         parent: folder of the adapter whose weights are the start; None starts afresh. The loss before is then
             that adapter's.
+        watchers: told what happens too, after `progress`.
 
     Raises:
         RecipeError: target modules that the model doesn't have, or packing that it can't do.
         AdapterError: the parent doesn't fit the base model.
-        RunError: a loss or a weight stopped being a number.
+        NotANumber: a loss or a weight stopped being a number.
         RunCancelled: someone asked to stop; a checkpoint is kept where that was.
     """
     set_seed(hyperparameters.seed)
     train = arrange(train, hyperparameters, base.longest(hyperparameters), base.model.config.model_type)
     model = add_lora(base.model, hyperparameters)
     checkpoint = find_last(folder)
-    reporter = _Reporter(progress, left_out)
+    reporter = Reporter(progress, left_out)
     method = _choose_method(hyperparameters, train, base.tokenizer.pad_token_id)
     trainer = method.trainer(
         model=model,
@@ -96,7 +94,7 @@ def fit(
         train_dataset=method.columns(train),
         eval_dataset=method.columns(evaluation) if evaluation else None,
         processing_class=base.tokenizer,
-        callbacks=[reporter, RewardLog(), CheckpointRhythm(hyperparameters.save_steps)],
+        callbacks=[reporter, RewardLog(), CheckpointRhythm(hyperparameters.save_steps), *watchers],
     )
     keep_precise(model)
     if parent is not None:
@@ -112,7 +110,7 @@ def fit(
     result = _train(trainer, checkpoint)
     after = trainer.state.best_metric if trainer.args.load_best_model_at_end else reporter.last_eval
     _require_numbers(model, result["train_loss"], hyperparameters)
-    metrics = reporter.metrics(result, after) | held_out_rewards(trainer)
+    metrics = reporter.metrics(result, after, trainer.state.global_step) | held_out_rewards(trainer)
     return Fit(_save(model, base, folder / "adapter"), metrics)
 
 
@@ -181,24 +179,11 @@ def _arguments(
     return arguments
 
 
-def _require_number(loss: float, step: int, learning_rate: float) -> None:
-    if math.isfinite(loss):
-        return
-    if step == 0:
-        raise RunError(
-            "The base model's own loss is not a number. Set precision to fp32, or choose another base model."
-        )
-    raise RunError(
-        f"The loss stopped being a number at step {step}. Lower the learning rate "
-        f"(it is {learning_rate:g}), or set precision to fp32."
-    )
-
-
 def _require_numbers(model: PeftModel, train_loss: float, settings: Hyperparameters) -> None:
     """Losses are seen only every few steps; what is saved is looked at whole."""
     weights = get_peft_model_state_dict(model, save_embedding_layers=False).values()
     if not math.isfinite(train_loss) or not all(weight.isfinite().all() for weight in weights):
-        raise RunError(
+        raise NotANumber(
             "The adapter's weights stopped being numbers, so it was not kept. Lower the learning rate "
             f"(it is {settings.learning_rate:g}), or set precision to fp32."
         )
@@ -216,7 +201,7 @@ def _save(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     return folder
 
 
-class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
+class _LeanTrainer(ReportingTrainer, SFTTrainer):  # type: ignore[misc]  # trl has no types
     """trl's trainer, sparing on a processor the work whose result nobody reads.
 
     There, trl projects every position onto the vocabulary, masked ones too, and measures entropy and accuracy
@@ -246,94 +231,3 @@ class _LeanTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no types
         with self.accelerator.autocast():
             total = sum_loss(core, inputs, positions, targets[positions])
         return total / (len(positions) if num_items_in_batch is None else num_items_in_batch)
-
-
-class _Reporter(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
-    """Tells `Progress` what happens, and remembers what the metrics need."""
-
-    def __init__(self, progress: Listener, left_out: int) -> None:
-        self.before: float | None = None
-        self.last_eval: float | None = None
-        self._progress = progress
-        self._stage = f"training; {left_out} examples too long, left out" if left_out else "training"
-        self._recent: deque[tuple[int, float]] = deque(maxlen=RATE_STEPS)
-        self._tokens = 0
-        self._tokens_before = 0  # seen before a resumed run went on
-        self._seconds = 0.0
-        self._began = 0.0
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
-        """Say how many steps there will be."""
-        self._tokens_before = int(state.num_input_tokens_seen)
-        self._progress.stage(self._stage, total_steps=state.max_steps)
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """Start the clock."""
-        self._began = time.perf_counter()
-
-    def on_substep_end(self, *_: Any, **__: Any) -> None:
-        """Between accumulated batches too a run can be stopped."""
-        self._progress.beat()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, *_: Any, **__: Any) -> None:
-        """Count tokens and seconds."""
-        tokens = int(state.num_input_tokens_seen) - self._tokens_before - self._tokens
-        seconds = time.perf_counter() - self._began
-        self._tokens += tokens
-        self._seconds += seconds
-        self._recent.append((tokens, seconds))
-        self._progress.beat(state.global_step, state.epoch, self._rate())
-
-    def on_prediction_step(self, *_: Any, **__: Any) -> None:
-        """While measuring too a run gives signs of life and can be stopped."""
-        self._progress.beat()
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        """Draw a dot of the training loss."""
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        _require_number(loss, state.global_step, args.learning_rate)
-        self._progress.point(
-            state.global_step,
-            train_loss=loss,
-            learning_rate=(logs or {}).get("learning_rate"),
-            tokens_per_second=self._rate(),
-            epoch=state.epoch,
-        )
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        **_: Any,
-    ) -> None:
-        """Draw a dot of the held-out loss."""
-        self.last_eval = metrics["eval_loss"]
-        _require_number(self.last_eval, state.global_step, args.learning_rate)
-        self._progress.point(state.global_step, eval_loss=self.last_eval, epoch=state.epoch)
-
-    def metrics(self, result: dict[str, float], after: float | None) -> dict[str, float]:
-        """The figures that go into the manifest; of a resumed run, tokens and seconds of its last attempt."""
-        figures = {
-            "eval_loss_before": self.before,
-            "eval_loss_after": after,
-            "train_loss": result["train_loss"] if self._seconds else None,
-            "train_tokens": float(self._tokens),
-            "train_seconds": round(self._seconds, 1),
-            "tokens_per_second": round(self._tokens / self._seconds, 1) if self._seconds else None,
-        }
-        return {name: value for name, value in figures.items() if value is not None}
-
-    def _rate(self) -> float | None:
-        seconds = sum(spent for _, spent in self._recent)
-        return sum(tokens for tokens, _ in self._recent) / seconds if seconds else None

@@ -4,7 +4,6 @@ Started by `adapters.training.supervisor`, which gives it a log file, the home a
 """
 
 import argparse
-import errno
 import logging
 import os
 import shutil
@@ -16,19 +15,20 @@ from pathlib import Path
 from adapters import registry
 from adapters.errors import AdapterError, RunError
 from adapters.training import loading, supervisor
+from adapters.training.environment import describe_environment
 from adapters.training.examples import Example
+from adapters.training.failures import Diagnosis, classify
 from adapters.training.loading import LoadedBase, Source
 from adapters.training.parent import find_parent, require_same_weights
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
+from adapters.training.record import CHECKPOINTS, FrozenRecipe, add_environment, read_recipe, run_folder
 from adapters.training.rendering import EncodedSet, encode_all, require_rows
-from adapters.training.supervisor import FrozenRecipe
 from db import runs
-from db.errors import ElaraError
 from db.home import Home
 from db.models import Run, Snapshot
 from db.session import Database
-from db.vocabulary import RunStatus
+from db.vocabulary import RunFailure, RunStatus
 
 NICENESS = 10  # whoever chats on the same machine goes first
 CLAIM_SECONDS = 30.0  # how long to wait for the transaction that started us to commit
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="adapters.training.worker", description="Train one queued run.")
     parser.add_argument("run_id")
     parser.add_argument("--home", type=Path, default=os.environ.get("ELARA_HOME"), help="default: ELARA_HOME")
+    parser.add_argument("--at-once", type=int, default=1, help="how many runs may train at once")
     options = parser.parse_args(arguments)
     if options.home is None:
         parser.error("give --home or set ELARA_HOME")
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _await_claim(database, options.run_id)
         status = work(database, home, options.run_id)
     finally:
-        supervisor.start_queued(database, home)
+        supervisor.start_queued(database, home, options.at_once)
         database.close()
     return 0 if status in (RunStatus.SUCCEEDED, RunStatus.CANCELLED) else 1
 
@@ -72,7 +73,7 @@ def work(database: Database, home: Home, run_id: str) -> RunStatus:
     Returns:
         How the run ended.
     """
-    error: str | None = None
+    error: Diagnosis | None = None
     try:
         name = _train(database, home, run_id)
         log.info("Done: %s", name)
@@ -80,36 +81,27 @@ def work(database: Database, home: Home, run_id: str) -> RunStatus:
     except RunCancelled:
         status = RunStatus.CANCELLED
         log.info("Cancelled.")
-    except ElaraError as known:
-        status, error = RunStatus.FAILED, known.message
-        log.exception("%s", error)
-    except Exception as unknown:
-        status, error = RunStatus.FAILED, explain(unknown)
-        log.exception("%s", error)
+    except Exception as trouble:
+        status, error = RunStatus.FAILED, classify(trouble)
+        log.exception("%s", error.message)
+        if error.failure is RunFailure.DISK_FULL:
+            _make_room(run_folder(home, run_id) / CHECKPOINTS)
     with database.session() as session:
-        runs.finish(session, run_id, status, error)
-    return status
-
-
-def explain(error: Exception) -> str:
-    """One clear sentence for a failure that nobody foresaw; the traceback goes to the log alone."""
-    text = str(error)
-    lowered = text.lower()
-    if (isinstance(error, OSError) and error.errno == errno.ENOSPC) or "no space left" in lowered:
-        return "The disk is full. Free some space, then resume the run; it goes on from its last checkpoint."
-    if isinstance(error, MemoryError) or "out of memory" in lowered or "can't allocate memory" in lowered:
-        return (
-            "Memory ran out. Take a smaller batch_size or max_length, switch gradient_checkpointing on, "
-            "or quantise the base model."
+        runs.finish(
+            session,
+            run_id,
+            status,
+            error=error.message if error else None,
+            failure=error.failure if error else None,
         )
-    first = text.strip().splitlines()[0][:200] if text.strip() else "no message"
-    return f"Training stopped by an unexpected {type(error).__name__}: {first}. The log has the details."
+    return status
 
 
 def _train(database: Database, home: Home, run_id: str) -> str:
     """From frozen recipe and data to a registered adapter; returns its name."""
-    progress = Progress(database, run_id)
-    recipe = supervisor.read_recipe(home, run_id)
+    folder = run_folder(home, run_id)
+    progress = Progress(database, run_id, folder)
+    recipe = read_recipe(home, run_id)
     snapshot, (train, evaluation) = _read_data(database, home, run_id)
 
     progress.stage("loading the base model")
@@ -117,22 +109,26 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     parent = _find_parent(home, recipe, source)
     base = loading.load(source, recipe.hyperparameters)
 
+    add_environment(folder, describe_environment(base.precision))
+
     from adapters.training import trainer  # brings torch, peft and trl
+    from adapters.training.probes import Probes
 
     encoded, measured = _encode(train, base, recipe), _encode(evaluation, base, recipe)
     rows, held_out = encoded.rows, measured.rows
     require_rows(rows, base.longest(recipe.hyperparameters))
-    folder = supervisor.run_folder(home, run_id) / supervisor.CHECKPOINTS
+    checkpoints = folder / CHECKPOINTS
     left_out = encoded.left_out + measured.left_out
     result = trainer.fit(
         base,
         rows,
         held_out,
         recipe.hyperparameters,
-        folder=folder,
+        folder=checkpoints,
         progress=progress,
         left_out=left_out,
         parent=parent,
+        watchers=[Probes(recipe.probes, base, recipe.system_prompt, progress)],
     )
 
     progress.stage("saving the adapter")
@@ -147,7 +143,7 @@ def _train(database: Database, home: Home, run_id: str) -> str:
         adapter = registry.register(session, home, result.folder, provenance)
         if not runs.finish(session, run_id, RunStatus.SUCCEEDED, adapter=adapter.name):
             raise RunError(f"Run {run_id} was ended by someone else; its adapter was not taken.")
-    shutil.rmtree(folder, ignore_errors=True)  # checkpoints have served their purpose
+    shutil.rmtree(checkpoints, ignore_errors=True)  # checkpoints have served their purpose
     return adapter.name
 
 
@@ -163,6 +159,13 @@ def _find_parent(home: Home, recipe: FrozenRecipe, source: Source) -> Path | Non
         )
     require_same_weights(parent, source)
     return parent.folder
+
+
+def _make_room(checkpoints: Path) -> None:
+    """Remove the checkpoint that the full disk left half-written, so that the failure can be recorded."""
+    from adapters.training.checkpoints import find_last
+
+    find_last(checkpoints)
 
 
 def _trace(

@@ -2,14 +2,23 @@
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from elara_ui.cli.parts import HomeOption, JsonOption, is_for_a_command, make_group, open_services
-from elara_ui.cli.text import format_run, format_table, write_document, write_note
+from elara_ui.cli.parts import (
+    HomeOption,
+    JsonOption,
+    is_for_a_command,
+    make_group,
+    open_services,
+    parse_settings,
+)
+from elara_ui.cli.text import format_comparison, format_run, format_table, write_document, write_note
+from elara_ui.errors import InvalidInput
 from elara_ui.services import Services
-from elara_ui.services.runs import RunView
+from elara_ui.services.run_views import RunView
 
 POLL_SECONDS = 1.0
 
@@ -69,6 +78,86 @@ def resume_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOptio
     print_run(run, as_json)
 
 
+@runs_cli.command("retry")
+def retry_run(
+    run_id: RunArgument,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
+    ] = None,
+    remedy: Annotated[
+        int, typer.Option(min=0, help="Take the settings of a remedy that “runs show” offers, by its number.")
+    ] = 0,
+    stop: Annotated[bool, typer.Option("--stop", help="Cancel the run itself if it still trains.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Launch a run once more on the same stored set, with some settings changed."""
+    with open_services(home) as services:
+        offered = services.runs.show(run_id).offers
+        if remedy > len(offered):
+            raise InvalidInput(f"Run {run_id} has {len(offered)} remedies; there is no number {remedy}.")
+        chosen = offered[remedy - 1].values if remedy else {}
+        run = services.runs.retry(run_id, {**chosen, **parse_settings(values or ())}, stop=stop)
+    print_run(run, as_json)
+
+
+@runs_cli.command("move")
+def move_run(
+    run_id: RunArgument,
+    where: Annotated[str, typer.Argument(metavar="WHERE", help="up, down or first.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Give a waiting run another place in the queue."""
+    with open_services(home) as services:
+        run = services.runs.move(run_id, where)
+    print_run(run, as_json)
+
+
+@runs_cli.command("remove")
+def remove_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Delete a run that waits or has ended, and its folder; the stored set stays."""
+    with open_services(home) as services:
+        services.runs.remove(run_id)
+    if as_json:
+        write_document({"removed": run_id})
+    else:
+        print(f"Removed {run_id}.")
+
+
+@runs_cli.command("compare")
+def compare_runs(
+    run_ids: Annotated[list[str], typer.Argument(metavar="ID ID …", help="The runs' ids.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Put runs side by side: final figures, and the choices in which they differ."""
+    with open_services(home) as services:
+        services.runs.reconcile()
+        comparison = services.runs.compare(run_ids)
+    if as_json:
+        write_document(asdict(comparison))
+    else:
+        print(format_comparison(comparison))
+
+
+@runs_cli.command("export")
+def export_run(
+    run_id: RunArgument,
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A file; for tensorboard a folder.")],
+    to: Annotated[str, typer.Option("--to", help="tensorboard, csv or jsonl.")] = "tensorboard",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write a run's figures for other tools."""
+    with open_services(home) as services:
+        written = services.runs.export(run_id, to, path)
+    if as_json:
+        write_document({"run_id": run_id, "path": written})
+    else:
+        print(written)
+
+
 def follow_run(services: Services, run_id: str) -> RunView:
     """Report a run's progress on stderr until it has ended."""
     told = ""
@@ -97,3 +186,10 @@ def print_run(run: RunView, as_json: bool) -> None:
     print(format_table([format_run(run)]))
     if run.error:
         print(run.error)
+    if run.log_tail:
+        print("\n".join(f"    {line}" for line in run.log_tail.splitlines()))
+    for advice in run.advice:
+        print(advice.message)
+    for number, remedy in enumerate(run.offers, start=1):
+        values = ", ".join(f"{name}={value}" for name, value in remedy.values.items())
+        print(f"  {number}. {remedy.label} ({values})")

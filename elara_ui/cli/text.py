@@ -14,7 +14,7 @@ from adapters.training.report import Lengths, RenderedRow, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
-from elara_ui.services.runs import RunView
+from elara_ui.services.run_views import Comparison, RunView
 from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.services.training import DataPreview, Preview
 
@@ -53,8 +53,35 @@ def format_run(run: RunView) -> list[str]:
         f"{name} {loss:.3f}" for name, loss in (("loss", run.train_loss), ("held-out", run.eval_loss)) if loss
     ]
     rate = f"{run.tokens_per_second:.0f} tokens/s" if run.tokens_per_second else ""
-    outcome = run.adapter or ("" if run.status.ended else run.stage)
+    place = f"place {run.place} in the queue" if run.place else run.stage
+    outcome = run.adapter or ("" if run.status.ended else place)
     return [run.run_id, run.audience, str(run.status), steps, ", ".join(losses), rate, outcome]
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """Runs in columns: final figures above, and beneath them the choices in which they differ."""
+    runs = comparison.runs
+    rows = [
+        ["", *(run.run_id for run in runs)],
+        ["status", *(str(run.status) for run in runs)],
+        ["steps", *(f"{run.step}/{run.total_steps or '?'}" for run in runs)],
+        ["training loss", *(_figure(run.train_loss) for run in runs)],
+        ["held-out loss", *(_figure(run.eval_loss) for run in runs)],
+        ["best held-out loss", *(_figure(run.best_loss) for run in runs)],
+        ["base model's", *(_figure(run.base_loss) for run in runs)],
+        ["tokens/s", *(_figure(run.tokens_per_second, 0) for run in runs)],
+        ["peak memory, GiB", *(_figure(run.peak_memory and run.peak_memory / GIB, 1) for run in runs)],
+        ["time", *("" if run.seconds is None else _duration(run.seconds) for run in runs)],
+        ["adapter", *(run.adapter or "" for run in runs)],
+    ]
+    differences = [[row.name, *row.values] for row in comparison.differences]
+    if not differences:
+        return f"{format_table(rows)}\n\nSame audience, base model, stored set and settings."
+    return f"{format_table([*rows, [''] * (len(runs) + 1), *differences])}"
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def format_adapter(adapter: AdapterSummary) -> list[str]:

@@ -74,7 +74,7 @@ def build_services(
         chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
         reviewing=ReviewingService(database, home),
         recipe_book=RecipeService(home, recipes),
-        training=TrainingService(database, home, recipes),
-        runs=RunService(database, home),
+        training=TrainingService(database, home, recipes, settings.max_runs),
+        runs=RunService(database, home, settings.max_runs),
         adapters=AdapterService(database, home, serving.base_model),
     )

@@ -1,65 +1,24 @@
-"""Watching training runs, and stopping or resuming them, on behalf of a person."""
+"""Watching training runs, arranging their queue, and stopping, resuming or repeating them for a person."""
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import pairwise
-from statistics import median
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from adapters.training import supervisor
+from adapters import catalog
+from adapters.hyperparameters import override
+from adapters.training import record, supervisor
+from adapters.training.run_export import RunFormat, export_run
+from db import run_points, run_queue
 from db import runs as run_store
 from db.home import Home
-from db.models import Run, RunPoint
 from db.session import Database
 from db.vocabulary import RunStatus
+from elara_ui.errors import InvalidInput
+from elara_ui.services.run_views import Comparison, Dot, RunView, SampleAnswer, compare, describe
 
-__all__ = ["LossPoint", "RunService", "RunView"]
+__all__ = ["Comparison", "Dot", "RunService", "RunView", "SampleAnswer"]
 
-PACE_POINTS = 20
-"""Dots of the chart from which the time left is told."""
-
-
-@dataclass(frozen=True)
-class LossPoint:
-    """One dot of a run's chart; losses in nats per token."""
-
-    step: int
-    train_loss: float | None
-    eval_loss: float | None
-
-
-@dataclass(frozen=True)
-class RunView:
-    """A run as shown.
-
-    Args:
-        stage: what it is doing, in plain words.
-        tokens_per_second: training rate, 1/s.
-        seconds: since its start, s; None before it.
-        remaining_seconds: until the last step at the present rate, s; None when it can't be told.
-        points: the chart; empty in lists.
-        snapshot: id of the training set, for repeating the run on it.
-    """
-
-    run_id: str
-    audience: str
-    base_model: str
-    status: RunStatus
-    stage: str
-    step: int
-    total_steps: int | None
-    epoch: float
-    train_loss: float | None
-    eval_loss: float | None
-    tokens_per_second: float | None
-    seconds: float | None
-    remaining_seconds: float | None
-    error: str | None
-    adapter: str | None
-    source: str
-    rows: int
-    created_at: datetime
-    points: tuple[LossPoint, ...] = ()
-    snapshot: str = ""
+LOG_TAIL = 12  # lines shown with a failure
+MOST_COMPARED = 8
 
 
 class RunService:
@@ -68,25 +27,52 @@ class RunService:
     Args:
         database: where runs are.
         home: where their files are.
+        max_runs: how many may train at once.
     """
 
-    def __init__(self, database: Database, home: Home) -> None:
+    def __init__(self, database: Database, home: Home, max_runs: int = 1) -> None:
         self._database = database
         self._home = home
+        self._max_runs = max_runs
 
     def recent(self) -> tuple[RunView, ...]:
         """Every run, newest first, without charts."""
         with self._database.reading() as session:
-            return tuple(_describe(run) for run in run_store.list_recent(session))
+            places = {run.id: place for place, run in enumerate(run_queue.waiting(session), start=1)}
+            runs = run_store.list_recent(session)
+            return tuple(describe(run, place=places.get(run.id)) for run in runs)
 
     def show(self, run_id: str) -> RunView:
-        """One run with its chart.
+        """One run with its charts and samples, and its last words if it failed.
 
         Raises:
             NotFound: there is none of that id.
         """
         with self._database.reading() as session:
-            return _describe(run_store.get(session, run_id), run_store.points(session, run_id))
+            run = run_store.get(session, run_id)
+            waiting = [each.id for each in run_queue.waiting(session)]
+            failed = run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED)
+            return describe(
+                run,
+                run_points.points(session, run_id),
+                run_points.samples(session, run_id),
+                place=waiting.index(run_id) + 1 if run_id in waiting else None,
+                log_tail=record.read_log(self._home, run_id, LOG_TAIL) if failed else "",
+            )
+
+    def compare(self, run_ids: Sequence[str]) -> Comparison:
+        """Several runs side by side: curves, final figures, and the choices in which they differ.
+
+        Raises:
+            NotFound: one of them doesn't exist.
+            InvalidInput: fewer than two, or too many.
+        """
+        chosen = list(dict.fromkeys(run_ids))
+        if not 2 <= len(chosen) <= MOST_COMPARED:
+            raise InvalidInput(
+                f"From 2 to {MOST_COMPARED} different runs can be compared; {len(chosen)} were chosen."
+            )
+        return compare([self.show(run_id) for run_id in chosen])
 
     def cancel(self, run_id: str) -> RunView:
         """Ask a run to stop.
@@ -94,7 +80,7 @@ class RunService:
         Raises:
             NotFound: there is none of that id.
         """
-        supervisor.cancel(self._database, run_id)
+        supervisor.cancel(self._database, self._home, run_id)
         self.reconcile()
         return self.show(run_id)
 
@@ -104,12 +90,88 @@ class RunService:
         Raises:
             RunError: there is nothing to resume.
         """
-        supervisor.resume(self._database, self._home, run_id)
+        supervisor.resume(self._database, self._home, run_id, self._max_runs)
         return self.show(run_id)
+
+    def retry(self, run_id: str, values: Mapping[str, object], *, stop: bool = False) -> RunView:
+        """Launch a run once more on the same stored set, with some settings changed.
+
+        Args:
+            run_id: the run to repeat.
+            values: hyperparameters that differ from the run's own.
+            stop: cancel the run itself if it still waits or trains.
+
+        Returns:
+            The new run.
+
+        Raises:
+            NotFound: there is none of that id.
+            RecipeError: a hyperparameter breaks its rule, or asks for another set.
+            RunError: the run's recipe is damaged.
+        """
+        self.show(run_id)
+        frozen = record.read_recipe(self._home, run_id)
+        settings = override(frozen.hyperparameters, values)
+        catalog.check_targets(catalog.find(frozen.base_model), settings.target_modules)
+        new_id = supervisor.retry(self._database, self._home, run_id, settings, at_once=self._max_runs)
+        if stop:
+            self.cancel(run_id)
+        return self.show(new_id)
+
+    def move(self, run_id: str, where: str) -> RunView:
+        """Give a waiting run another place in the queue.
+
+        Args:
+            run_id: the run.
+            where: ``up``, ``down`` or ``first``.
+
+        Raises:
+            NotFound: there is none of that id.
+            InvalidInput: there is no such direction.
+            Conflict: it doesn't wait.
+        """
+        if where not in list(run_queue.Move):
+            raise InvalidInput(f"A run moves {', '.join(run_queue.Move)}, not {where[:60]!r}.")
+        with self._database.session() as session:
+            run_queue.move(session, run_id, run_queue.Move(where))
+        return self.show(run_id)
+
+    def remove(self, run_id: str) -> None:
+        """Delete a run that waits or has ended, and its folder; the stored set stays.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: it trains, or an adapter came of it.
+            RunError: its folder can't be deleted.
+        """
+        supervisor.remove(self._database, self._home, run_id)
+
+    def export(self, run_id: str, to: str, path: Path) -> Path:
+        """Write a run's figures for other tools.
+
+        Args:
+            run_id: the run.
+            to: ``tensorboard``, ``csv`` or ``jsonl``.
+            path: the file; for TensorBoard a folder, in which each run gets one of its own.
+
+        Returns:
+            What was written.
+
+        Raises:
+            NotFound: there is none of that id.
+            InvalidInput: there is no such format.
+            RunError: it has no figures yet, or the place can't be written.
+        """
+        if to not in list(RunFormat):
+            raise InvalidInput(f"A run is exported to {', '.join(RunFormat)}, not to {to[:60]!r}.")
+        with self._database.reading() as session:
+            run = run_store.get(session, run_id)
+            points, samples = run_points.points(session, run_id), run_points.samples(session, run_id)
+        return export_run(run, points, samples, RunFormat(to), path)
 
     def log(self, run_id: str) -> str:
         """The last lines its process wrote."""
-        return supervisor.read_log(self._home, run_id)
+        return record.read_log(self._home, run_id)
 
     def reconcile(self) -> list[str]:
         """Mark runs whose process is gone as interrupted, and start what waits.
@@ -117,51 +179,4 @@ class RunService:
         Returns:
             The ids of the interrupted runs.
         """
-        return supervisor.reconcile(self._database, self._home)
-
-
-def _describe(run: Run, points: list[RunPoint] | None = None) -> RunView:
-    seconds = None
-    if run.started_at is not None:
-        seconds = ((run.finished_at or datetime.now(UTC)) - run.started_at).total_seconds()
-    return RunView(
-        run_id=run.id,
-        audience=run.audience,
-        base_model=run.base_model,
-        status=RunStatus(run.status),
-        stage=run.stage,
-        step=run.step,
-        total_steps=run.total_steps,
-        epoch=run.epoch,
-        train_loss=run.train_loss,
-        eval_loss=run.eval_loss,
-        tokens_per_second=run.tokens_per_second,
-        seconds=seconds,
-        remaining_seconds=_estimate_remaining(run, points or []),
-        error=run.error,
-        adapter=run.adapter,
-        source=run.snapshot.source,
-        rows=run.snapshot.rows,
-        created_at=run.created_at,
-        points=tuple(LossPoint(point.step, point.train_loss, point.eval_loss) for point in points or ()),
-        snapshot=run.snapshot_id,
-    )
-
-
-def _estimate_remaining(run: Run, points: list[RunPoint]) -> float | None:
-    """Seconds left, from the median time a step took between the latest dots of the chart.
-
-    Loading the model, measurements and the pause before a resumption say nothing about the pace, and a
-    median passes over them.
-    """
-    if run.status != RunStatus.RUNNING or not run.total_steps:
-        return None
-    recent = points[-PACE_POINTS:]
-    paces = [
-        (after.created_at - before.created_at).total_seconds() / (after.step - before.step)
-        for before, after in pairwise(recent)
-        if after.step > before.step
-    ]
-    if not paces:
-        return None
-    return max(0.0, (run.total_steps - run.step) * median(paces))
+        return supervisor.reconcile(self._database, self._home, self._max_runs)

@@ -57,12 +57,16 @@ class TrainingService:
         database: where runs are.
         home: where their files are.
         recipes: audience → recipe.
+        max_runs: how many runs may train at once.
     """
 
-    def __init__(self, database: Database, home: Home, recipes: Mapping[str, Recipe]) -> None:
+    def __init__(
+        self, database: Database, home: Home, recipes: Mapping[str, Recipe], max_runs: int = 1
+    ) -> None:
         self._database = database
         self._home = home
         self._recipes = recipes
+        self._max_runs = max_runs
 
     def base_models(self) -> tuple[catalog.BaseModel, ...]:
         """The catalogue; a hub id or a local folder can be given in its place."""
@@ -193,6 +197,7 @@ class TrainingService:
             source=data.title,
             rejects=reading.rejects,
             recipe=recipe,
+            at_once=self._max_runs,
         )
 
     def _recipe(self, audience: str) -> Recipe:

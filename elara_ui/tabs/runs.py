@@ -1,68 +1,32 @@
-"""The training runs: their list, and the one looked at. Each handler makes one service call and paints."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""The training runs: their list, one looked at, several side by side. Builds and wires; decides nothing."""
 
 import gradio as gr
 
-from db.vocabulary import RunStatus
-from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.runs import RunView
 from elara_ui.tabs import runs_view
-from elara_ui.tabs.markup import ACT_SCRIPT, notice
-from elara_ui.tabs.parts import Updates, components_of, unchanged
+from elara_ui.tabs.markup import ACT_SCRIPT
+from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED, LETTER_COLOURS
+from elara_ui.tabs.runs_handlers import CompareParts, Painted, RunHandlers, RunParts, RunsState
+
+__all__ = ["Painted", "RunHandlers", "RunParts", "RunsState", "build_runs"]
+
+CHART_HEIGHT = 260  # pixels, of each, so that nothing jumps when another is chosen
 
 
-@dataclass(frozen=True)
-class RunsState:
-    """What one browser tab looks at.
-
-    Args:
-        run_id: the run shown; None shows the newest.
-    """
-
-    run_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Painted:
-    """What of a run is on the page, so that the chart is only drawn again when something is new."""
-
-    run_id: str = ""
-    points: int = 0
-    status: str = ""
-
-
-@dataclass(frozen=True)
-class RunParts:
-    """The runs and the one that is looked at.
-
-    Args:
-        state: written by what a person does, never by the clock.
-        painted: written by whoever paints.
-    """
-
-    state: gr.State
-    painted: gr.State
-    list: gr.HTML
-    detail: gr.HTML
-    chart: gr.LinePlot
-    cancel: gr.Button
-    resume: gr.Button
-    message: gr.HTML
-    log_panel: gr.Accordion
-    log: gr.HTML
-
-
-def build_runs(services: Services) -> "RunHandlers":
+def build_runs(services: Services) -> RunHandlers:
     """Build the list and the view of a single run, and wire them."""
     handlers = RunHandlers(services, _build())
     parts = handlers.parts
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    parts.list.act(handlers.open_run, None, **common)
-    parts.cancel.click(handlers.cancel, [parts.painted], **common)
-    parts.resume.click(handlers.resume, [parts.painted], **common)
+    parts.list.act(handlers.act, [parts.state, parts.painted], **common)
+    parts.detail.act(handlers.retry, [parts.state, parts.painted], **common)
+    parts.chart_name.input(handlers.choose_chart, [parts.chart_name, parts.state, parts.painted], **common)
+    parts.compare.name.input(
+        handlers.choose_compared, [parts.compare.name, parts.state, parts.painted], **common
+    )
+    parts.cancel.click(handlers.cancel, [parts.state, parts.painted], **common)
+    parts.resume.click(handlers.resume, [parts.state, parts.painted], **common)
     return handlers
 
 
@@ -70,88 +34,58 @@ def _build() -> RunParts:
     state, painted = gr.State(RunsState()), gr.State(Painted())
     gr.HTML("<h3>Runs</h3>")
     listing = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="runs")
-    detail = gr.HTML(elem_id="run-detail")
-    chart = gr.LinePlot(
-        x="step",
-        y="loss",
-        color="part",
-        x_title="Step",
-        y_title="Loss (nats per token)",
-        color_title="Rows",
-        color_map={runs_view.TRAINING: "#2b9488", runs_view.HELD_OUT: "#c2702f"},
-        height=260,
+    message = gr.HTML(elem_id="runs-message")
+    compare = _build_compare()
+    detail = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="run-detail")
+    chart_name = gr.Radio(
+        list(CHART_NAMES),
+        value=CHART_NAMES[0],
+        show_label=False,
+        container=False,
         visible=False,
+        elem_id="run-chart-name",
+        elem_classes="el-segments",
+    )
+    charts = tuple(_build_chart(chart.unit, chart.colours, color_title="Line") for chart in CHARTS)
+    with gr.Row():
+        cancel = gr.Button("Cancel this run", variant="stop", size="sm", visible=False, elem_id="cancel-run")
+        resume = gr.Button("Go on from the last checkpoint", size="sm", visible=False, elem_id="resume-run")
+    samples = gr.HTML(elem_id="run-samples")
+    with gr.Accordion("Log", open=False, visible=False) as log_panel:
+        log = gr.HTML()
+    return RunParts(
+        state, painted, listing, message, compare, detail, chart_name, charts, cancel, resume, samples,
+        log_panel, log,
+    )  # fmt: skip
+
+
+def _build_compare() -> CompareParts:
+    with gr.Column(visible=False, elem_id="run-compare", elem_classes="el-card") as panel:
+        gr.HTML("<h3>Runs side by side</h3>")
+        name = gr.Radio(
+            list(COMPARED),
+            value=next(iter(COMPARED)),
+            show_label=False,
+            container=False,
+            elem_id="compare-chart-name",
+            elem_classes="el-segments",
+        )
+        chart = _build_chart("Nats per token", LETTER_COLOURS, color_title="Run", visible=True)
+        table = gr.HTML(js_on_load=runs_view.SORT_SCRIPT)
+    return CompareParts(panel, name, chart, table)
+
+
+def _build_chart(unit: str, colours: dict[str, str], color_title: str, visible: bool = False) -> gr.LinePlot:
+    return gr.LinePlot(
+        x="step",
+        y="value",
+        color="line",
+        x_title="Step",
+        y_title=unit,
+        color_title=color_title,
+        color_map=colours,
+        height=CHART_HEIGHT,
+        visible=visible,
         show_label=False,
         buttons=["export"],
     )
-    with gr.Row():
-        cancel = gr.Button("Cancel this run", variant="stop", size="sm", visible=False, elem_id="cancel-run")
-        resume = gr.Button("Go on from the last checkpoint", size="sm", visible=False)
-    message = gr.HTML()
-    with gr.Accordion("Log", open=False, visible=False) as log_panel:
-        log = gr.HTML()
-    return RunParts(state, painted, listing, detail, chart, cancel, resume, message, log_panel, log)
-
-
-class RunHandlers:
-    """The behaviour of the runs."""
-
-    def __init__(self, services: Services, parts: RunParts) -> None:
-        self._services = services
-        self.parts = parts
-
-    def open_run(self, event: gr.EventData) -> Updates:
-        """Look at another run."""
-        return self.look_at(str(event.item))
-
-    def look_at(self, run_id: str) -> Updates:
-        """Show a run, from its beginning."""
-        state = RunsState(run_id)
-        return {self.parts.state: state, self.parts.message: "", **self.refresh(state, Painted())}
-
-    def cancel(self, painted: Painted) -> Updates:
-        """Ask the run shown to stop."""
-        return self._change(painted, self._services.runs.cancel)
-
-    def resume(self, painted: Painted) -> Updates:
-        """Let the run shown go on."""
-        return self._change(painted, self._services.runs.resume)
-
-    def refresh(self, state: RunsState, painted: Painted) -> Updates:
-        """Paint what the database says now; the chart only when it has something new."""
-        try:
-            self._services.runs.reconcile()
-            listed = self._services.runs.recent()
-            shown_id = state.run_id or (listed[0].run_id if listed else None)
-            updates: Updates = {self.parts.list: runs_view.render_runs(listed, shown_id)}
-            if shown_id is None:
-                return updates
-            return updates | self._show(self._services.runs.show(shown_id), painted)
-        except ElaraError as error:
-            return {self.parts.detail: notice(error.message)}
-
-    def _show(self, run: RunView, painted: Painted) -> Updates:
-        now = Painted(run.run_id, len(run.points), str(run.status))
-        updates: Updates = {
-            self.parts.painted: now,
-            self.parts.detail: runs_view.render_run(run),
-            self.parts.log: runs_view.render_log(self._services.runs.log(run.run_id)),
-        }
-        if now != painted:
-            resumable = run.status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.CANCELLED)
-            updates |= {
-                self.parts.chart: gr.update(value=runs_view.tabulate_losses(run), visible=bool(run.points)),
-                self.parts.cancel: gr.update(visible=not run.status.ended),
-                self.parts.resume: gr.update(visible=resumable),
-                self.parts.log_panel: gr.update(visible=True),
-            }
-        return updates
-
-    def _change(self, painted: Painted, change: Callable[[str], RunView]) -> Updates:
-        if not painted.run_id:
-            return unchanged(self.parts.state)
-        try:
-            change(painted.run_id)
-        except ElaraError as error:
-            return {self.parts.message: notice(error.message)}
-        return self.look_at(painted.run_id)

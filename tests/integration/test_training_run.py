@@ -14,10 +14,10 @@ sys.path.append(str(Path(__file__).parents[1] / "unit" / "training"))
 
 from adapters import embedded, registry
 from adapters.recipe import Hyperparameters, find_recipe, override
-from adapters.training import supervisor
+from adapters.training import record, supervisor
 from adapters.training.examples import read_examples
-from db import adapters, runs
-from db.vocabulary import AdapterStatus, RunStatus
+from db import adapters, run_points, runs
+from db.vocabulary import AdapterStatus, RunFailure, RunStatus
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def wait(database, home, run_id, until, seconds=120):
         if run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
             break
         time.sleep(0.1)
-    pytest.fail(f"{run.status} {run.stage} {run.step} {run.error}\n{supervisor.read_log(home, run_id)}")
+    pytest.fail(f"{run.status} {run.stage} {run.step} {run.error}\n{record.read_log(home, run_id)}")
 
 
 def ended(run):
@@ -86,18 +86,24 @@ def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home
     assert wait(database, home, first, ended).adapter == "emergency@1"
     assert wait(database, home, second, ended).adapter == "emergency@2"  # nobody polled `start_queued` for it
     with database.reading() as session:
-        assert [point.step for point in runs.points(session, first)] == [1, 2, 3]
+        assert [point.step for point in run_points.points(session, first)] == [1, 2, 3]
         metrics, snapshot = adapters.get(session, "emergency@1").metrics, runs.get(session, first).snapshot
         assert metrics["train_rows"] + metrics["held_out_rows"] + metrics["left_out_rows"] == snapshot.rows
         for name in ("emergency@1", "emergency@2"):
             registry.verify(registry.folder(home, adapters.get(session, name)))
-    assert not (home.runs / first / "checkpoints").exists()
+    folder = home.runs / first
+    assert not (folder / "checkpoints").exists()
+    assert [line["step"] for line in record.Series(folder / "metrics.jsonl").read()] == [1, 2, 3]
+    assert json.loads((folder / "snapshot.json").read_text())["sha256"] == snapshot.sha256
+    (attempt,) = json.loads((folder / "environment.json").read_text())["attempts"]
+    assert attempt["packages"]["torch"]
+    assert attempt["threads"] > 0
 
 
 def test_cancelling_leaves_no_adapter(database, home, launch):
     run_id = launch(ENDLESS)
     wait(database, home, run_id, lambda run: run.step > 2)
-    supervisor.cancel(database, run_id)
+    supervisor.cancel(database, home, run_id)
     run = wait(database, home, run_id, ended, seconds=20)
     assert (run.status, run.adapter, run.error) == (RunStatus.CANCELLED, None, None)
     with database.reading() as session:
@@ -115,13 +121,14 @@ def test_a_killed_worker_is_found_and_its_run_goes_on_from_the_checkpoint(databa
     with database.reading() as session:
         run = runs.get(session, run_id)
     assert run.status == RunStatus.INTERRUPTED
-    assert "ended without a word" in run.error
+    assert run.failure == RunFailure.KILLED
+    assert "ended from outside by SIGKILL" in run.error
     supervisor.resume(database, home, run_id)
     wait(database, home, run_id, lambda run: run.step > 30)
     with database.reading() as session:
-        steps = [point.step for point in runs.points(session, run_id)]
+        steps = [point.step for point in run_points.points(session, run_id)]
     assert steps == list(range(1, steps[-1] + 1))  # each dot once
-    assert supervisor.read_log(home, run_id, tail=10_000).count(" step 5:") == 1  # not from the start
+    assert record.read_log(home, run_id, tail=10_000).count(" step 5:") == 1  # not from the start
 
 
 def test_a_worker_survives_the_end_of_what_started_it(database, home, launch):
@@ -173,7 +180,7 @@ def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_
     assert run.status == RunStatus.FAILED
     assert "it has no c_attn" in run.error
     assert "Traceback" not in run.error
-    assert "Traceback" in supervisor.read_log(home, run_id)
+    assert "Traceback" in record.read_log(home, run_id)
 
 
 def test_a_run_continues_from_an_adapter_and_names_it_in_its_manifest(database, home, launch):
@@ -201,7 +208,7 @@ def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(
     assert run.adapter == "patient@1"
     with database.session() as session:
         adapter = adapters.get(session, "patient@1")
-        points = runs.points(session, run_id)
+        points = run_points.points(session, run_id)
         registry.promote(session, home, "patient@1")
     assert adapter.status == AdapterStatus.LIVE
     assert [point.step for point in points if point.train_loss] == [1, 2, 3, 4]

@@ -17,10 +17,11 @@ import pytest
 from factories import add_run
 from fake_engine import FakeEngine
 
+from db import run_queue
 from db import runs as run_store
 from db.home import Home
 from db.session import Database
-from db.vocabulary import RunStatus
+from db.vocabulary import RunFailure, RunStatus
 from elara_ui.cli import main as cli
 from elara_ui.cli import parts as cli_parts
 from elara_ui.cli import runs as cli_runs
@@ -62,7 +63,7 @@ def busy_run(database: Database) -> str:
     """A run that holds the queue, so that what is launched after it waits: its process is this one."""
     with database.session() as session:
         run = add_run(session)
-        claimed = run_store.claim_next(session)
+        claimed = run_queue.claim_next(session)
         assert claimed is not None
         run_store.set_process(session, run.id, os.getpid(), psutil.Process().create_time())
         return run.id
@@ -291,3 +292,34 @@ def test_a_recipe_is_saved_compared_trained_with_and_deleted(
     assert trained.document["audience"] == "patient"
     assert call("recipes", "delete", "gentle", "--json").document == {"deleted": "gentle"}
     assert call("recipes", "--json").document == {"recipes": []}
+
+
+def test_runs_are_arranged_compared_repeated_and_removed(call: Call, busy_run: str) -> None:
+    train = ("train", "--audience", "patient", "--dataset", "starter", "--json")
+    first = call(*train).document["run_id"]
+    second = call(*train, "--set", "lora_r=4").document["run_id"]
+    assert "place 2 in the queue" in call("runs", "show", second).out
+    assert call("runs", "move", second, "first", "--json").document["place"] == 1
+    compared = call("runs", "compare", first, second, "--json").document
+    assert compared["differences"] == [{"name": "lora_r", "values": ["8", "4"]}]
+    assert "lora_r" in call("runs", "compare", first, second).out
+    again = call("runs", "retry", first, "--set", "learning_rate=1e-4", "--json").document
+    assert again["hyperparameters"]["learning_rate"] == 1e-4
+    assert "no number 3" in call("runs", "retry", first, "--remedy", "3").err
+    assert call("runs", "remove", first).out == f"Removed {first}.\n"
+    assert "cancel it" in call("runs", "remove", busy_run).err
+    assert "no figures yet" in call("runs", "export", second, "x").err
+
+
+def test_a_failed_run_shows_its_remedies_and_takes_one_by_number(
+    call: Call, busy_run: str, database: Database
+) -> None:
+    run_id = call("train", "--audience", "patient", "--dataset", "starter", "--json").document["run_id"]
+    with database.session() as session:
+        run_store.finish(
+            session, run_id, RunStatus.FAILED, "Memory ran out.", failure=RunFailure.OUT_OF_MEMORY
+        )
+    shown = call("runs", "show", run_id).out
+    assert "1. Gradient checkpointing" in shown
+    again = call("runs", "retry", run_id, "--remedy", "1", "--json").document
+    assert again["hyperparameters"]["gradient_checkpointing"] is True

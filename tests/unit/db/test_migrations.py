@@ -14,6 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from db import run_points, run_queue
 from db import session as session_module
 from db.errors import StorageError
 from db.home import Home
@@ -175,3 +176,64 @@ def test_processes_that_start_at_once_migrate_once(home: Home):
     starts = [subprocess.Popen([sys.executable, "-c", code, str(home.root)], cwd=ROOT) for _ in range(3)]
     assert [start.wait(timeout=60) for start in starts] == [0, 0, 0]
     assert list(home.backups.iterdir()) == []
+
+
+@pytest.fixture
+def first_release(home: Home, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A database as the first release left it, with two runs in it."""
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{home.database}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(home.database)) as connection:
+        connection.execute(
+            "INSERT INTO snapshots (id, sha256, path, rows, source, manifest, created_at)"
+            " VALUES ('s', 'x', 'p', 1, 'starter', '{}', '2026-01-01 00:00:00')"
+        )
+        for name, day in (("late", "03"), ("early", "02")):
+            connection.execute(
+                "INSERT INTO runs (id, audience, base_model, snapshot_id, recipe, status, stage,"
+                " cancel_requested, step, epoch, created_at)"
+                " VALUES (?, 'patient', 'm', 's', '{}', 'queued', 'waiting', 0, 0, 0, ?)",
+                (name, f"2026-01-{day} 00:00:00"),
+            )
+        connection.execute(
+            "INSERT INTO run_points (run_id, step, train_loss, created_at)"
+            " VALUES ('early', 1, 2.5, '2026-01-02 00:00:00')"
+        )
+        connection.commit()
+    return home.database
+
+
+def test_runs_of_the_first_release_keep_their_order_and_their_dots(home: Home, first_release: Path):
+    migrate(home)
+    database = Database.open(first_release)
+    with database.session() as session:
+        assert [(run.id, run.position) for run in run_queue.waiting(session)] == [("early", 1), ("late", 2)]
+        (dot,) = run_points.points(session, "early")
+        assert (dot.train_loss, dot.grad_norm, dot.memory_bytes) == (2.5, None, None)
+        run_points.record_sample(session, "early", 1, "Why?", "So.")
+        run_points.record_point(session, "late", 1, memory_bytes=2**40)
+    database.close()
+    (backup,) = home.backups.iterdir()
+    assert "position" not in columns(backup, "runs")
+
+
+def test_the_watching_of_runs_can_be_taken_back(home: Home, first_release: Path):
+    from alembic import command
+
+    before = columns(first_release, "runs"), columns(first_release, "run_points")
+    migrate(home)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{home.database}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    engine.dispose()
+    assert (columns(first_release, "runs"), columns(first_release, "run_points")) == before

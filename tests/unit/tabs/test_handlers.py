@@ -5,8 +5,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from factories import add_run
 from fake_engine import FakeEngine
 
+from adapters.recipe import Hyperparameters
+from adapters.training import supervisor
+from adapters.training.record import FrozenRecipe, open_record
+from db import run_points
+from db import runs as run_store
+from db.vocabulary import RunFailure, RunStatus
 from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished
@@ -197,3 +204,101 @@ def test_the_clock_never_changes_which_run_is_looked_at(built: dict[type, Any]) 
     painted = handlers.refresh(RunsState("abc"), Painted())
     assert handlers.parts.state not in painted
     assert "no run" in painted[handlers.parts.detail].lower()
+
+
+@pytest.fixture
+def runs_of(services: Services, database: Any) -> Any:
+    """Stores runs in a state of life, with some dots."""
+
+    def make(status: RunStatus = RunStatus.QUEUED, failure: RunFailure | None = None, dots: int = 3) -> str:
+        with database.session() as session:
+            run = add_run(session)
+            for step in range(1, dots + 1):
+                run_points.record_point(session, run.id, step, train_loss=2.5, memory_bytes=2**30)
+                run_points.record_sample(session, run.id, step, "What is <b>fever</b>?", f"Heat {step}.")
+            if status.ended:
+                run_store.finish(session, run.id, status, "It ended." if failure else None, failure=failure)
+            return str(run.id)
+
+    return make
+
+
+@pytest.fixture
+def runs(built: dict[type, Any], monkeypatch: pytest.MonkeyPatch) -> RunHandlers:
+    monkeypatch.setattr(supervisor, "_start_next", lambda *_: None)  # what waits goes on waiting
+    return built[RunHandlers]
+
+
+def test_a_run_is_painted_with_its_first_chart_and_its_samples(runs: RunHandlers, runs_of: Any) -> None:
+    painted = runs.look_at(runs_of(RunStatus.SUCCEEDED))
+    assert [painted[chart]["visible"] for chart in runs.parts.charts] == [True, False, False, False, False]
+    assert "Heat 1." in painted[runs.parts.samples]
+    assert "<b>fever" not in painted[runs.parts.samples]
+    assert painted[runs.parts.cancel]["visible"] is False
+
+
+def test_charts_and_samples_are_left_alone_when_nothing_is_new(runs: RunHandlers, runs_of: Any) -> None:
+    first = runs.look_at(runs_of(RunStatus.SUCCEEDED))
+    again = runs.refresh(first[runs.parts.state], first[runs.parts.painted])
+    assert not {*runs.parts.charts, runs.parts.samples, runs.parts.chart_name} & again.keys()
+
+
+def test_another_chart_can_be_chosen(runs: RunHandlers, runs_of: Any) -> None:
+    first = runs.look_at(runs_of(RunStatus.SUCCEEDED))
+    painted = runs.choose_chart("Memory", first[runs.parts.state], first[runs.parts.painted])
+    assert [painted[chart]["visible"] for chart in runs.parts.charts] == [False, False, False, False, True]
+    assert list(painted[runs.parts.charts[4]]["value"]["value"]) == [1024.0] * 3
+
+
+def test_two_picked_runs_are_compared_until_one_is_let_go(runs: RunHandlers, runs_of: Any) -> None:
+    ids = [runs_of(RunStatus.SUCCEEDED) for _ in range(5)]
+    state, painted = RunsState(), Painted()
+    for run_id in ids:
+        updates = runs.act(state, painted, press("pick", run_id))
+        state, painted = updates[runs.parts.state], updates[runs.parts.painted]
+    assert state.picked == tuple(ids[1:])  # four at most
+    assert updates[runs.parts.compare.panel]["visible"] is True
+    assert set(updates[runs.parts.compare.chart]["value"]["line"]) == {"A", "B", "C", "D"}
+    for run_id in ids[1:4]:
+        updates = runs.act(state, painted, press("pick", run_id))
+        state, painted = updates[runs.parts.state], updates[runs.parts.painted]
+    assert updates[runs.parts.compare.panel]["visible"] is False
+
+
+def test_a_remedy_starts_the_run_again(runs: RunHandlers, runs_of: Any, services: Services) -> None:
+    run_id = runs_of(RunStatus.FAILED, RunFailure.OUT_OF_MEMORY)
+    frozen = FrozenRecipe("patient", "smollm2-135m", "Be kind.", 300, Hyperparameters())
+    with services.database.reading() as session:
+        open_record(services.settings.folders.runs / run_id, frozen, run_store.get(session, run_id).snapshot)
+    first = runs.look_at(run_id)
+    assert 'data-act="retry" data-item="1"' in first[runs.parts.detail]
+    painted = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", "1"))
+    assert "Batches of 2 instead of 4" in painted[runs.parts.message]
+    new = services.runs.show(painted[runs.parts.state].run_id)
+    assert (new.hyperparameters["batch_size"], new.status) == (2, RunStatus.QUEUED)
+    gone = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", "99"))
+    assert runs.parts.detail in gone  # painted anew, nothing started
+    assert len(services.runs.recent()) == 2
+
+
+def test_the_queue_is_arranged_and_removal_is_asked_twice(
+    runs: RunHandlers, runs_of: Any, services: Services
+) -> None:
+    first, second = runs_of(), runs_of()
+    state, painted = RunsState(), Painted()
+    runs.act(state, painted, press("up", second))
+    assert services.runs.show(second).place == 1
+    asked = runs.act(state, painted, press("ask_remove", first))
+    assert "Remove for good" in asked[runs.parts.list]
+    assert len(services.runs.recent()) == 2
+    removed = runs.act(asked[runs.parts.state], asked[runs.parts.painted], press("remove", first))
+    assert first not in removed[runs.parts.list]
+    last = runs.act(removed[runs.parts.state], removed[runs.parts.painted], press("remove", second))
+    assert last[runs.parts.detail] == ""
+    assert services.runs.recent() == ()
+
+
+def test_what_can_t_be_done_is_said_and_changes_nothing(runs: RunHandlers, runs_of: Any) -> None:
+    run_id = runs_of(RunStatus.SUCCEEDED)
+    assert "no run" in runs.act(RunsState(), Painted(), press("remove", "abc"))[runs.parts.message]
+    assert "has a place" in runs.act(RunsState(), Painted(), press("up", run_id))[runs.parts.message]

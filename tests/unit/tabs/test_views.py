@@ -6,13 +6,23 @@ import pytest
 
 from adapters.recipe import load_recipes
 from db.reviews import ReviewProgress
-from db.vocabulary import AdapterStatus, FinishReason, Role
+from db.vocabulary import AdapterStatus, FinishReason, Role, RunStatus
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.services.reviewing import ReviewTask
+from elara_ui.services.run_views import (
+    Advice,
+    Comparison,
+    Difference,
+    Dot,
+    Remedy,
+    RunView,
+    SampleAnswer,
+)
 from elara_ui.services.training import DataPreview
 from elara_ui.tabs import adapters_view, chat_view, review_view, runs_view, training_form_view
 from elara_ui.tabs.markup import download_link, markdown
+from elara_ui.tabs.run_charts import CHARTS, tabulate, tabulate_compared
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>![i](https://example.org/i.png)\"'>{{x}}${y}"
 RECIPES = load_recipes()
@@ -28,6 +38,43 @@ def make_answer(**values: object) -> Answer:
     return Answer(**(given | values))  # type: ignore[arg-type]
 
 
+def make_run(**values: object) -> RunView:
+    given = {
+        "run_id": "abc", "audience": "patient", "base_model": "smollm2-135m", "status": RunStatus.SUCCEEDED,
+        "stage": "training", "step": 5, "total_steps": 10, "epoch": 0.5, "train_loss": 2.5, "eval_loss": None,
+        "tokens_per_second": 180.0, "seconds": 65.0, "remaining_seconds": None, "error": None,
+        "adapter": None, "source": "starter", "rows": 30, "created_at": datetime.now(UTC),
+    }  # fmt: skip
+    return RunView(**(given | values))  # type: ignore[arg-type]
+
+
+def test_what_waits_can_be_moved_and_what_made_an_adapter_stays() -> None:
+    first = runs_view.render_runs([make_run(status=RunStatus.QUEUED, place=1)], None)
+    second = runs_view.render_runs([make_run(status=RunStatus.QUEUED, place=2)], None)
+    made = runs_view.render_runs([make_run(adapter="patient@1")], None)
+    assert ['data-act="up"' in html for html in (first, second, made)] == [False, True, False]
+    assert ['data-act="ask_remove"' in html for html in (first, second, made)] == [True, True, False]
+
+
+def test_figures_that_are_not_known_are_dashes() -> None:
+    html = runs_view.render_run(make_run(tokens_per_second=None))
+    assert html.count("<b>–</b>") == 6
+
+
+def test_the_first_answer_stands_beside_the_latest() -> None:
+    samples = [SampleAnswer(step, "Why?", f"Answer {step}") for step in (0, 5, 10)]
+    html = runs_view.render_samples(samples)
+    assert html.index("base model") < html.index("step 10") < html.index("1 between") < html.index("step 5")
+
+
+@pytest.mark.parametrize("dots", [(), (Dot(1, train_loss=2.5),)])
+def test_every_line_of_a_chart_is_in_its_first_painting(dots: tuple[Dot, ...]) -> None:
+    for chart in CHARTS:
+        assert set(tabulate(chart, dots)["line"]) == set(chart.lines)
+    compared = tabulate_compared("Training loss", [make_run(points=dots), make_run(points=dots)])
+    assert set(compared["line"]) == {"A", "B", "C", "D"}
+
+
 def hostile_pages() -> dict[str, str]:
     answer = make_answer(text=HOSTILE, adapter=HOSTILE, base_model=HOSTILE)
     messages = (
@@ -36,6 +83,11 @@ def hostile_pages() -> dict[str, str]:
     )
     now = datetime.now(UTC)
     adapter = AdapterSummary(HOSTILE, HOSTILE, 1, AdapterStatus.CANDIDATE, HOSTILE, None, {}, now)
+    run = make_run(
+        audience=HOSTILE, base_model=HOSTILE, stage=HOSTILE, source=HOSTILE, error=HOSTILE, adapter=HOSTILE,
+        log_tail=HOSTILE, samples=(SampleAnswer(1, HOSTILE, HOSTILE),),
+        remedies=(Remedy(HOSTILE, {HOSTILE: HOSTILE}),), advice=(Advice("flat", HOSTILE, ()),),
+    )  # fmt: skip
     return {
         "thread": chat_view.render_thread(Thread("c1", HOSTILE, "patient", messages), RECIPES),
         "list": chat_view.render_list([ConversationSummary("c1", HOSTILE, HOSTILE, now)], "c1"),
@@ -45,6 +97,12 @@ def hostile_pages() -> dict[str, str]:
         "preview": training_form_view.render_data(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
         "adapters": adapters_view.render_adapters([adapter]),
         "log": runs_view.render_log(HOSTILE),
+        "runs": runs_view.render_runs([run], None),
+        "run": runs_view.render_run(run),
+        "samples": runs_view.render_samples(run.samples),
+        "comparison of runs": runs_view.render_comparison(
+            Comparison((run, run), (Difference(HOSTILE, (HOSTILE, HOSTILE)),))
+        ),
         "download": download_link(HOSTILE, HOSTILE),
     }
 

@@ -20,9 +20,9 @@ from adapters.training.memory import Machine  # noqa: E402
 from adapters.training.preparation import prepare  # noqa: E402
 from adapters.training.preview import Request, build_preview, preview_run  # noqa: E402
 from adapters.training.progress import Silence  # noqa: E402
+from adapters.training.record import FrozenRecipe  # noqa: E402
 from adapters.training.rendering import encode_all  # noqa: E402
 from adapters.training.report import Preview, TextPiece, histogram, largest_batch  # noqa: E402
-from adapters.training.supervisor import FrozenRecipe  # noqa: E402
 from db.vocabulary import Role  # noqa: E402
 from elara_ui.cli.text import format_preview  # noqa: E402
 from elara_ui.settings import PROJECT_ROOT  # noqa: E402

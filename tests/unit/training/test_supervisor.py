@@ -14,12 +14,12 @@ import pytest
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError, ModelError, RecipeError, RunError
 from adapters.recipe import Hyperparameters, find_recipe
-from adapters.training import supervisor
+from adapters.training import record, supervisor
 from adapters.training.examples import Example
 from db import runs
 from db.errors import NotFound
 from db.models import utc_now
-from db.vocabulary import Role, RunStatus
+from db.vocabulary import Role, RunFailure, RunStatus
 
 EXAMPLES = [
     Example((Turn(Role.USER, f"Question {number}?"), Turn(Role.ASSISTANT, f"Answer {number}.")))
@@ -32,7 +32,7 @@ def sleepers(monkeypatch):
     """Start sleeping processes instead of workers; kill them afterwards."""
     started = []
 
-    def sleep(_home, run_id):
+    def sleep(_home, run_id, _at_once):
         process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", run_id])
         started.append(process)
         return process
@@ -73,7 +73,7 @@ def test_a_launched_run_has_its_process_recipe_and_snapshot(database, home, laun
         assert run.recipe["lora_r"] == 16
         assert (home.root / run.snapshot.path).exists()
         assert supervisor.is_alive(run)
-    recipe = supervisor.read_recipe(home, run_id)
+    recipe = record.read_recipe(home, run_id)
     assert recipe.hyperparameters == Hyperparameters()
     assert "patient" in recipe.system_prompt
 
@@ -122,7 +122,7 @@ def test_many_callers_start_a_queued_run_once(database, home, launch, sleepers):
         caller.start()
     for caller in callers:
         caller.join()
-    assert sorted(filter(None, results)) == [second]
+    assert [run for ids in results for run in ids] == [second]
     assert len(sleepers) == 2
 
 
@@ -134,7 +134,9 @@ def test_a_killed_process_makes_its_run_interrupted_and_moves_the_queue(database
         time.sleep(0.02)
     assert ended == [first]
     with database.reading() as session:
-        assert "ended without a word" in runs.get(session, first).error
+        run = runs.get(session, first)
+    assert run.failure == RunFailure.KILLED
+    assert "ended from outside by SIGKILL" in run.error
     assert status(database, second) == RunStatus.RUNNING
 
 
@@ -170,7 +172,7 @@ def test_a_process_that_may_not_be_looked_at_is_not_ours(database, home, launch,
 
 def test_the_recipe_given_is_the_one_frozen(home, launch):
     recipe = replace(find_recipe("patient"), system_prompt="As it was when the page was opened.")
-    frozen = supervisor.read_recipe(home, launch(recipe=recipe))
+    frozen = record.read_recipe(home, launch(recipe=recipe))
     assert frozen.system_prompt == "As it was when the page was opened."
 
 
@@ -182,14 +184,14 @@ def test_a_worker_that_cannot_be_started_fails_its_run(database, home, launch, m
     run_id = launch()
     with database.reading() as session:
         run = runs.get(session, run_id)
-    assert run.status == RunStatus.FAILED
+    assert (run.status, run.failure) == (RunStatus.FAILED, RunFailure.NOT_STARTED)
     assert "can't be started" in run.error
 
 
-def test_cancelling_a_queued_run_ends_it_and_a_running_one_is_asked(database, launch):
+def test_cancelling_a_queued_run_ends_it_and_a_running_one_is_asked(database, home, launch):
     first, second = launch(), launch()
-    assert supervisor.cancel(database, second).status == RunStatus.CANCELLED
-    assert supervisor.cancel(database, first).cancel_requested
+    assert supervisor.cancel(database, home, second).status == RunStatus.CANCELLED
+    assert supervisor.cancel(database, home, first).cancel_requested
     assert status(database, first) == RunStatus.RUNNING
 
 
@@ -200,7 +202,7 @@ def fall_silent(database, run_id):
 
 def test_a_worker_that_does_not_hear_a_cancellation_is_ended(database, home, launch, sleepers):
     first, second = launch(), launch()
-    assert supervisor.cancel(database, first).status == RunStatus.RUNNING  # it may still hear it
+    assert supervisor.cancel(database, home, first).status == RunStatus.RUNNING  # it may still hear it
     fall_silent(database, first)
     assert supervisor.reconcile(database, home) == []
     sleepers[0].wait(10)
@@ -208,19 +210,19 @@ def test_a_worker_that_does_not_hear_a_cancellation_is_ended(database, home, lau
     assert status(database, second) == RunStatus.RUNNING
 
 
-def test_cancelling_a_worker_that_has_been_silent_for_long_ends_it_at_once(database, launch, sleepers):
+def test_cancelling_a_worker_that_has_been_silent_for_long_ends_it_at_once(database, home, launch, sleepers):
     run_id = launch()
     fall_silent(database, run_id)
-    assert supervisor.cancel(database, run_id).status == RunStatus.CANCELLED
+    assert supervisor.cancel(database, home, run_id).status == RunStatus.CANCELLED
     assert sleepers[0].wait(10) is not None
 
 
-def test_a_worker_that_ignores_the_polite_signal_is_killed(database, launch, sleepers, monkeypatch):
+def test_a_worker_that_ignores_the_polite_signal_is_killed(database, home, launch, sleepers, monkeypatch):
     monkeypatch.setattr(supervisor, "TERMINATION_SECONDS", 0.2)
     monkeypatch.setattr(psutil.Process, "terminate", lambda _: None)
     run_id = launch()
     fall_silent(database, run_id)
-    assert supervisor.cancel(database, run_id).status == RunStatus.CANCELLED
+    assert supervisor.cancel(database, home, run_id).status == RunStatus.CANCELLED
     assert sleepers[0].wait(10) is not None
 
 
@@ -233,7 +235,7 @@ def test_a_silent_worker_that_nobody_cancelled_is_left_alone(database, home, lau
 
 def test_a_cancelled_run_whose_process_is_gone_is_cancelled(database, home, launch, sleepers):
     run_id = launch()
-    supervisor.cancel(database, run_id)
+    supervisor.cancel(database, home, run_id)
     sleepers[0].kill()
     sleepers[0].wait()
     assert supervisor.reconcile(database, home) == []
@@ -257,15 +259,15 @@ def test_a_running_run_cannot_be_resumed(database, home, launch):
 def test_the_log_is_read_from_its_end(home):
     folder = home.runs / "abc123"
     folder.mkdir()
-    assert supervisor.read_log(home, "abc123") == ""
+    assert record.read_log(home, "abc123") == ""
     (folder / "log.txt").write_text("".join(f"line {number}\n" for number in range(1000)))
-    assert supervisor.read_log(home, "abc123", tail=2) == "line 998\nline 999"
+    assert record.read_log(home, "abc123", tail=2) == "line 998\nline 999"
 
 
 @pytest.mark.parametrize("run_id", ["../../etc", "", "ABC/..", "x" * 40])
 def test_an_id_that_is_none_leads_nowhere(home, run_id):
     with pytest.raises(NotFound):
-        supervisor.read_log(home, run_id)
+        record.read_log(home, run_id)
 
 
 def test_a_damaged_recipe_is_refused(home):
@@ -273,4 +275,57 @@ def test_a_damaged_recipe_is_refused(home):
     folder.mkdir()
     (folder / "recipe.json").write_text("{")
     with pytest.raises(RunError, match="can't be read"):
-        supervisor.read_recipe(home, "abc123")
+        record.read_recipe(home, "abc123")
+
+
+def test_as_many_runs_train_at_once_as_may(database, home, launch, sleepers):
+    first, second, third = launch(at_once=2), launch(at_once=2), launch(at_once=2)
+    assert [status(database, run) for run in (first, second, third)] == ["running", "running", "queued"]
+    with database.session() as session:
+        runs.finish(session, first, RunStatus.SUCCEEDED)
+    results = []
+    callers = [
+        threading.Thread(target=lambda: results.append(supervisor.start_queued(database, home, 2)))
+        for _ in range(8)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert [run for ids in results for run in ids] == [third]
+    assert len(sleepers) == 3
+
+
+def test_a_run_without_a_note_of_its_end_claims_nothing(database, home, launch, sleepers):
+    run_id = launch()
+    with database.session() as session:
+        runs.set_process(session, run_id, 2**22 - 1, 1.0)  # another start's pid: nobody heard it end
+    supervisor.reconcile(database, home)
+    with database.reading() as session:
+        run = runs.get(session, run_id)
+    assert run.failure == RunFailure.INTERRUPTED
+    assert "nobody saw how" in run.error
+
+
+def test_a_retry_learns_from_the_same_set_with_other_settings(database, home, launch):
+    recipe = replace(find_recipe("patient"), system_prompt="As it was.", max_explanation_length=77)
+    first = launch(recipe=recipe)
+    again = supervisor.retry(database, home, first, Hyperparameters(learning_rate=1e-5, probe_samples=1))
+    with database.reading() as session:
+        assert runs.get(session, again).snapshot_id == runs.get(session, first).snapshot_id
+        assert runs.get(session, again).recipe["learning_rate"] == 1e-5
+    frozen = record.read_recipe(home, again)
+    assert (frozen.system_prompt, frozen.max_explanation_length) == ("As it was.", 77)
+    assert frozen.probes == recipe.example_questions[:1]
+    assert (home.runs / again / "snapshot.json").read_text() == (
+        home.runs / first / "snapshot.json"
+    ).read_text()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"max_samples": 3}, "max_samples can't be changed"), ({"eval_fraction": 0.3}, "eval_fraction can't")],
+)
+def test_a_retry_can_t_ask_for_another_set(database, home, launch, changes, said):
+    with pytest.raises(RecipeError, match=said):
+        supervisor.retry(database, home, launch(), Hyperparameters(**changes))

@@ -35,6 +35,7 @@ class Diary:
     def __init__(self, cancel_at=math.inf, kill_at=math.inf, before=None, at=None):
         self.kill_at, self.before, self.at = kill_at, before, at or {}
         self.stages, self.losses, self.evals, self.steps = [], [], [], []
+        self.dots = []
         self.cancel_at = cancel_at
 
     def stage(self, text, total_steps=None):
@@ -53,7 +54,8 @@ class Diary:
             if step >= self.cancel_at:
                 raise RunCancelled
 
-    def point(self, step, *, train_loss=None, eval_loss=None, **_):
+    def point(self, step, *, train_loss=None, eval_loss=None, **figures):
+        self.dots.append(figures)
         (self.evals if train_loss is None else self.losses).append((step, eval_loss or train_loss))
 
 
@@ -181,6 +183,29 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_and_measures_the_base_onc
     assert [step for step, _ in diary.evals] == [8]
     assert diary.losses == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in everything.losses[6:]]
     assert rest.metrics["eval_loss_before"] == whole.metrics["eval_loss_before"]
+    for figure in ("train_tokens", "train_padded_tokens"):  # those of the first attempt count too
+        assert rest.metrics[figure] == whole.metrics[figure]
+    assert rest.metrics["train_loss"] == pytest.approx(whole.metrics["train_loss"], rel=1e-5)
+
+
+def test_each_dot_tells_rate_gradient_and_memory(tmp_path):
+    result, diary = fit(tmp_path, held_out=0)
+    assert len(diary.dots) == 6
+    assert max(dot["learning_rate"] for dot in diary.dots) == QUICK.learning_rate
+    for dot in diary.dots:
+        assert dot["grad_norm"] > 0
+        assert 0 < dot["tokens_per_second"] <= dot["padded_tokens_per_second"]  # rows differ in length
+        assert dot["memory_bytes"] > 50_000_000
+    assert result.metrics["train_padded_tokens"] > result.metrics["train_tokens"]
+
+
+def test_a_checkpoint_without_a_note_of_its_cost_is_taken_all_the_same(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path, INTERRUPTIBLE, Diary(kill_at=5))
+    (tmp_path / "run" / "checkpoint-4" / "spent.json").unlink()
+    result, diary = fit(tmp_path, INTERRUPTIBLE, Diary(before=1.0))
+    assert diary.steps == [5, 6, 7, 8]
+    assert result.metrics["train_loss"] == pytest.approx(sum(loss for _, loss in diary.losses) / 4, rel=1e-5)
 
 
 def test_a_checkpoint_is_kept_at_the_end_of_an_epoch_once_it_is_measured(tmp_path):
