@@ -12,6 +12,7 @@ median rate of the answer, and how fast the training went meanwhile.
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -58,6 +59,7 @@ class Situation:
 
 def main() -> None:
     """Measure every situation and print the figures."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or the training process would go on alone
     parser = argparse.ArgumentParser(description="Measure chat beside training.")
     parser.add_argument("--models", type=Path, default=ROOT / ".elara" / "models", help="base models")
     parser.add_argument("--questions", type=int, default=8, help="asked in each situation")
@@ -76,7 +78,9 @@ def main() -> None:
     try:
         ask(engine, "Are you there?")
         situations = [measure(engine, options.questions)]
-        situations += [measure_beside(engine, options.questions, options.models, n) for n in numbers]
+        for number in numbers:
+            print(f"training on {number} threads …", file=sys.stderr, flush=True)
+            situations.append(measure_beside(engine, options.questions, options.models, number))
     finally:
         engine.close()
     if options.json:
