@@ -6,7 +6,10 @@ from typing import Annotated
 import typer
 
 from elara_ui.cli.parts import HomeOption, JsonOption, is_for_a_command, make_group, open_services
-from elara_ui.cli.text import format_adapter, format_table, write_document
+from elara_ui.cli.text import format_adapter, format_table, write_document, write_note
+from elara_ui.services.exporting import Exported, Target
+
+NameArgument = Annotated[str, typer.Argument(help="The version, such as patient@1.")]
 
 adapters_cli = make_group(help="Adapter versions and which of them answer.")
 
@@ -26,7 +29,7 @@ def list_adapters(context: typer.Context, as_json: JsonOption = False, home: Hom
 
 @adapters_cli.command("promote")
 def promote_adapter(
-    name: Annotated[str, typer.Argument(help="The version, such as patient@1.")],
+    name: NameArgument,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
@@ -37,3 +40,37 @@ def promote_adapter(
         write_document(asdict(promoted))
     else:
         print(f"{promoted.name} is now live for {promoted.audience}.")
+
+
+@adapters_cli.command("export")
+def export_adapter(
+    name: NameArgument,
+    target: Annotated[
+        Target,
+        typer.Option("--to", help="peft: the folder as kept; gguf: for llama.cpp; merged: one model; hub."),
+    ],
+    destination: Annotated[
+        str,
+        typer.Argument(help="A folder to make; under exports if not given. For the hub: owner/name."),
+    ] = "",
+    public: Annotated[bool, typer.Option("--public", help="On the hub: for everybody to see.")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write an adapter out for other programs, or push it to the Hugging Face hub (with HF_TOKEN)."""
+    with open_services(home) as services:
+        exported = services.exports.export(
+            name, target, destination, public=public, report=lambda stage: write_note(f"{stage} …")
+        )
+    if as_json:
+        write_document(asdict(exported))
+    else:
+        _print_export(exported)
+
+
+def _print_export(exported: Exported) -> None:
+    print(exported.place)
+    rows = [[file.name, f"{file.size:,} bytes", file.sha256] for file in exported.files]
+    write_note(format_table(rows))
+    if exported.note:
+        write_note(exported.note)

@@ -8,6 +8,7 @@ from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.exporting import ExportService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
@@ -31,6 +32,7 @@ class Services:
     training: TrainingService
     runs: RunService
     adapters: AdapterService
+    exports: ExportService
 
     def close(self) -> None:
         """Free the engine and the database. Training runs go on."""
@@ -74,4 +76,5 @@ def build_services(
         training=TrainingService(database, home, recipes),
         runs=RunService(database, home),
         adapters=AdapterService(database, home, serving.base_model),
+        exports=ExportService(database, home),
     )

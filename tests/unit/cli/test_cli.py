@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from adapter_factory import make_adapter, register_adapter
 from factories import add_run
 from fake_engine import FakeEngine
 
@@ -256,3 +257,17 @@ def test_the_real_engine_leaves_stdout_to_the_document(home: Home, embedded_gguf
     document = json.loads(done.stdout)
     assert document["text"]
     assert document["completion_tokens"] <= 8
+
+
+def test_an_adapter_is_exported_and_its_files_are_named(
+    call: Call, database: Database, home: Home, tmp_path: Path
+) -> None:
+    register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    exported = call("adapters", "export", "patient@1", "--to", "gguf", str(tmp_path / "out"), "--json")
+    assert exported.status == 0
+    assert exported.document["place"] == str(tmp_path / "out")
+    assert [file["name"] for file in exported.document["files"]] == ["README.md", "adapter.gguf"]
+    again = call("adapters", "export", "patient@1", "--to", "gguf", str(tmp_path / "out"))
+    assert (again.status, again.out) == (1, "")
+    assert "exists already" in again.err
+    assert call("adapters", "export", "patient@1", "--to", "zip").status == 2
