@@ -83,7 +83,7 @@ class Check:
         """One sentence for the card."""
         return (
             f"Merged in {self.dtype} and checked: on {len(QUESTIONS)} test questions its logits differ from "
-            f"those of base model and adapter by at most {self.difference:.2g}, while the adapter changes "
+            f"those of base model and adapter by at most {self.difference:.5f}, while the adapter changes "
             f"the base model's by up to {self.effect:.3g}."
         )
 

@@ -27,6 +27,17 @@ def list_adapters(context: typer.Context, as_json: JsonOption = False, home: Hom
         print(format_table([format_adapter(adapter) for adapter in listed]) or "No adapters yet.")
 
 
+@adapters_cli.command("show")
+def show_adapter(name: NameArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Show an adapter's card: base model, data, figures, recipe and limits. Its files are checked."""
+    with open_services(home) as services:
+        details = services.adapters.details(name)
+    if as_json:
+        write_document(asdict(details))
+    else:
+        print(details.card)
+
+
 @adapters_cli.command("promote")
 def promote_adapter(
     name: NameArgument,

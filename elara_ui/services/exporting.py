@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import file_digest
 from pathlib import Path
 
 from adapters import bundle, hub, registry
@@ -15,6 +14,7 @@ from db import adapters as adapter_store
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import InvalidInput
+from elara_ui.services.files import StoredFile, list_files
 
 TOKEN = "HF_TOKEN"  # noqa: S105 (the variable's name)
 
@@ -26,19 +26,6 @@ class Target(StrEnum):
     GGUF = Form.GGUF
     MERGED = Form.MERGED
     HUB = "hub"
-
-
-@dataclass(frozen=True)
-class ExportedFile:
-    """One file of an export.
-
-    Args:
-        size: bytes.
-    """
-
-    name: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class Exported:
     name: str
     target: Target
     place: str
-    files: tuple[ExportedFile, ...]
+    files: tuple[StoredFile, ...]
     note: str = ""
 
 
@@ -74,6 +61,11 @@ class ExportService:
     def default_place(self, name: str, target: Target) -> Path:
         """Where an export goes when no destination is given."""
         return self._home.exports / f"{name.replace('@', '-')}-{target}"
+
+    def written(self, name: str) -> dict[Target, Path]:
+        """The forms in which an adapter was exported to where exports go by default, and where each is."""
+        places = {target: self.default_place(name, target) for target in Target if target is not Target.HUB}
+        return {target: place for target, place in places.items() if place.is_dir()}
 
     def export(
         self,
@@ -135,13 +127,3 @@ class ExportService:
     def _folder(self, name: str) -> Path:
         with self._database.reading() as session:
             return registry.folder(self._home, adapter_store.get(session, name))
-
-
-def list_files(folder: Path) -> tuple[ExportedFile, ...]:
-    """The files of a folder with their sizes and hashes, by name."""
-    found = []
-    for path in sorted(folder.iterdir()):
-        with path.open("rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        found.append(ExportedFile(path.name, path.stat().st_size, digest))
-    return tuple(found)
