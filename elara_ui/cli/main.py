@@ -14,7 +14,15 @@ import typer
 
 from adapters import catalog
 from elara_ui.cli.adapters import adapters_cli
-from elara_ui.cli.parts import AudienceOption, HomeOption, JsonOption, make_group, open_services
+from elara_ui.cli.parts import (
+    AudienceOption,
+    HomeOption,
+    JsonOption,
+    SettingsOption,
+    make_group,
+    open_services,
+    parse_settings,
+)
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
@@ -88,9 +96,7 @@ def train(
         ),
     ],
     base: Annotated[str, typer.Option(help="Catalogue id, hub id or folder.")] = catalog.EMBEDDED,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
-    ] = None,
+    values: SettingsOption = None,
     skip_bad_rows: Annotated[
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and say which, rather than refuse.")
     ] = False,
@@ -102,7 +108,7 @@ def train(
     home: HomeOption = None,
 ) -> None:
     """Launch a training run. It goes on by itself, in a process of its own."""
-    settings = _parse_settings(values or ())
+    settings = parse_settings(values or ())
     data = parse_data(dataset, skip_bad_rows=skip_bad_rows)
     if preview and wait:
         raise InvalidInput(
@@ -136,20 +142,6 @@ def _follow_answer(events: Iterable[ChatEvent], *, echo: bool) -> Answer:
                 print()
             return event.answer
     raise EngineError("The engine ended without finishing the answer. Ask again.")
-
-
-def _parse_settings(values: Sequence[str]) -> dict[str, str]:
-    """Hyperparameters from ``NAME=VALUE`` words.
-
-    Raises:
-        InvalidInput: a word without an equals sign.
-    """
-    for word in values:
-        if "=" not in word:
-            raise InvalidInput(
-                f"--set takes NAME=VALUE, but it is {word[:60]!r}. Write, say, --set lora_r=8."
-            )
-    return {name.strip(): value.strip() for name, _, value in (word.partition("=") for word in values)}
 
 
 def _fail(message: str, arguments: Sequence[str], status: int) -> int:

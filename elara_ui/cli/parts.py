@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +19,10 @@ AudienceOption = Annotated[str, typer.Option("--audience", help="For whom: patie
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 HomeOption = Annotated[
     Path | None, typer.Option("--home", help="Folder of everything Elara keeps; ELARA_HOME if not given.")
+]
+
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
 ]
 
 
@@ -59,3 +63,17 @@ def is_for_a_command(context: typer.Context, as_json: bool, home: Path | None) -
     if command is not None and (as_json or home is not None):
         raise InvalidInput(f"--json and --home stand before {command!r}. Write them after it.")
     return command is not None
+
+
+def parse_settings(values: Sequence[str]) -> dict[str, str]:
+    """Hyperparameters from ``NAME=VALUE`` words.
+
+    Raises:
+        InvalidInput: a word without an equals sign.
+    """
+    for word in values:
+        if "=" not in word:
+            raise InvalidInput(
+                f"--set takes NAME=VALUE, but it is {word[:60]!r}. Write, say, --set lora_r=8."
+            )
+    return {name.strip(): value.strip() for name, _, value in (word.partition("=") for word in values)}

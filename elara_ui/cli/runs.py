@@ -6,8 +6,16 @@ from typing import Annotated
 
 import typer
 
-from elara_ui.cli.parts import HomeOption, JsonOption, is_for_a_command, make_group, open_services
-from elara_ui.cli.text import format_run, format_table, write_document, write_note
+from elara_ui.cli.parts import (
+    HomeOption,
+    JsonOption,
+    SettingsOption,
+    is_for_a_command,
+    make_group,
+    open_services,
+    parse_settings,
+)
+from elara_ui.cli.text import format_preview, format_run, format_table, write_document, write_note
 from elara_ui.services import Services
 from elara_ui.services.runs import RunView
 
@@ -67,6 +75,33 @@ def resume_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOptio
     with open_services(home) as services:
         run = services.runs.resume(run_id)
     print_run(run, as_json)
+
+
+@runs_cli.command("rerun")
+def rerun(
+    run_id: RunArgument,
+    base: Annotated[str, typer.Option("--base", help="Another base model: catalogue id, hub id or folder.")],
+    values: SettingsOption = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Tell what would change, rows, time and memory; don't train.")
+    ] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Run a finished run's recipe and rows on another base model."""
+    with open_services(home) as services:
+        transfer = services.transfer.prepare(run_id, base, parse_settings(values or ()), calibrate=preview)
+        for change in transfer.changes:
+            write_note(change)
+        if not preview:
+            run = services.runs.show(services.transfer.launch(transfer))
+    if not preview:
+        print_run(run, as_json)
+    elif as_json:
+        told = {"changes": transfer.changes, "values": transfer.values, "preview": transfer.preview.to_dict()}
+        write_document(told)
+    else:
+        print(format_preview(transfer.preview))
 
 
 def follow_run(services: Services, run_id: str) -> RunView:

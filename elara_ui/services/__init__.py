@@ -13,6 +13,7 @@ from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.training import TrainingService
+from elara_ui.services.transfer import TransferService
 from elara_ui.settings import Settings
 
 __all__ = ["Services", "build_services"]
@@ -33,6 +34,7 @@ class Services:
     runs: RunService
     adapters: AdapterService
     exports: ExportService
+    transfer: TransferService
 
     def close(self) -> None:
         """Free the engine and the database. Training runs go on."""
@@ -77,4 +79,5 @@ def build_services(
         runs=RunService(database, home),
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home),
+        transfer=TransferService(database, home, recipes),
     )

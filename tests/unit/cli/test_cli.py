@@ -271,3 +271,9 @@ def test_an_adapter_is_exported_and_its_files_are_named(
     assert (again.status, again.out) == (1, "")
     assert "exists already" in again.err
     assert call("adapters", "export", "patient@1", "--to", "zip").status == 2
+
+
+def test_a_run_that_has_not_succeeded_is_not_run_again_elsewhere(call: Call, busy_run: str) -> None:
+    refused = call("runs", "rerun", busy_run, "--base", "microsoft/DialoGPT-medium", "--json")
+    assert refused.status == 1
+    assert "Only a run that succeeded" in refused.document["error"]
