@@ -6,7 +6,6 @@ started by `write_merged` only. Nothing here loads torch when it is imported.
 
 import math
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -19,11 +18,11 @@ from adapters import registry
 from adapters.bundle import require_room, staged
 from adapters.card import write_card
 from adapters.engines.base import Turn
-from adapters.errors import AdapterError, ModelError
+from adapters.errors import AdapterError
 from adapters.manifest import CARD, Form
-from adapters.training import child, loading
+from adapters.training import child
+from adapters.training.adapted import load_base, load_model, put_on
 from adapters.training.child import Document
-from adapters.training.progress import Silence
 from adapters.training.rendering import encode
 from db.home import Home
 from db.vocabulary import Role
@@ -142,13 +141,7 @@ def merge(content: bytes) -> Iterator[Document]:
     request: Request = TypeAdapter(Request).validate_json(content)
     made = registry.verify(request.adapter).provenance
     yield {"stage": "loading the base model"}
-    source = loading.locate(request.models, made.base_model, Silence())
-    if made.base_sha256 and source.sha256 != made.base_sha256:
-        raise ModelError(
-            f"The adapter was trained on other weights than those of {made.base_model} now (SHA-256 "
-            f"{made.base_sha256[:12]}…, not {source.sha256[:12]}…). Put the former ones back."
-        )
-    model, tokenizer = _load(source.location, made.base_revision or None)
+    model, tokenizer = load_base(request.models, made)
     rows = [_row(question, str(made.recipe.get("system_prompt") or ""), tokenizer) for question in QUESTIONS]
     plain = _logits(model, rows)
     yield {"stage": "merging"}
@@ -161,40 +154,14 @@ def merge(content: bytes) -> Iterator[Document]:
     _give_template(tokenizer)
     tokenizer.save_pretrained(request.folder)
     yield {"stage": "checking it"}
-    written, _ = _load(str(request.folder), None)
+    written, _ = load_model(str(request.folder))
     merged = _logits(written, rows)
     yield asdict(_compare(plain, adapted, merged, dtype))
 
 
-def _load(location: str, revision: str | None) -> tuple[Any, Any]:
-    """Model and tokenizer in the type that the weights are kept in."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(location, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(
-            location, revision=revision, dtype="auto", use_safetensors=True
-        )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:300]
-        raise ModelError(
-            f"The base model {location} can't be loaded: {reason} Check its folder or the connection."
-        ) from error
-    return model.eval(), tokenizer
-
-
 def _merge(model: Any, adapter: Path, rows: list[list[int]]) -> tuple[Any, list[Any]]:
     """The merged model, and the logits with the adapter beside the base model just before."""
-    from peft import PeftModel
-
-    with warnings.catch_warnings():
-        # A key without its place would be left out with no more than a warning.
-        warnings.filterwarnings("error", message=".*missing adapter keys.*")
-        try:
-            wrapped = PeftModel.from_pretrained(model, str(adapter)).eval()
-        except (UserWarning, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0][:200]
-            raise AdapterError(f"The adapter doesn't fit its base model: {reason} Train it again.") from error
+    wrapped = put_on(model, adapter)
     adapted = _logits(wrapped, rows)
     return wrapped.merge_and_unload(safe_merge=True), adapted
 

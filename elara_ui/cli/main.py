@@ -116,7 +116,8 @@ def train(
         )
     with open_services(home) as services:
         if skip_bad_rows:
-            write_note(format_rejects(services.training.preview(audience, data, settings)))
+            known = services.training.preview(audience, data, settings)
+            write_note(format_rejects(known.summary, known.rejects))
         if preview:
             report = services.training.preview_run(audience, data, settings, base)
             write_document(report.to_dict()) if as_json else print(format_preview(report))

@@ -8,6 +8,7 @@ from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.distillation import DistillationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
@@ -35,6 +36,7 @@ class Services:
     adapters: AdapterService
     exports: ExportService
     transfer: TransferService
+    distillation: DistillationService
 
     def close(self) -> None:
         """Free the engine and the database. Training runs go on."""
@@ -80,4 +82,5 @@ def build_services(
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home),
         transfer=TransferService(database, home, recipes),
+        distillation=DistillationService(database, home, serving, recipes),
     )
