@@ -63,6 +63,7 @@ class BaseModel:
         languages: what it reads and writes, in words.
         memory: what it takes to run and to train it, in words.
         notes: what a person choosing it should know.
+        upstream: hub id of the same model at its maker's, where the source isn't one.
     """
 
     id: str
@@ -77,6 +78,7 @@ class BaseModel:
     languages: str = ""
     memory: str = ""
     notes: str = ""
+    upstream: str = ""
 
     @property
     def embedded(self) -> bool:
@@ -87,6 +89,11 @@ class BaseModel:
     def local(self) -> bool:
         """Whether its weights are in a folder of this machine."""
         return Path(self.source).is_absolute()
+
+    @property
+    def hub_id(self) -> str:
+        """Its id on the Hugging Face hub; empty when it isn't there as far as is known."""
+        return self.upstream or ("" if self.embedded or self.local else self.source)
 
     def weight_bytes(self, bits: int) -> int:
         """Size of the weights alone, bytes.
@@ -114,6 +121,7 @@ CATALOG: tuple[BaseModel, ...] = (
         languages="English",
         memory="Runs in about 0.3 GiB, trains in about 2 GiB; no GPU needed.",
         notes="Comes with Elara, for trying the whole loop on any laptop. Too small for care.",
+        upstream="HuggingFaceTB/SmolLM2-135M-Instruct",
     ),
     BaseModel(
         id="microsoft/DialoGPT-medium",

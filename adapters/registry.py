@@ -7,84 +7,49 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, replace
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.orm import Session
 
+from adapters.card import write_card
 from adapters.errors import AdapterError
+from adapters.manifest import (
+    CARD,
+    CONFIG,
+    FORMAT_VERSION,
+    GGUF,
+    MANIFEST,
+    NOT_REVIEWED,
+    WEIGHTS,
+    Form,
+    Manifest,
+    Provenance,
+)
 from db import adapters
 from db.home import Home
 from db.models import Adapter, utc_now
 
-FORMAT_VERSION = 1
-WEIGHTS, CONFIG, GGUF, MANIFEST, CARD = (
-    "adapter_model.safetensors",
-    "adapter_config.json",
-    "adapter.gguf",
-    "manifest.json",
-    "README.md",
-)
-NOT_REVIEWED = (
-    "Not clinically reviewed. Made for trying and studying Elara; not for diagnosis, treatment or any care."
-)
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FORMAT_VERSION",
+    "GGUF",
+    "MANIFEST",
+    "NOT_REVIEWED",
+    "WEIGHTS",
+    "Manifest",
+    "Provenance",
+    "folder",
+    "library_versions",
+    "promote",
+    "register",
+    "verify",
+]
+
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "safetensors", "gguf")
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """What an adapter was made from and by.
-
-    Args:
-        audience: for whom it speaks.
-        base_model: catalogue id.
-        base_revision: commit on the hub; empty for local weights.
-        base_sha256: of the local weights; empty for a hub model, which its revision pins.
-        snapshot_sha256: of the training set.
-        rows: examples in it.
-        recipe: every hyperparameter and the system prompt.
-        run_id: the run.
-        metrics: held-out loss before and after (nats per token) and the like.
-    """
-
-    audience: str
-    base_model: str
-    base_revision: str
-    base_sha256: str
-    snapshot_sha256: str
-    rows: int
-    recipe: Mapping[str, Any]
-    run_id: str
-    metrics: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The seal of an adapter folder.
-
-    Args:
-        format_version: of this file.
-        name: ``audience@version``.
-        version: within the audience.
-        provenance: what it was made from and by.
-        libraries: versions of what made it.
-        created_at: ISO 8601, UTC.
-        files: file name → SHA-256.
-        notice: what it may not be used for.
-    """
-
-    format_version: int
-    name: str
-    version: int
-    provenance: Provenance
-    libraries: Mapping[str, str]
-    created_at: str
-    files: Mapping[str, str]
-    notice: str = NOT_REVIEWED
 
 
 def register(session: Session, home: Home, source: Path, provenance: Provenance) -> Adapter:
@@ -209,17 +174,17 @@ def _seal(source: Path, staged: Path, number: int, provenance: Provenance) -> Ma
     for name in (WEIGHTS, CONFIG, GGUF):
         if (source / name).is_file():
             shutil.copyfile(source / name, staged / name)
-    name = f"{provenance.audience}@{number}"
-    (staged / CARD).write_text(_card(name, provenance), encoding="utf-8")
     manifest = Manifest(
         format_version=FORMAT_VERSION,
-        name=name,
+        name=f"{provenance.audience}@{number}",
         version=number,
         provenance=provenance,
         libraries=library_versions(),
         created_at=utc_now().isoformat(timespec="seconds"),
         files={item.name: _sha256(item) for item in sorted(staged.iterdir())},
     )
+    (staged / CARD).write_text(write_card(manifest, Form.PEFT), encoding="utf-8")
+    manifest = replace(manifest, files={**manifest.files, CARD: _sha256(staged / CARD)})
     (staged / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -247,25 +212,3 @@ def _read_manifest(path: Path) -> Manifest:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
-
-
-def _card(name: str, provenance: Provenance) -> str:
-    """The README that travels with the files, in the form that model hubs read."""
-    skip = {"recipe", "metrics"}
-    facts = {
-        field.name: getattr(provenance, field.name) for field in fields(provenance) if field.name not in skip
-    }
-    lines = [
-        "---",
-        "library_name: peft",
-        f"base_model: {provenance.base_model}",
-        "tags: [lora, elara]",
-        "---",
-        "",
-    ]
-    lines += [f"# {name}", "", f"**{NOT_REVIEWED}**", "", "## Made from", ""]
-    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in facts.items() if value != ""]
-    lines += ["", "## Measured", ""]
-    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in provenance.metrics.items()]
-    lines += ["", "## Recipe", "", "```json", json.dumps(dict(provenance.recipe), indent=2), "```", ""]
-    return "\n".join(lines)

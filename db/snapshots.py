@@ -25,13 +25,18 @@ def add(
     Returns:
         The new snapshot, or the one that already holds these bytes, unchanged.
     """
-    known = session.scalar(select(Snapshot).where(Snapshot.sha256 == sha256))
+    known = find(session, sha256)
     if known is not None:
         return known
     snapshot = Snapshot(sha256=sha256, path=path, rows=rows, source=source, manifest=manifest)
     session.add(snapshot)
     session.flush()
     return snapshot
+
+
+def find(session: Session, sha256: str) -> Snapshot | None:
+    """The snapshot with these bytes; None when there is none."""
+    return session.scalar(select(Snapshot).where(Snapshot.sha256 == sha256))
 
 
 def get(session: Session, snapshot_id: str) -> Snapshot:

@@ -100,7 +100,13 @@ def _wire_runs(moments: list[Any], finetune: FinetuneTab) -> None:
         components_of(runs.parts),
         show_progress="hidden",
     )
-    gr.on(moments, adapters.refresh, None, components_of(adapters.parts), show_progress="hidden")
+    gr.on(
+        moments,
+        adapters.refresh,
+        [adapters.parts.shown],
+        components_of(adapters.parts),
+        show_progress="hidden",
+    )
 
 
 def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> str:

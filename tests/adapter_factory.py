@@ -8,7 +8,12 @@ from types import MappingProxyType
 import numpy as np
 from safetensors.numpy import save_file
 
+from adapters import registry
 from adapters.export import convert_lora
+from adapters.recipe import find_recipe
+from adapters.registry import Provenance
+from db.home import Home
+from db.session import Database
 
 # config.json of the embedded model, as far as adapters go.
 EMBEDDED_CONFIG: Mapping[str, object] = MappingProxyType(
@@ -100,3 +105,32 @@ def make_adapter(folder: Path, seed: int, **options: object) -> Path:
     make_peft_folder(folder, seed, **options)
     convert_lora(folder, folder / "adapter.gguf", EMBEDDED_CONFIG)
     return folder
+
+
+def register_adapter(database: Database, home: Home, folder: Path, **values: object) -> str:
+    """Register a LoRA folder as a trained version of patient on the embedded model; returns its name.
+
+    Args:
+        values: fields of the provenance that go over the usual ones.
+    """
+    recipe = find_recipe("patient")
+    usual = {
+        "audience": "patient",
+        "base_model": "smollm2-135m",
+        "base_revision": "",
+        "base_sha256": "",
+        "snapshot_sha256": "5" * 64,
+        "rows": 27,
+        "recipe": {
+            "audience": "patient",
+            "system_prompt": recipe.system_prompt,
+            "max_explanation_length": recipe.max_explanation_length,
+            "hyperparameters": recipe.hyperparameters.to_dict(),
+        },
+        "run_id": None,
+        "metrics": {"eval_loss_before": 2.5, "eval_loss_after": 2.125, "train_rows": 27},
+        "source": "starter",
+        "data": {"given": 30, "train": 27, "evaluation": 3},
+    }
+    with database.session() as session:
+        return registry.register(session, home, folder, Provenance(**(usual | values))).name

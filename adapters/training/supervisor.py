@@ -39,7 +39,7 @@ OF_THE_SET = ("max_samples", "eval_fraction")  # what the stored set was made wi
 CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
 DEAF_SECONDS = 30.0  # a worker asked to stop that has given no sign of life for so long is ended from outside
 TERMINATION_SECONDS = 5.0  # until SIGTERM is followed by SIGKILL
-# The log is read by people: no progress bars, no libraries' notes to their own developers. And no library reports
+# The log is read by people: no progress bars, no notes for libraries' developers; and no library reports
 # to its makers that someone trains.
 QUIET = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",

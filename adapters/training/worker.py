@@ -181,6 +181,8 @@ def _trace(
         recipe=recipe.to_dict(),
         run_id=run_id,
         metrics=metrics,
+        source=snapshot.source,
+        data=snapshot.manifest,
     )
 
 

@@ -142,7 +142,8 @@ def train(
             raise InvalidInput("--audience is needed: for whom the adapter will speak, such as patient.")
         settings = {**saved.values, **changed}
         if skip_bad_rows:
-            write_note(format_rejects(services.training.preview(audience, data, settings, base)))
+            known = services.training.preview(audience, data, settings, base)
+            write_note(format_rejects(known.summary, known.rejects))
         if preview:
             report = services.training.preview_run(audience, data, settings, base)
             write_document(report.to_dict()) if as_json else print(format_preview(report))

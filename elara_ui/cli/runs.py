@@ -10,12 +10,20 @@ import typer
 from elara_ui.cli.parts import (
     HomeOption,
     JsonOption,
+    SetOption,
     is_for_a_command,
     make_group,
     open_services,
     parse_settings,
 )
-from elara_ui.cli.text import format_comparison, format_run, format_table, write_document, write_note
+from elara_ui.cli.text import (
+    format_comparison,
+    format_preview,
+    format_run,
+    format_table,
+    write_document,
+    write_note,
+)
 from elara_ui.errors import InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.run_views import RunView
@@ -81,9 +89,7 @@ def resume_run(run_id: RunArgument, as_json: JsonOption = False, home: HomeOptio
 @runs_cli.command("retry")
 def retry_run(
     run_id: RunArgument,
-    values: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
-    ] = None,
+    values: SetOption = None,
     remedy: Annotated[
         int, typer.Option(min=0, help="Take the settings of a remedy that “runs show” offers, by its number.")
     ] = 0,
@@ -156,6 +162,33 @@ def export_run(
         write_document({"run_id": run_id, "path": written})
     else:
         print(written)
+
+
+@runs_cli.command("rerun")
+def rerun(
+    run_id: RunArgument,
+    base: Annotated[str, typer.Option("--base", help="Another base model: catalogue id, hub id or folder.")],
+    values: SetOption = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Tell what would change, rows, time and memory; don't train.")
+    ] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Run a finished run's recipe and rows on another base model."""
+    with open_services(home) as services:
+        transfer = services.transfer.prepare(run_id, base, parse_settings(values or ()), calibrate=preview)
+        for change in transfer.changes:
+            write_note(change)
+        if not preview:
+            run = services.runs.show(services.transfer.launch(transfer))
+    if not preview:
+        print_run(run, as_json)
+    elif as_json:
+        told = {"changes": transfer.changes, "values": transfer.values, "preview": transfer.preview.to_dict()}
+        write_document(told)
+    else:
+        print(format_preview(transfer.preview))
 
 
 def follow_run(services: Services, run_id: str) -> RunView:

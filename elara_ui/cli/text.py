@@ -10,13 +10,14 @@ from typing import Any
 
 from adapters.recipe import Recipe
 from adapters.training.memory import MemoryEstimate
+from adapters.training.rejects import Rejects
 from adapters.training.report import Lengths, RenderedRow, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
 from elara_ui.services.run_views import Comparison, RunView
 from elara_ui.services.serving import ServingState, ServingStatus
-from elara_ui.services.training import DataPreview, Preview
+from elara_ui.services.training import Preview
 
 GIB = 2**30
 
@@ -90,10 +91,10 @@ def format_adapter(adapter: AdapterSummary) -> list[str]:
     return [adapter.name, str(adapter.status), adapter.base_model, made]
 
 
-def format_rejects(preview: DataPreview) -> str:
+def format_rejects(summary: str, rejects: Sequence[Rejects]) -> str:
     """What would be trained on, and beneath it what is left out: each reason with its first rows."""
-    lines = [preview.summary]
-    for group in preview.rejects:
+    lines = [summary]
+    for group in rejects:
         lines.append(f"  {group.reason}: {group.count}")
         lines += [f"    row {example.row}: {example.excerpt}" for example in group.examples]
     return "\n".join(lines)

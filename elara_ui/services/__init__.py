@@ -8,11 +8,14 @@ from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.distillation import DistillationService
+from elara_ui.services.exporting import ExportService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.training import TrainingService
+from elara_ui.services.transfer import TransferService
 from elara_ui.settings import Settings
 
 __all__ = ["Services", "build_services"]
@@ -33,6 +36,9 @@ class Services:
     training: TrainingService
     runs: RunService
     adapters: AdapterService
+    exports: ExportService
+    transfer: TransferService
+    distillation: DistillationService
 
     def close(self) -> None:
         """Free the engine and the database. Training runs go on."""
@@ -77,4 +83,7 @@ def build_services(
         training=TrainingService(database, home, recipes, settings.max_runs),
         runs=RunService(database, home, settings.max_runs),
         adapters=AdapterService(database, home, serving.base_model),
+        exports=ExportService(database, home),
+        transfer=TransferService(database, home, recipes, settings.max_runs),
+        distillation=DistillationService(database, home, serving, recipes),
     )

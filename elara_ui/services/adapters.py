@@ -11,6 +11,7 @@ from db.models import Adapter
 from db.session import Database
 from db.vocabulary import AdapterStatus
 from elara_ui.errors import AdapterError
+from elara_ui.services.adapter_details import AdapterDetails, describe_adapter
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class AdapterService:
         """Every version, of one audience or of all."""
         with self._database.reading() as session:
             return tuple(_summarise(found) for found in adapter_store.list_all(session, audience))
+
+    def details(self, name: str) -> AdapterDetails:
+        """One version with its lineage, figures, files and card; its files are checked on the way.
+
+        Raises:
+            NotFound: no adapter of that name.
+            AdapterError: its files are missing or changed.
+        """
+        with self._database.reading() as session:
+            return describe_adapter(session, self._home, adapter_store.get(session, name))
 
     def live(self) -> dict[str, str]:
         """Audience → name of its live adapter; audiences without one are absent."""

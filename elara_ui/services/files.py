@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -14,6 +15,38 @@ class Document:
 
     name: str
     text: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in a folder.
+
+    Args:
+        size: bytes.
+    """
+
+    name: str
+    size: int
+    sha256: str
+
+
+def list_files(folder: Path) -> tuple[StoredFile, ...]:
+    """The files of a folder with their sizes and hashes, by name.
+
+    Raises:
+        StorageError: one of them can't be read.
+    """
+    found = []
+    try:
+        for path in sorted(folder.iterdir()):
+            with path.open("rb") as file:
+                digest = file_digest(file, "sha256").hexdigest()
+            found.append(StoredFile(path.name, path.stat().st_size, digest))
+    except OSError as error:
+        raise StorageError(
+            f"The folder {folder} can't be read: {error.strerror}. Make it readable, then try again."
+        ) from error
+    return tuple(found)
 
 
 def write_atomically(path: Path, text: str) -> Path:

@@ -1,11 +1,13 @@
-"""The adapters: which there are, and which of them answer. Each handler makes one service call and paints."""
+"""The adapters: which there are, which of them answer, and what each is. Handlers call services and paint."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import gradio as gr
 
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
+from elara_ui.services.exporting import Target
 from elara_ui.tabs import adapters_view
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates, components_of
@@ -13,15 +15,18 @@ from elara_ui.tabs.parts import Updates, components_of
 
 @dataclass(frozen=True)
 class AdapterParts:
-    """The list of adapters.
+    """The list of adapters and the one that is looked at.
 
     Args:
         promoted: counts promotions, for others to follow.
+        shown: name of the adapter whose details are open; empty for none.
     """
 
     list: gr.HTML
     message: gr.HTML
+    details: gr.HTML
     promoted: gr.Number
+    shown: gr.State
 
 
 def build_adapters(services: Services) -> "AdapterHandlers":
@@ -29,39 +34,72 @@ def build_adapters(services: Services) -> "AdapterHandlers":
     parts = AdapterParts(
         gr.HTML(js_on_load=ACT_SCRIPT, elem_id="adapters"),
         gr.HTML(elem_id="adapters-message"),
+        gr.HTML(js_on_load=ACT_SCRIPT, elem_id="adapter-details"),
         gr.Number(0, visible=False),
+        gr.State(""),
     )
     handlers = AdapterHandlers(services, parts)
-    parts.list.act(
-        handlers.promote,
-        [parts.promoted],
-        components_of(parts),
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
+    for source in (parts.list, parts.details):
+        source.act(
+            handlers.act,
+            [parts.promoted, parts.shown],
+            components_of(parts),
+            show_progress="hidden",
+            concurrency_limit=None,
+        )
     return handlers
 
 
 class AdapterHandlers:
-    """The behaviour of the list."""
+    """The behaviour of the list and the details."""
 
     def __init__(self, services: Services, parts: AdapterParts) -> None:
         self._services = services
         self.parts = parts
 
-    def refresh(self) -> Updates:
-        """Paint what the database says now."""
-        return {self.parts.list: adapters_view.render_adapters(self._services.adapters.versions())}
+    def refresh(self, shown: str) -> Updates:
+        """Paint the list as the database says now."""
+        listed = self._services.adapters.versions()
+        return {self.parts.list: adapters_view.render_adapters(listed, shown)}
 
-    def promote(self, promoted: float, event: gr.EventData) -> Updates:
-        """Make an adapter live."""
+    def act(self, promoted: float, shown: str, event: gr.EventData) -> Iterator[Updates]:
+        """Whatever a button in the list or the details asks for."""
+        name = str(event.item)
         try:
-            adapter = self._services.adapters.promote(str(event.item))
+            match str(event.act).partition("-"):
+                case "promote", _, _:
+                    yield self._promote(name, promoted, shown)
+                case "details", _, _:
+                    yield self._open(name) | {self.parts.message: ""}
+                case "export", _, target:
+                    yield from self._export(name, Target(target))
+                case _:
+                    yield self._close()
         except ElaraError as error:
-            return {self.parts.message: notice(error.message)}
-        return self.refresh() | {
-            self.parts.message: notice(
-                f"{adapter.name} now answers for {adapter.audience}, from the next message on.", "good"
-            ),
-            self.parts.promoted: promoted + 1,
+            yield {self.parts.message: notice(error.message)}
+
+    def _promote(self, name: str, promoted: float, shown: str) -> Updates:
+        adapter = self._services.adapters.promote(name)
+        said = f"{adapter.name} now answers for {adapter.audience}, from the next message on."
+        painted = self._open(shown) if shown else self.refresh(shown)
+        return painted | {self.parts.message: notice(said, "good"), self.parts.promoted: promoted + 1}
+
+    def _export(self, name: str, target: Target) -> Iterator[Updates]:
+        if target is Target.MERGED:
+            yield {
+                self.parts.message: notice(f"Merging {name} into its base model and checking it …", "info")
+            }
+        exported = self._services.exports.export(name, target)
+        said = f"Written to {exported.place}. {exported.note}".strip()
+        yield self._open(name) | {self.parts.message: notice(said, "good")}
+
+    def _open(self, name: str) -> Updates:
+        details = self._services.adapters.details(name)
+        written = self._services.exports.written(name)
+        return self.refresh(name) | {
+            self.parts.details: adapters_view.render_details(details, written),
+            self.parts.shown: name,
         }
+
+    def _close(self) -> Updates:
+        return self.refresh("") | {self.parts.details: "", self.parts.message: "", self.parts.shown: ""}

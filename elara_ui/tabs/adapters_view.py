@@ -1,20 +1,39 @@
-"""How the list of adapters looks: pure functions from services' values to HTML."""
+"""How the adapters look: pure functions from services' values to HTML."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from adapters.card import show
 from db.vocabulary import AdapterStatus
+from elara_ui.services.adapter_details import AdapterDetails, Figure
 from elara_ui.services.adapters import AdapterSummary
-from elara_ui.tabs.markup import button, escape, status_pill
+from elara_ui.services.exporting import Target
+from elara_ui.services.files import StoredFile
+from elara_ui.tabs.markup import button, escape, markdown, status_pill
+
+EXPORTS: Mapping[Target, tuple[str, str]] = {
+    Target.GGUF: ("GGUF", "The LoRA file that llama.cpp reads"),
+    Target.MERGED: ("Merged model", "Base model and adapter in one; takes about a minute, checked"),
+    Target.PEFT: ("PEFT folder", "The folder as it is kept, for transformers and vLLM"),
+}
+UNITS = ("kB", "MB", "GB")
 
 
-def render_adapters(adapters: Sequence[AdapterSummary]) -> str:
-    """Every adapter with its place and figures; any that isn't live can be made so."""
+def render_adapters(adapters: Sequence[AdapterSummary], shown: str = "") -> str:
+    """Every adapter with its place and figures; any that isn't live can be made so.
+
+    Args:
+        shown: the one whose details are open.
+    """
     if not adapters:
         return ""
     rows = "".join(
-        f"<tr><td><strong>{escape(adapter.name)}</strong></td><td>{status_pill(adapter.status)}</td>"
+        f"<tr{' aria-current=true' if adapter.name == shown else ''}><td><strong>{escape(adapter.name)}</strong></td>"
+        f"<td>{status_pill(adapter.status)}</td>"
         f"<td>{_describe_loss(adapter)}</td><td>{escape(adapter.base_model)}</td>"
-        f"<td>{adapter.created_at:%Y-%m-%d %H:%M}</td><td>{_render_promotion(adapter)}</td></tr>"
+        f"<td>{adapter.created_at:%Y-%m-%d %H:%M}</td>"
+        f"<td class='el-acts'>{button('Details', 'details', adapter.name)}{_render_promotion(adapter)}</td></tr>"
         for adapter in adapters
     )
     return (
@@ -22,6 +41,94 @@ def render_adapters(adapters: Sequence[AdapterSummary]) -> str:
         "<th>Status</th><th>Held-out loss</th><th>Base model</th><th>Made (UTC)</th><th></th></tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def render_details(details: AdapterDetails, written: Mapping[Target, Path]) -> str:
+    """One adapter: where it came from, what was measured, its files, its exports and its card.
+
+    Args:
+        details: of the adapter.
+        written: exports that are there already.
+    """
+    figures = "".join(map(_render_figure, details.figures))
+    return (
+        f'<section class="el-card el-details" aria-label="{escape(details.name)}"><div class="el-head"><h3>'
+        f"{escape(details.name)} {status_pill(details.status)}</h3>{button('Close', 'close', details.name)}</div>"
+        f'<div class="el-figures">{figures}</div>'
+        f"<h4>Where it came from</h4>{_render_facts(_lineage(details))}"
+        f"<h4>Export</h4>{_render_exports(details, written)}"
+        f"<h4>Files</h4>{_render_files(details.files)}"
+        f'<details><summary>Model card</summary><div class="el-answer el-model-card">{markdown(details.card)}</div>'
+        "</details></section>"
+    )
+
+
+def _lineage(details: AdapterDetails) -> dict[str, str]:
+    """Base model, rows, run: what the adapter can be traced back to."""
+    base = f"{details.base_title}{f' · {details.licence}' if details.licence else ''}"
+    stored = f" · stored set {details.snapshot}" if details.snapshot else ""
+    facts = {
+        "Base model": base,
+        "Its weights": details.base_revision or details.base_sha256,
+        "Learned from": f"{details.rows} rows from {details.source or 'an unknown source'}{stored}",
+        "Training set": details.snapshot_sha256,
+        "Run": details.run_id or "",
+        "Made (UTC)": details.created_at,
+        "Made with": ", ".join(f"{name} {version}" for name, version in details.libraries.items()),
+    }
+    return {label: text for label, text in facts.items() if text}
+
+
+def _render_facts(facts: Mapping[str, str]) -> str:
+    items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in facts.items())
+    return f'<dl class="el-facts">{items}</dl>'
+
+
+def _render_figure(figure: Figure) -> str:
+    value = show(figure.value)
+    if isinstance(figure.value, float):
+        digits = 3 if figure.value < 10 else 1 if figure.value < 100 else 0
+        value = f"{figure.value:,.{digits}f}"
+    unit = f", {escape(figure.unit)}" if figure.unit else ""
+    return f'<div class="el-figure"><b>{escape(value)}</b><span>{escape(figure.label)}{unit}</span></div>'
+
+
+def _render_exports(details: AdapterDetails, written: Mapping[Target, Path]) -> str:
+    """A button a form, or where that form has been written already."""
+    rows = []
+    for target, (label, what) in EXPORTS.items():
+        if target is Target.GGUF and not any(file.name == "adapter.gguf" for file in details.files):
+            continue
+        place = written.get(target)
+        right = (
+            f"<code>{escape(str(place))}</code>"
+            if place
+            else button(
+                "Write", f"export-{target}", details.name, title=f"Write the {label} of {details.name}"
+            )
+        )
+        rows.append(f"<div><strong>{label}</strong><span>{what}</span><span>{right}</span></div>")
+    return f'<div class="el-exports">{"".join(rows)}</div>'
+
+
+def _render_files(files: Sequence[StoredFile]) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(file.name)}</td><td>{describe_size(file.size)}</td>"
+        f'<td><code title="{escape(file.sha256)}">{escape(file.sha256[:16])}…</code></td></tr>'
+        for file in files
+    )
+    return (
+        "<div class='el-table-box'><table class='el-table'><thead><tr><th>File</th><th>Size</th><th>SHA-256</th>"
+        f"</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def describe_size(size: int) -> str:
+    """Bytes as people say them."""
+    if size < 1000:
+        return f"{size} bytes"
+    power = min(int(math.log10(size)) // 3, len(UNITS))
+    return f"{size / 1000**power:.1f} {UNITS[power - 1]}"
 
 
 def _describe_loss(adapter: AdapterSummary) -> str:
@@ -33,6 +140,6 @@ def _describe_loss(adapter: AdapterSummary) -> str:
 
 def _render_promotion(adapter: AdapterSummary) -> str:
     if adapter.status is AdapterStatus.LIVE:
-        return "answers now"
+        return "<span class='el-done'>answers now</span>"
     label = "Roll back to this" if adapter.status is AdapterStatus.RETIRED else "Make live"
     return button(label, "promote", adapter.name)

@@ -163,7 +163,7 @@ def test_preferences_in_a_file_become_an_adapter_that_tells_answers_apart(
     assert registry.verify(folder).provenance.recipe["hyperparameters"]["objective"] == objective
     assert not (folder / "ref").exists()
     assert stored.read_text().count('"rejected":"Wait and see."') == 12
-    assert "held-out reward_" in supervisor.read_log(home, run_id)
+    assert "held-out reward_" in record.read_log(home, run_id)
 
 
 def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_log_only(
@@ -194,7 +194,7 @@ def test_a_run_continues_from_an_adapter_and_names_it_in_its_manifest(database, 
     assert recipe["hyperparameters"]["continue_from"] == "emergency@1"
     assert recipe["hyperparameters"]["lora_r"] == 4
     assert recipe["parent_sha256"] == parent.sha256
-    assert "measuring what is continued from" in supervisor.read_log(home, run_id)
+    assert "measuring what is continued from" in record.read_log(home, run_id)
 
 
 def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(

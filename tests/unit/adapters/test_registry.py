@@ -67,7 +67,7 @@ def test_the_manifest_tells_where_the_adapter_came_from(home, registered):
 def test_the_card_warns_that_nobody_reviewed_it(home, registered):
     card = (registry.folder(home, registered) / "README.md").read_text()
     assert "Not clinically reviewed" in card
-    assert "base_model: smollm2-135m" in card
+    assert "- Catalogue id: smollm2-135m" in card
 
 
 def test_versions_count_up(database, home, trained, registered):

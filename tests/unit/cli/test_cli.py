@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from adapter_factory import make_adapter, register_adapter
 from factories import add_run
 from fake_engine import FakeEngine
 
@@ -323,3 +324,61 @@ def test_a_failed_run_shows_its_remedies_and_takes_one_by_number(
     assert "1. Gradient checkpointing" in shown
     again = call("runs", "retry", run_id, "--remedy", "1", "--json").document
     assert again["hyperparameters"]["gradient_checkpointing"] is True
+
+
+def test_an_adapter_is_exported_and_its_files_are_named(
+    call: Call, database: Database, home: Home, tmp_path: Path
+) -> None:
+    register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    exported = call("adapters", "export", "patient@1", "--to", "gguf", str(tmp_path / "out"), "--json")
+    assert exported.status == 0
+    assert exported.document["place"] == str(tmp_path / "out")
+    assert [file["name"] for file in exported.document["files"]] == ["README.md", "adapter.gguf"]
+    again = call("adapters", "export", "patient@1", "--to", "gguf", str(tmp_path / "out"))
+    assert (again.status, again.out) == (1, "")
+    assert "exists already" in again.err
+    assert call("adapters", "export", "patient@1", "--to", "zip").status == 2
+
+
+def test_a_run_that_has_not_succeeded_is_not_run_again_elsewhere(call: Call, busy_run: str) -> None:
+    refused = call("runs", "rerun", busy_run, "--base", "microsoft/DialoGPT-medium", "--json")
+    assert refused.status == 1
+    assert "Only a run that succeeded" in refused.document["error"]
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_an_adapter_teaches_a_set_and_a_run_learns_from_it(
+    call: Call, database: Database, home: Home, tmp_path: Path, busy_run: str
+) -> None:
+    register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"instruction": "What is a cold?", "response": "x"}\n')
+    arguments = ("adapters", "distill", "patient@1", "--prompts", str(prompts), "--json")
+    taught = call(*arguments)
+    assert taught.status == 0
+    assert "1/1  Rest and drink water." in taught.err
+    assert taught.document["source"] == "distilled from patient@1"
+    base = "microsoft/DialoGPT-medium"
+    learning = call(*arguments, "--base", base, "--train", "--set", "num_epochs=2")
+    assert "1 of 1 were answered before" in learning.err
+    run = call("runs", "show", learning.document["run_id"], "--json").document
+    assert (run["base_model"], run["snapshot"]) == (base, taught.document["snapshot"])
+    assert call(*arguments, "--review").document == {"in_review": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--train"], "--train needs a base model"),
+        (["--train", "--review", "--base", "smollm2-135m"], "exclude each other"),
+        (["--set", "lora_r=4"], "--set is for the run"),
+        (["--base", "nowhere"], "is none of them"),
+        (["--train", "--base", "smollm2-135m", "--set", "rank=4"], "Did you mean lora_r?"),
+    ],
+)
+def test_contradictions_are_refused_before_anything_is_asked(
+    call: Call, options: list[str], problem: str
+) -> None:
+    refused = call("adapters", "distill", "patient@1", "--prompts", "starter", *options)
+    assert refused.status == 1
+    assert problem in refused.err

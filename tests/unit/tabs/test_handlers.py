@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from adapter_factory import make_adapter, register_adapter
 from factories import add_run
 from fake_engine import FakeEngine
 
@@ -17,6 +18,7 @@ from db.vocabulary import RunFailure, RunStatus
 from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished
+from elara_ui.tabs.adapters import AdapterHandlers
 from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
 from elara_ui.tabs.compare import CompareHandlers, CompareState
 from elara_ui.tabs.parts import Updates
@@ -40,7 +42,7 @@ def built(services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any
 
         monkeypatch.setattr(kind, "__init__", init)
 
-    for kind in (ChatHandlers, CompareHandlers, ReviewHandlers, RunHandlers):
+    for kind in (AdapterHandlers, ChatHandlers, CompareHandlers, ReviewHandlers, RunHandlers):
         remember(kind)
     build_page(services)
     return made
@@ -302,3 +304,42 @@ def test_what_can_t_be_done_is_said_and_changes_nothing(runs: RunHandlers, runs_
     run_id = runs_of(RunStatus.SUCCEEDED)
     assert "no run" in runs.act(RunsState(), Painted(), press("remove", "abc"))[runs.parts.message]
     assert "has a place" in runs.act(RunsState(), Painted(), press("up", run_id))[runs.parts.message]
+
+
+@pytest.fixture
+def adapters(built: dict[type, Any], database: Any, home: Any, tmp_path: Any) -> AdapterHandlers:
+    """The adapters' handlers, with patient@1 in the list."""
+    register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    return built[AdapterHandlers]
+
+
+def test_the_details_of_an_adapter_tell_where_it_came_from(adapters: AdapterHandlers) -> None:
+    painted = last_of(adapters.act(0, "", press("details", "patient@1")))
+    html = painted[adapters.parts.details]
+    assert painted[adapters.parts.shown] == "patient@1"
+    for part in ("5" * 64, "27 rows from starter", "Apache-2.0", "2.125", "adapter.gguf", "Not clinically"):
+        assert part in html
+    assert "aria-current" in painted[adapters.parts.list]
+    closed = last_of(adapters.act(0, "patient@1", press("close")))
+    assert (closed[adapters.parts.details], closed[adapters.parts.shown]) == ("", "")
+
+
+def test_promoting_repaints_the_details_that_are_open(adapters: AdapterHandlers) -> None:
+    painted = last_of(adapters.act(2, "patient@1", press("promote", "patient@1")))
+    assert painted[adapters.parts.promoted] == 3
+    assert "el-live" in painted[adapters.parts.details]
+    assert "now answers for patient" in painted[adapters.parts.message]
+
+
+def test_an_export_tells_where_it_is_and_isnt_offered_twice(adapters: AdapterHandlers, home: Any) -> None:
+    painted = last_of(adapters.act(0, "patient@1", press("export-gguf", "patient@1")))
+    assert str(home.exports / "patient-1-gguf") in painted[adapters.parts.message]
+    assert 'data-act="export-gguf"' not in painted[adapters.parts.details]
+    assert 'data-act="export-peft"' in painted[adapters.parts.details]
+
+
+def test_a_damaged_adapter_is_told_instead_of_shown(adapters: AdapterHandlers, home: Any) -> None:
+    (home.adapters / "patient" / "1" / "adapter.gguf").write_bytes(b"other")
+    painted = last_of(adapters.act(0, "", press("details", "patient@1")))
+    assert "was changed after training" in painted[adapters.parts.message]
+    assert adapters.parts.details not in painted

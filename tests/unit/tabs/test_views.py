@@ -1,5 +1,6 @@
 """What people and models wrote shows as text, whatever it holds."""
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from adapters.recipe import load_recipes
 from db.reviews import ReviewProgress
 from db.vocabulary import AdapterStatus, FinishReason, Role, RunStatus
+from elara_ui.services.adapter_details import AdapterDetails, Figure
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
+from elara_ui.services.files import StoredFile
 from elara_ui.services.reviewing import ReviewTask
 from elara_ui.services.run_views import (
     Advice,
@@ -75,6 +78,20 @@ def test_every_line_of_a_chart_is_in_its_first_painting(dots: tuple[Dot, ...]) -
     assert set(compared["line"]) == {"A", "B", "C", "D"}
 
 
+def hostile_details() -> AdapterDetails:
+    file = StoredFile(HOSTILE, 1, HOSTILE)
+    words = [field.name for field in fields(AdapterDetails) if field.type in (str, "str", str | None)]
+    return AdapterDetails(
+        **dict.fromkeys(words, HOSTILE),  # type: ignore[arg-type]
+        status=AdapterStatus.CANDIDATE,
+        rows=1,
+        figures=(Figure(HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        recipe={},
+        libraries={HOSTILE: HOSTILE},
+        files=(file,),
+    )
+
+
 def hostile_pages() -> dict[str, str]:
     answer = make_answer(text=HOSTILE, adapter=HOSTILE, base_model=HOSTILE)
     messages = (
@@ -96,6 +113,7 @@ def hostile_pages() -> dict[str, str]:
         "review": review_view.render_task(ReviewTask("i", HOSTILE, HOSTILE, (), HOSTILE, 1, 1), RECIPES),
         "preview": training_form_view.render_data(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
         "adapters": adapters_view.render_adapters([adapter]),
+        "details": adapters_view.render_details(hostile_details(), {}),
         "log": runs_view.render_log(HOSTILE),
         "runs": runs_view.render_runs([run], None),
         "run": runs_view.render_run(run),
@@ -175,3 +193,11 @@ def test_progress_says_when_all_is_done() -> None:
 def test_ages_are_short(ago: int, words: str) -> None:
     now = datetime.now(UTC)
     assert chat_view.describe_age(now - timedelta(seconds=ago), now) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(999, "999 bytes"), (1_500, "1.5 kB"), (98_362_432, "98.4 MB"), (2.9e13, "29000.0 GB")],
+)
+def test_sizes_are_said_as_people_say_them(size: int, words: str) -> None:
+    assert adapters_view.describe_size(size) == words

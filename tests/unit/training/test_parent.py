@@ -16,6 +16,7 @@ from adapters.training.examples import Example
 from adapters.training.loading import Source
 from adapters.training.parent import find_parent, inherit, require_same_weights
 from adapters.training.preview import preview_run
+from adapters.training.record import read_recipe
 from db.vocabulary import Role
 
 USUAL = Hyperparameters()
@@ -110,7 +111,7 @@ def order(**values):
 def test_launch_freezes_what_is_taken_over_and_from_what(database, home, parent, monkeypatch):
     monkeypatch.setattr(supervisor, "start_queued", lambda *_: None)
     run_id = supervisor.launch(database, home, source="starter", **order(continue_from="patient@1"))
-    frozen = supervisor.read_recipe(home, run_id)
+    frozen = read_recipe(home, run_id)
     assert frozen.hyperparameters.target_modules == ("q_proj", "v_proj")
     assert frozen.parent_sha256 == parent.sha256
 
