@@ -20,11 +20,15 @@ from adapters.engines.text import defuse
 from adapters.errors import EngineError, ModelError
 from db.vocabulary import Role
 
-JOINED = "{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}"
+_OPENING = (
+    "{% set opening = '' %}{% if messages[0].role == 'system' %}"
+    "{% set opening = messages[0].content ~ '\n\n' %}{% set messages = messages[1:] %}{% endif %}"
+    "{% for message in messages %}{% set content = (opening if loop.first else '') ~ message.content %}"
+)
+JOINED = _OPENING + "{{ content }}{{ eos_token }}{% endfor %}"
 LABELLED = (
-    "{% for message in messages %}{% if message.role == 'user' %}"
-    "Question:\n{{ message.content | trim }}\n\nAnswer:\n"
-    "{% else %}{{ message.content | trim }}{{ eos_token }}\n\n{% endif %}{% endfor %}"
+    _OPENING + "{% if message.role == 'user' %}Question:\n{{ content | trim }}\n\nAnswer:\n"
+    "{% else %}{{ content | trim }}{{ eos_token }}\n\n{% endif %}{% endfor %}"
 )
 # What templates are told besides the messages. Answers are learned and given without a train of thought:
 # where a template can open one (Qwen3's), it closes it at once.

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from adapters.catalog import BaseModel
 from adapters.embedded import FILE_NAME
 from adapters.manifest import GGUF, Form, Manifest
+from adapters.templating import JOINED, LABELLED
 
 _HEAD: Mapping[Form, str] = {
     Form.PEFT: """import torch
@@ -29,10 +30,14 @@ messages = [
 prompt = tokenizer.apply_chat_template(
     messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"
 )"""
-_JOINED = """
-turns = [{system!r}, {question!r}]  # this model has no chat template: its end token ends every turn
-text = "".join(turn + tokenizer.eos_token for turn in turns)
-prompt = tokenizer(text, add_special_tokens=False, return_tensors="pt")"""
+_GIVEN_TEMPLATE = """
+tokenizer.chat_template = {template!r}  # it has none of its own"""
+# Formats of models without a chat template by architecture, as `templating.fallback_template` finds them.
+_FALLBACKS: Mapping[str, str] = {
+    "gpt2": JOINED,
+    "bloom": LABELLED,
+    "mistral": "{{ bos_token }}" + LABELLED,
+}
 _ANSWER = """
 with torch.inference_mode():
     output = model.generate(**prompt, max_new_tokens=256, do_sample=False, repetition_penalty=1.3)
@@ -69,8 +74,11 @@ def describe_usage(manifest: Manifest, base: BaseModel, form: Form) -> list[str]
 
 def write_program(manifest: Manifest, base: BaseModel, form: Form) -> str:
     """A Python program that asks the model one question and prints the answer."""
-    body = _JOINED if base.has_chat_template is False and form is Form.PEFT else _TEMPLATED
+    template = _FALLBACKS.get(base.architecture)
+    bare = base.has_chat_template is False and form is Form.PEFT and template
+    body = (_GIVEN_TEMPLATE if bare else "") + _TEMPLATED
     words = {
+        "template": template,
         "base": base.hub_id or f"path/to/{base.title}",
         "system": _system_prompt(manifest),
         "question": QUESTION,

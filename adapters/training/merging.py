@@ -20,6 +20,7 @@ from adapters.card import write_card
 from adapters.engines.base import Turn
 from adapters.errors import AdapterError
 from adapters.manifest import CARD, Form
+from adapters.templating import fallback_template
 from adapters.training import child
 from adapters.training.adapted import load_base, load_model, put_on
 from adapters.training.child import Document
@@ -31,7 +32,6 @@ from db.vocabulary import Role
 # the merged weights, one by one, to the type they are kept in (24, 11 and 8 bits of precision).
 TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1}
 QUESTIONS = ("What is asthma?", "Should I see a doctor about a cough?", "How is high blood pressure treated?")
-JOINED_BY_END = "{% for message in messages %}{{ message['content'] }}{{ eos_token }}{% endfor %}"
 
 
 @dataclass(frozen=True)
@@ -193,19 +193,8 @@ def _compare(plain: list[Any], adapted: list[Any], merged: list[Any], dtype: str
 
 
 def _give_template(tokenizer: Any) -> None:
-    """A model without a chat template learned turns that its end token ends; write that down for others.
-
-    Left out where it isn't, to the token, what the model was trained with.
-    """
-    if tokenizer.chat_template:
-        return
-    rows = [{"role": "user", "content": "Is it?"}, {"role": "assistant", "content": "Yes."}]
-    turns = [Turn(Role(row["role"]), row["content"]) for row in rows]
-    tokenizer.chat_template = JOINED_BY_END
-    rendered = tokenizer.apply_chat_template(rows, tokenize=True, return_dict=False)
-    tokenizer.chat_template = None
-    if rendered == encode(turns, tokenizer).input_ids:
-        tokenizer.chat_template = JOINED_BY_END
+    """A model without a chat template was trained in a format of ours; write that down for others."""
+    tokenizer.chat_template = tokenizer.chat_template or fallback_template(tokenizer)
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ def test_the_program_shown_is_python_whatever_the_prompt(base: str, form: Form) 
     program = write_program(manifest, find_base(base), form)
     constants = [node.value for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Constant)]
     assert recipe["system_prompt"] in constants
-    assert "{{" not in program
+    assert '{{"role"' not in program
 
 
 def test_ways_to_use_it_are_those_that_the_files_allow() -> None:

@@ -8,7 +8,7 @@ from tokenizers.processors import TemplateProcessing
 
 from adapters.engines.base import Turn
 from adapters.errors import EngineError, ModelError
-from adapters.templating import open_with_system, puts_system_first, render_prompt
+from adapters.templating import fallback_template, open_with_system, puts_system_first, render_prompt
 from adapters.training.rendering import IGNORED, encode
 from db.vocabulary import Role
 
@@ -108,6 +108,17 @@ def test_each_answer_of_a_dialogue_is_asked_for_as_the_last_one_is(name):
     tokenizer, _ = FORMATS[name]
     first = tokenizer.decode(render_prompt(DIALOGUE[:2], tokenizer)).removesuffix("<think>\n\n</think>\n\n")
     assert tokenizer.decode(render_prompt(DIALOGUE[:-1], tokenizer)).startswith(first)
+
+
+@pytest.mark.parametrize("name", ["DialoGPT", "Mistral base", "BLOOM"])
+def test_the_format_given_away_with_a_model_reads_a_system_prompt_as_training_did(name):
+    tokenizer, text = FORMATS[name]
+    rows = [{"role": turn.role.value, "content": turn.content} for turn in DIALOGUE[:-1]]
+    template = fallback_template(tokenizer)
+    given = tokenizer.apply_chat_template(
+        rows, chat_template=template, tokenize=False, add_generation_prompt=True
+    )
+    assert given == text
 
 
 @pytest.mark.parametrize("name", FORMATS)
