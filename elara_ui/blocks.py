@@ -71,7 +71,7 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(review.parts),
             show_progress="hidden",
         )
-        _wire_runs([finetune_tab.select, run_poll.tick], finetune)
+        _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
         for other in (chat_tab, review_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
@@ -90,18 +90,20 @@ def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab) -> No
     )
 
 
-def _wire_runs(moments: list[Any], finetune: FinetuneTab) -> None:
-    """Paint runs and adapters anew at these moments."""
+def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
+    """Paint runs and adapters anew when the tab opens and as time goes; the form's choices when it opens."""
     runs, adapters = finetune.runs, finetune.adapters
     gr.on(
-        moments,
+        [opened, ticked],
         runs.refresh,
         [runs.parts.state, runs.parts.painted],
         components_of(runs.parts),
         show_progress="hidden",
     )
+    form = finetune.form
+    opened(form.refresh, None, components_of(form.parts), show_progress="hidden")
     gr.on(
-        moments,
+        [opened, ticked],
         adapters.refresh,
         [adapters.parts.shown],
         components_of(adapters.parts),

@@ -81,7 +81,7 @@ def build_services(
         reviewing=ReviewingService(database, home),
         recipe_book=RecipeService(home, recipes),
         training=TrainingService(database, home, recipes, settings.max_runs),
-        runs=RunService(database, home, settings.max_runs),
+        runs=RunService(database, home, settings.max_runs, recipes),
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home),
         transfer=TransferService(database, home, recipes, settings.max_runs),

@@ -83,6 +83,7 @@ class RunView:
         remedies: changed settings with which to start again after a failure.
         advice: what the curves say.
         log_tail: the last lines of the log, when it failed or was interrupted.
+        command: what to type on a terminal for the same run; empty in lists.
     """
 
     run_id: str
@@ -112,6 +113,7 @@ class RunView:
     remedies: tuple[Remedy, ...] = ()
     advice: tuple[Advice, ...] = ()
     log_tail: str = ""
+    command: str = ""
 
     @property
     def resumable(self) -> bool:

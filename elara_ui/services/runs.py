@@ -1,10 +1,14 @@
 """Watching training runs, arranging their queue, and stopping, resuming or repeating them for a person."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from adapters import catalog
-from adapters.hyperparameters import override
+from adapters.hyperparameters import Hyperparameters, override
+from adapters.hyperparameters import compare as compare_settings
+from adapters.presets import settings_for
+from adapters.recipe import Recipe
 from adapters.training import record, supervisor
 from adapters.training.run_export import RunFormat, export_run
 from db import run_points, run_queue
@@ -12,8 +16,10 @@ from db import runs as run_store
 from db.home import Home
 from db.session import Database
 from db.vocabulary import RunStatus
-from elara_ui.errors import InvalidInput
+from elara_ui.errors import InvalidInput, RecipeError
+from elara_ui.services.commands import train_command
 from elara_ui.services.run_views import Comparison, Dot, RunView, SampleAnswer, compare, describe
+from elara_ui.services.training_data import DataChoice, DataSource
 
 __all__ = ["Comparison", "Dot", "RunService", "RunView", "SampleAnswer"]
 
@@ -28,12 +34,16 @@ class RunService:
         database: where runs are.
         home: where their files are.
         max_runs: how many may train at once.
+        recipes: audience → recipe, from which a run's settings are told to differ.
     """
 
-    def __init__(self, database: Database, home: Home, max_runs: int = 1) -> None:
+    def __init__(
+        self, database: Database, home: Home, max_runs: int = 1, recipes: Mapping[str, Recipe] | None = None
+    ) -> None:
         self._database = database
         self._home = home
         self._max_runs = max_runs
+        self._recipes = recipes or {}
 
     def recent(self) -> tuple[RunView, ...]:
         """Every run, newest first, without charts."""
@@ -52,13 +62,14 @@ class RunService:
             run = run_store.get(session, run_id)
             waiting = [each.id for each in run_queue.waiting(session)]
             failed = run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED)
-            return describe(
+            view = describe(
                 run,
                 run_points.points(session, run_id),
                 run_points.samples(session, run_id),
                 place=waiting.index(run_id) + 1 if run_id in waiting else None,
                 log_tail=record.read_log(self._home, run_id, LOG_TAIL) if failed else "",
             )
+        return replace(view, command=self._command(view))
 
     def compare(self, run_ids: Sequence[str]) -> Comparison:
         """Several runs side by side: curves, final figures, and the choices in which they differ.
@@ -168,6 +179,19 @@ class RunService:
             run = run_store.get(session, run_id)
             points, samples = run_points.points(session, run_id), run_points.samples(session, run_id)
         return export_run(run, points, samples, RunFormat(to), path)
+
+    def _command(self, run: RunView) -> str:
+        """The ``train`` command for the same run on the same stored set."""
+        recipe = self._recipes.get(run.audience)
+        if recipe is None:
+            return ""
+        try:
+            preset = settings_for(recipe, run.base_model)
+            changed = compare_settings(preset, override(Hyperparameters(), run.hyperparameters))
+        except RecipeError:  # settings of an older Elara that no longer hold
+            return ""
+        data = DataChoice(DataSource.SNAPSHOT, reference=run.snapshot)
+        return train_command(run.audience, data, changed, run.base_model)
 
     def log(self, run_id: str) -> str:
         """The last lines its process wrote."""

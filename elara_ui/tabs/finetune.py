@@ -10,6 +10,7 @@ from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.runs import RunHandlers, build_runs
 from elara_ui.tabs.training_form import build_training_form
 from elara_ui.tabs.training_form_handlers import FormHandlers
+from elara_ui.tabs.transfer import build_transfer
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
             form = build_training_form(services)
         with gr.Column(scale=5, min_width=300):
             runs = build_runs(services)
+            transfer = build_transfer(services, runs.parts.painted)
     adapters = build_adapters(services)
-    form.parts.launching.launched.change(
-        runs.look_at, [form.parts.launching.launched], components_of(runs.parts), show_progress="hidden"
-    )
+    for launched in (form.parts.launching.launched, transfer.parts.launched):
+        launched.change(runs.look_at, [launched], components_of(runs.parts), show_progress="hidden")
     return FinetuneTab(form, runs, adapters)

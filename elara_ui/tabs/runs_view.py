@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from db.vocabulary import RunStatus
 from elara_ui.services.run_views import Comparison, Remedy, RunView, SampleAnswer
-from elara_ui.tabs.markup import button, escape, notice, status_pill
+from elara_ui.tabs.markup import button, command_box, escape, notice, status_pill
 from elara_ui.tabs.run_charts import LETTERS
 
 MIB, GIB = 2**20, 2**30
@@ -84,8 +84,14 @@ def render_run(run: RunView) -> str:
         f'{status_pill(run.status)}</h3><p class="el-muted">{escape(run.stage)}{result} · '
         f"on {escape(run.base_model)} · stored set {escape(run.snapshot)}</p>"
         f'<div class="el-figures">{cells}</div><div class="el-progress"><span style="width:{share}%"></span></div>'
-        f"{_render_trouble(run)}{_render_advice(run)}</div>"
+        f"{_render_trouble(run)}{_render_advice(run)}{_render_command(run)}</div>"
     )
+
+
+def _render_command(run: RunView) -> str:
+    if not run.command:
+        return ""
+    return f'<p class="el-muted el-same">The same from a terminal:</p>{command_box(run.command)}'
 
 
 def _render_trouble(run: RunView) -> str:

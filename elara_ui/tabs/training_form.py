@@ -10,7 +10,7 @@ from elara_ui.services.training import DataSource
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.preview_view import INVITATION
-from elara_ui.tabs.training_form_handlers import PRESET, FormHandlers
+from elara_ui.tabs.training_form_handlers import NO_ADAPTER, PRESET, FormHandlers
 from elara_ui.tabs.training_form_parts import DataParts, FormParts, Gate, LaunchParts, RecipeParts
 from elara_ui.tabs.training_form_view import render_changes
 
@@ -155,7 +155,13 @@ def _build_field(info: HyperparameterInfo, value: object) -> gr.components.Compo
                 info=info.explanation,
             )
         case "adapter":
-            return gr.Textbox(value=str(value), label=info.label, info=info.explanation, placeholder="none")
+            return gr.Dropdown(
+                [NO_ADAPTER],
+                value=str(value),
+                label=info.label,
+                info=info.explanation,
+                allow_custom_value=True,
+            )
         case "modules":
             names = ", ".join(value) if isinstance(value, tuple) else str(value)
             return gr.Textbox(

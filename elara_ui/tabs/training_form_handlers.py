@@ -20,6 +20,7 @@ from elara_ui.tabs.training_form_parts import FormParts, Gate, fill_fields, read
 
 PRESET = ""
 """The choice of the recipe menu that is not a saved one."""
+NO_ADAPTER = ("none: start afresh", "")
 CHANGED = "The form has changed since its preview. Preview it again."
 
 
@@ -130,8 +131,14 @@ class FormHandlers:
         }
 
     def refresh(self) -> Updates:
-        """List the saved recipes as they are now."""
-        return {self._recipe.saved: gr.update(choices=self.list_recipes())}
+        """List the saved recipes, and the adapters to continue from, as they are now."""
+        names = [adapter.name for adapter in self._services.adapters.versions()]
+        choices = gr.update(choices=[NO_ADAPTER, *names])
+        kinds = zip(HYPERPARAMETERS, self._recipe.fields, strict=True)
+        return {
+            self._recipe.saved: gr.update(choices=self.list_recipes()),
+            **{part: choices for info, part in kinds if info.kind == "adapter"},
+        }
 
     def list_recipes(self) -> list[tuple[str, str]]:
         """The recipe menu: the preset, then what was saved."""

@@ -8,10 +8,13 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from adapter_factory import make_adapter, register_adapter
 
 from adapters.hyperparameters import HYPERPARAMETERS
 from adapters.training.memory import MemoryChange, MemoryEstimate
 from adapters.training.report import LengthBin, Lengths, Plan, Preview, RenderedRow, TextPiece
+from db.home import Home
+from db.session import Database
 from elara_ui.errors import DatasetError
 from elara_ui.services import Services
 from elara_ui.tabs.training_form import build_training_form
@@ -158,6 +161,17 @@ def test_another_base_model_brings_its_preset(form: FormHandlers, services: Serv
     fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
     assert (filled[fields["batch_size"]], filled[fields["gradient_accumulation_steps"]]) == (1, 8)
     assert "Mistral 7B class" in filled[form.parts.recipe.changes]
+
+
+def test_the_menus_follow_what_is_saved_and_trained(
+    form: FormHandlers, services: Services, database: Database, home: Home, tmp_path: Path
+) -> None:
+    register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    form.save_recipe("Gentle", *fill(form, services))
+    menus = form.refresh()
+    assert [value for _, value in menus[form.parts.recipe.saved]["choices"]] == ["", "Gentle"]
+    fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
+    assert menus[fields["continue_from"]]["choices"][1:] == ["patient@1"]
 
 
 def test_columns_of_an_uploaded_file_are_proposed(form: FormHandlers, tmp_path: Path) -> None:
