@@ -42,6 +42,7 @@ LINEAR_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_BYTES: Mapping[str, int] = MappingProxyType({"float32": 4, "bfloat16": 2, "float16": 2})
 _CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "seq_length")
 
 
@@ -240,9 +241,16 @@ def _from_folder(folder: Path) -> BaseModel:
         title=folder.name,
         source=str(folder),
         architecture=architecture,
+        parameters=_count_parameters(folder, config),
         context_tokens=context,
         target_modules=TARGET_MODULES.get(architecture, ()),
     )
+
+
+def _count_parameters(folder: Path, config: Mapping[str, Any]) -> int:
+    """Weights of a saved model, from the size of its files and the type that they are in; 0 when not told."""
+    size = _BYTES.get(str(config.get("dtype") or config.get("torch_dtype")), 0)
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors")) // size if size else 0
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

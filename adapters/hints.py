@@ -40,7 +40,7 @@ def _hints_for_few(settings: Hyperparameters, rows: int) -> Iterator[str]:
             f"Rank {settings.lora_r} is large for {rows} examples, which it may learn by heart: 4 to 8 is "
             "usual for hundreds."
         )
-    if settings.lora_dropout == 0:
+    if settings.lora_dropout == 0 and settings.objective == "sft":
         yield f"No dropout with only {rows} examples invites learning by heart: 0.1 to 0.3 is usual."
 
 

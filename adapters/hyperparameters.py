@@ -404,7 +404,8 @@ class Hyperparameters:
 
     def hints(self) -> list[str]:
         """What is allowed but unusual, one sentence each; see `adapters.hints` for what the data adds."""
-        numbers = (info for info in HYPERPARAMETERS if info.usual)
+        usual_for_sft = () if self.objective == "sft" else ("learning_rate",)
+        numbers = (info for info in HYPERPARAMETERS if info.usual and info.name not in usual_for_sft)
         hints = [hint for info in numbers if (hint := info.unusual(getattr(self, info.name)))]
         if self.objective != "sft":
             hints += self._preference_hints()

@@ -4,6 +4,7 @@ A preset is a YAML file of ``recipes/base-models/``. What applies to a run is th
 then what the audience's recipe sets, then what a person set.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from adapters.hyperparameters import Hyperparameters, override
 from adapters.recipe import RECIPES_FOLDER, Recipe
 
 PRESETS_FOLDER = RECIPES_FOLDER / "base-models"
+_SIZE = re.compile(r"(?<![\w.])(?P<number>\d+(?:\.\d+)?)(?P<unit>[bBmM])(?![a-zA-Z])")
 _FIELDS = frozenset({"title", "base_models", "parameters_from", "hyperparameters"})
 
 
@@ -60,11 +62,22 @@ def find_preset(base_model: str, presets: tuple[Preset, ...] | None = None) -> P
     for preset in presets:
         if base_model in preset.base_models:
             return preset
-    try:
-        parameters = catalog.find(base_model).parameters
-    except ModelError:  # named wrongly, which a launch will say
-        parameters = 0
+    parameters = _count_parameters(base_model)
     return next(preset for preset in presets if parameters >= preset.parameters_from)
+
+
+def _count_parameters(base_model: str) -> int:
+    """Weights of a base model, as far as can be told without loading it; 0 when it can't.
+
+    A name mostly says it: ``Llama-3.1-8B`` has 8 billion, ``bloom-560m`` 560 million.
+    """
+    try:
+        known = catalog.find(base_model).parameters
+    except ModelError:  # named wrongly, which a launch will say
+        return 0
+    if known or not (said := _SIZE.search(base_model.rpartition("/")[2])):
+        return known
+    return int(float(said["number"]) * (1e9 if said["unit"].lower() == "b" else 1e6))
 
 
 def settings_for(recipe: Recipe, base_model: str) -> Hyperparameters:

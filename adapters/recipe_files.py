@@ -18,7 +18,7 @@ MAX_FILE_BYTES = 64 * 1024
 NAME = re.compile(r"[^\W_][\w .-]{0,59}")
 NAME_RULE = "1 to 60 letters, digits, spaces, dots, hyphens or underscores, beginning with a letter or digit"
 # A run's own recipe.json can be given too; what it holds beside the settings is the audience's.
-_PASSED_OVER = frozenset({"system_prompt", "max_explanation_length", "parent_sha256"})
+_PASSED_OVER = frozenset({"system_prompt", "max_explanation_length", "probes", "parent_sha256"})
 _FIELDS = frozenset({"audience", "base_model", "hyperparameters"})
 
 

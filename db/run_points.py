@@ -76,9 +76,16 @@ def rewind(session: Session, run_id: str, step: int) -> None:
     Raises:
         NotFound: there is no such run.
     """
-    runs.write(session, run_id, step=step)
     for table in (RunPoint, RunSample):
         session.execute(delete(table).where(table.run_id == run_id, table.step > step))
+    left = points(session, run_id)
+    run = runs.get(session, run_id)
+    run.step = step
+    for name in ("train_loss", "eval_loss", "tokens_per_second"):  # what is shown is of the steps that remain
+        setattr(run, name, next((value for dot in reversed(left) if (value := getattr(dot, name))), None))
+    if run.total_steps:
+        run.epoch = run.recipe.get("num_epochs", 1) * step / run.total_steps
+    session.flush()
 
 
 def eval_loss_at(session: Session, run_id: str, step: int) -> float | None:

@@ -7,7 +7,7 @@ can't both make one.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.errors import Conflict, NotFound
@@ -52,8 +52,10 @@ def get(session: Session, run_id: str) -> Run:
 
 
 def list_recent(session: Session, limit: int = 50) -> list[Run]:
-    """The runs last created, newest first."""
-    return list(session.scalars(select(Run).order_by(Run.created_at.desc(), Run.id).limit(limit)))
+    """The runs last created, and all that haven't ended, newest first."""
+    newest = select(Run.id).order_by(Run.created_at.desc(), Run.id).limit(limit)
+    wanted = or_(Run.id.in_(newest), Run.status.in_(UNENDED))
+    return list(session.scalars(select(Run).where(wanted).order_by(Run.created_at.desc(), Run.id)))
 
 
 def running(session: Session) -> list[Run]:

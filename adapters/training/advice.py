@@ -13,6 +13,7 @@ LEAST_DOTS = 12  # fewer say nothing: a batch's loss differs from the next one's
 SMOOTHED = 5  # dots whose median stands for them
 FLAT_CHANGE, FLAT_FALL = 0.01, 0.05  # relative: over the last third of the steps, and since the beginning
 RISEN = 1.3  # times the lowest
+LEAST_RISE = 0.1  # nats; the losses of preferences end near 0, where a ratio says nothing
 EXPLODED = 10.0  # times what was usual
 WORSE = 1.02  # held-out loss, times the best
 HIGHEST_RATE = 1e-3
@@ -87,7 +88,7 @@ def _look_for_divergence(losses: Series, settings: Hyperparameters) -> Advice | 
         return None
     smooth = [_middle(losses[start : start + SMOOTHED]) for start in range(len(losses) - SMOOTHED + 1)]
     lowest, now = min(smooth), smooth[-1]
-    if now <= RISEN * lowest:
+    if now <= RISEN * lowest or now - lowest <= LEAST_RISE:
         return None
     return Advice(
         "diverging",
@@ -129,7 +130,7 @@ def _look_for_overfitting(
         remedies.append(Remedy(f"Fewer epochs: {epochs}", {"num_epochs": epochs}))
     if not settings.early_stopping_patience:
         remedies.append(Remedy("Early stopping: keep the best weights", {"early_stopping_patience": 2}))
-    if settings.lora_dropout < 0.2:
+    if settings.lora_dropout < 0.2 and settings.objective == "sft":  # dpo and kto hide nothing
         remedies.append(Remedy("More dropout: 0.2", {"lora_dropout": 0.2}))
     yield Advice(
         "overfitting",

@@ -101,7 +101,10 @@ def _start(module: str, request: Path, stderr: int) -> subprocess.Popen[bytes]:
 def _read(process: subprocess.Popen[bytes]) -> Iterator[Document]:
     assert process.stdout is not None  # noqa: S101 (as it was started)
     for line in process.stdout:
-        document: Document = json.loads(line)
+        try:
+            document: Document = json.loads(line)
+        except ValueError:  # cut off: its process was ended, which its exit status will tell
+            break
         if "error" in document:
             raise getattr(errors, str(document["kind"]), RunError)(document["error"])
         yield document

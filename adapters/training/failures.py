@@ -12,6 +12,7 @@ from adapters.training.exits import Exit
 from db.errors import ElaraError
 from db.vocabulary import RunFailure
 
+MOST_ACCUMULATED = 1024  # as the hyperparameter's rule has it
 LEAST_LENGTH = 64  # tokens; a shorter limit leaves no room for an answer
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP")
 
@@ -149,23 +150,27 @@ def _need_less_memory(settings: Hyperparameters, targets: Sequence[str]) -> Iter
         yield Remedy(
             "Gradient checkpointing: much less memory, a third more time", {"gradient_checkpointing": True}
         )
-    if settings.batch_size > 1:
-        batch = settings.batch_size // 2
-        accumulation = round(settings.batch_size * settings.gradient_accumulation_steps / batch)
+    if settings.batch_size > settings.smallest_batch:
+        batch = max(settings.smallest_batch, settings.batch_size // 2)
+        together = round(settings.batch_size * settings.gradient_accumulation_steps / batch)
+        accumulation = min(together, MOST_ACCUMULATED)
         yield Remedy(
             f"Batches of {batch} instead of {settings.batch_size}, {accumulation} added up for an update",
             {"batch_size": batch, "gradient_accumulation_steps": accumulation},
         )
     if settings.quantization != "4bit":
         yield Remedy("Base model held in 4 bits: slow on a processor", {"quantization": "4bit"})
-    if len(targets) > 1:
+    if len(targets) > 1 and not settings.continue_from:  # then they are the former adapter's
         fewer = ",".join(targets[: len(targets) // 2])
         yield Remedy(f"Fewer target modules: {fewer}", {"target_modules": fewer})
     if settings.max_length > LEAST_LENGTH:
         shorter = max(LEAST_LENGTH, settings.max_length // 2)
-        yield Remedy(
-            f"Examples of at most {shorter} tokens; longer ones are left out", {"max_length": shorter}
-        )
+        if settings.overlong == "truncate_prompt":
+            fate = "longer ones lose the beginning of their prompt"
+        else:
+            fate = "longer ones are left out"
+        changed = {"max_length": shorter} | ({"overlong": "drop"} if settings.overlong == "stop" else {})
+        yield Remedy(f"Examples of at most {shorter} tokens; {fate}", changed)
 
 
 def _keep_numbers(settings: Hyperparameters, *, learning: bool) -> Iterator[Remedy]:

@@ -66,7 +66,8 @@ def take_over(model: Any, parent: Path) -> None:
             f"The adapter in {parent} can't be continued from: it must have the layers and the rank of the "
             f"run's own, but {_difference(shapes, wanted)}. Leave continue_from empty to start afresh."
         )
-    set_peft_model_state_dict(model, weights)
+    for name in model.peft_config:  # what dpo and kto compare with is the parent too, not the bare base model
+        set_peft_model_state_dict(model, weights, adapter_name=name)
 
 
 def _difference(shapes: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ both compare, is a frozen copy of the untrained (or continued) LoRA, made by trl
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 import torch
@@ -282,6 +283,7 @@ def _spare_masked_positions(trainer: Any) -> None:
         return
     full = core.forward
 
+    @wraps(full)  # asked for by `generate`, which passes on only what a signature names
     def forward(*given: Any, fused_lm_head: bool = False, labels: Tensor | None = None, **inputs: Any) -> Any:
         if not fused_lm_head:
             return full(*given, labels=labels, **inputs)

@@ -57,6 +57,7 @@ OUT_OF_MEMORY = (
     "The preview ended early; most likely memory ran out. Take a smaller batch_size or max_length, or leave "
     "out the calibration."
 )
+FAILED_UNSEEN = "The preview failed before it could say why; the app's log has the details. Try it once more."
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +155,8 @@ def _ask(request: Path) -> Preview:
     try:
         answer = json.loads(done.stdout)
     except ValueError as error:
-        raise RunError(OUT_OF_MEMORY) from error
+        killed = done.returncode < 0
+        raise RunError(OUT_OF_MEMORY if killed else FAILED_UNSEEN) from error
     if "error" in answer:
         raise getattr(errors, answer["kind"], RunError)(answer["error"])
     return TypeAdapter(Preview).validate_json(done.stdout)
@@ -263,7 +265,8 @@ def _notes(
     if settings.continue_from:
         notes.append(
             f"Training starts from {settings.continue_from}, with its rank, alpha and modules; the loss "
-            "before training is that adapter's, not the base model's."
+            "before training is that adapter's, not the base model's. What is held out now may be among what "
+            "it learned then; a stored set keeps to its own split."
         )
     if steps < FEW_STEPS:
         notes.append(

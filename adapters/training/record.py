@@ -16,7 +16,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from adapters.errors import RunError
 from adapters.recipe import Hyperparameters, override
@@ -88,8 +88,9 @@ class Series:
         known = {name: value for name, value in values.items() if value is not None}
         line = {"step": step, **known, "time": utc_now().isoformat()}
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with self.path.open("a+b") as file:
+                torn = file.tell() > 0 and not _ends_whole(file)  # the disk was full, or the process killed
+                file.write((b"\n" if torn else b"") + _compose(line))
         except OSError as error:
             log.warning("Not written to %s: %s", self.path.name, error.strerror)
 
@@ -99,8 +100,7 @@ class Series:
         unfinished = self.path.with_suffix(".part")
         try:
             if self.path.exists():
-                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept)
-                unfinished.write_text(text, encoding="utf-8")
+                unfinished.write_bytes(b"".join(map(_compose, kept)))
                 unfinished.replace(self.path)
         except OSError as error:
             log.warning("Not rewritten: %s: %s", self.path.name, error.strerror)
@@ -108,7 +108,7 @@ class Series:
     def read(self) -> list[dict[str, Any]]:
         """Its whole lines, in their order; empty without a file."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
         return [content for line in lines if (content := _parse(line)) is not None]
@@ -202,7 +202,17 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _parse(line: str) -> dict[str, Any] | None:
+def _compose(line: dict[str, Any]) -> bytes:
+    """A line in ASCII, which no tearing makes unreadable and no exotic separator splits."""
+    return json.dumps(line).encode("ascii") + b"\n"
+
+
+def _ends_whole(file: BinaryIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
     """A line's content; None for one that a killed process left unfinished."""
     try:
         content = json.loads(line)

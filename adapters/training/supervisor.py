@@ -35,7 +35,7 @@ from db.session import Database
 from db.vocabulary import RunFailure, RunStatus
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-OF_THE_SET = ("max_samples", "eval_fraction")  # what the stored set was made with
+OF_THE_SET = ("max_samples", "eval_fraction", "objective")  # what the stored set was made with and for
 CLOCK_TOLERANCE_SECONDS = 2.0  # process start times are derived from the boot time, which clock changes shift
 DEAF_SECONDS = 30.0  # a worker asked to stop that has given no sign of life for so long is ended from outside
 TERMINATION_SECONDS = 5.0  # until SIGTERM is followed by SIGKILL
@@ -128,12 +128,18 @@ def retry(
     Raises:
         NotFound: there is no such run.
         RecipeError: the settings ask for another set, or can't be trained with on this one.
+        AdapterError: the adapter to continue from isn't there or was changed.
         RunError: the frozen recipe is damaged, or the new run's folder can't be written.
     """
     frozen = read_recipe(home, run_id)
     _require_same_set(frozen.hyperparameters, hyperparameters)
+    parent = find_parent(home, hyperparameters.continue_from)
+    hyperparameters = inherit(parent, frozen.base_model, hyperparameters, usual=frozen.hyperparameters)
     recipe = replace(
-        frozen, hyperparameters=hyperparameters, probes=frozen.probes[: hyperparameters.probe_samples]
+        frozen,
+        hyperparameters=hyperparameters,
+        probes=frozen.probes[: hyperparameters.probe_samples],
+        parent_sha256=parent.sha256 if parent else "",
     )
     with database.session() as session:
         snapshot = runs.get(session, run_id).snapshot

@@ -87,6 +87,9 @@ def _complete(model: Any, tokenizer: Any, turns: Sequence[Turn], sampling: Sampl
     import torch
 
     prompt = _encode_prompt(turns, tokenizer)
+    window = int(getattr(model.config, "max_position_embeddings", None) or sys.maxsize)
+    if len(prompt) + sampling.max_new_tokens > window:
+        return _overflow(len(prompt))
     ids = torch.tensor([prompt], device=model.device)
     end = tokenizer.eos_token_id
     drawing = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
@@ -114,6 +117,11 @@ def _complete(model: Any, tokenizer: Any, turns: Sequence[Turn], sampling: Sampl
         first_token_seconds=0.0,  # not measured: an answer comes whole
         tokens_per_second=len(output) / seconds,
     )
+
+
+def _overflow(prompt_tokens: int) -> Completion:
+    """No answer at all: prompt and answer don't fit into what the base model reads."""
+    return Completion("", FinishReason.LENGTH, prompt_tokens, 0, 0, 0.0, 0.0, 0.0)
 
 
 def _encode_prompt(turns: Sequence[Turn], tokenizer: Any) -> list[int]:

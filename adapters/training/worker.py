@@ -19,6 +19,7 @@ from adapters.training.environment import describe_environment
 from adapters.training.examples import Example
 from adapters.training.failures import Diagnosis, classify
 from adapters.training.loading import LoadedBase, Source
+from adapters.training.objectives import require_supervision
 from adapters.training.parent import find_parent, require_same_weights
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
@@ -102,7 +103,7 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     folder = run_folder(home, run_id)
     progress = Progress(database, run_id, folder)
     recipe = read_recipe(home, run_id)
-    snapshot, (train, evaluation) = _read_data(database, home, run_id)
+    snapshot, (train, evaluation) = _read_data(database, home, run_id, recipe.hyperparameters.objective)
 
     progress.stage("loading the base model")
     source = loading.locate(home.models, recipe.base_model, progress)
@@ -187,11 +188,13 @@ def _trace(
 
 
 def _read_data(
-    database: Database, home: Home, run_id: str
+    database: Database, home: Home, run_id: str, objective: str
 ) -> tuple[Snapshot, tuple[list[Example], list[Example]]]:
     with database.reading() as session:
         snapshot = runs.get(session, run_id).snapshot
-    return snapshot, thaw(home.root / snapshot.path, snapshot.sha256)
+    train, evaluation = thaw(home.root / snapshot.path, snapshot.sha256)
+    require_supervision([*train, *evaluation], objective)
+    return snapshot, (train, evaluation)
 
 
 def _encode(examples: Sequence[Example], base: LoadedBase, recipe: FrozenRecipe) -> EncodedSet:

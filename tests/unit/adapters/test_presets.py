@@ -32,7 +32,19 @@ def test_on_the_embedded_model_it_is_the_audience_s_recipe() -> None:
         assert settings_for(recipe, catalog.EMBEDDED) == recipe.hyperparameters
 
 
-@pytest.mark.parametrize("model", ["someone/unknown-model", "no such thing"])
+@pytest.mark.parametrize("model", ["meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-4B", "owner/med-70b-v2"])
+def test_a_large_model_outside_the_catalogue_is_known_by_its_name(model: str) -> None:
+    assert find_preset(model).name == "mistral-7b"
+
+
+def test_a_folder_s_size_is_told_from_its_files(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "llama", "dtype": "bfloat16"}')
+    with (tmp_path / "model.safetensors").open("wb") as file:
+        file.truncate(8_000_000_000)  # sparse: takes no room
+    assert find_preset(str(tmp_path)).name == "mistral-7b"
+
+
+@pytest.mark.parametrize("model", ["someone/unknown-model", "no such thing", "owner/tiny-560m", "x/Q3-0.6B"])
 def test_an_unknown_model_begins_with_the_smallest_preset(model: str) -> None:
     assert find_preset(model).name == "small"
 

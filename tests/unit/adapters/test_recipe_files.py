@@ -8,6 +8,7 @@ import pytest
 from adapters.errors import RecipeError
 from adapters.hyperparameters import Hyperparameters, compare, override
 from adapters.recipe_files import delete_recipe, find_saved, list_recipes, read_recipe, save_recipe
+from adapters.training.record import FrozenRecipe
 
 SETTINGS = override(Hyperparameters(), {"lora_r": 4, "target_modules": "q_proj,v_proj", "use_rslora": True})
 
@@ -48,12 +49,8 @@ def test_a_partial_file_leaves_the_rest_open(tmp_path: Path) -> None:
 
 
 def test_the_frozen_recipe_of_a_run_is_a_recipe(tmp_path: Path) -> None:
-    content = {
-        "audience": "doctor", "base_model": "b", "system_prompt": "s", "max_explanation_length": 9,
-        "parent_sha256": "",
-        "hyperparameters": SETTINGS.to_dict(),
-    }  # fmt: skip
-    (tmp_path / "recipe.json").write_text(json.dumps(content))
+    frozen = FrozenRecipe("doctor", "smollm2-135m", "Be exact.", 400, SETTINGS, ("Why?",))
+    (tmp_path / "recipe.json").write_text(json.dumps(frozen.to_dict()))
     assert override(Hyperparameters(), read_recipe(tmp_path / "recipe.json").values) == SETTINGS
 
 

@@ -64,7 +64,17 @@ def test_writing_to_a_missing_run_is_refused(session, act):
 def test_the_newest_runs_are_listed_first(session):
     old, new = add_run(session), add_run(session)
     assert runs.list_recent(session) == [new, old]
+    for run in (old, new):
+        runs.finish(session, run.id, RunStatus.CANCELLED)
     assert runs.list_recent(session, limit=1) == [new]
+
+
+def test_what_has_not_ended_is_listed_however_old_it_is(session):
+    waiting = add_run(session)
+    newer = [add_run(session) for _ in range(3)]
+    for run in newer:
+        runs.finish(session, run.id, RunStatus.CANCELLED)
+    assert runs.list_recent(session, limit=1) == [newer[-1], waiting]
 
 
 def test_the_oldest_queued_run_is_claimed_and_only_one_at_a_time(session):
@@ -235,7 +245,7 @@ def test_going_back_to_a_checkpoint_takes_later_dots_away(session):
         for each in (run, other):
             run_points.record_point(session, each.id, step, train_loss=2.0)
     run_points.rewind(session, run.id, 10)
-    assert run.step == 10
+    assert (run.step, run.eval_loss) == (10, 3.0)  # what is shown is of what remains
     assert [dot.step for dot in run_points.points(session, run.id)] == [0, 5, 10]
     assert [dot.step for dot in run_points.points(session, other.id)] == [5, 10, 15]
     assert run_points.eval_loss_at(session, run.id, step=0) == 3.0

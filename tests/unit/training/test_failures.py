@@ -110,9 +110,37 @@ def test_a_loss_that_is_no_number_offers_a_third_of_the_rate_and_fp32():
 
 
 @pytest.mark.parametrize("failure", [None, *RunFailure])
-def test_every_remedy_can_be_launched(failure):
-    for remedy in find_remedies(failure, Hyperparameters(), ("q_proj", "v_proj"), step=1):
-        assert override(Hyperparameters(), remedy.values) != Hyperparameters()
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Hyperparameters(),
+        Hyperparameters(objective="kto", batch_size=3),
+        Hyperparameters(batch_size=2, gradient_accumulation_steps=1000),
+    ],
+)
+def test_every_remedy_can_be_launched(failure, settings):
+    for remedy in find_remedies(failure, settings, ("q_proj", "v_proj"), step=1):
+        assert override(settings, remedy.values) != settings
+
+
+def test_a_continued_run_keeps_the_modules_of_its_adapter():
+    settings = Hyperparameters(continue_from="patient@1")
+    found = values(find_remedies(RunFailure.OUT_OF_MEMORY, settings, ("q_proj", "v_proj")))
+    assert not any("target_modules" in change for change in found)
+
+
+@pytest.mark.parametrize(
+    ("overlong", "change", "fate"),
+    [
+        ("drop", {"max_length": 512}, "left out"),
+        ("truncate_prompt", {"max_length": 512}, "lose the beginning of their prompt"),
+        ("stop", {"max_length": 512, "overlong": "drop"}, "left out"),
+    ],
+)
+def test_a_shorter_limit_says_what_becomes_of_longer_examples(overlong, change, fate):
+    (*_, shorter) = find_remedies(RunFailure.OUT_OF_MEMORY, Hyperparameters(overlong=overlong))
+    assert shorter.values == change
+    assert fate in shorter.label
 
 
 def test_an_exit_is_read_back_for_its_own_process_only(tmp_path, monkeypatch):

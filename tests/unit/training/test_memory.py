@@ -1,5 +1,6 @@
 """The count of a step's memory, held against the same step done for real on tiny models."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +17,13 @@ from adapters.training import preferences, trainer  # noqa: E402
 from adapters.training.activations import _LiveBytes, _Step, peak_activations  # noqa: E402
 from adapters.training.loading import LoadedBase, Source  # noqa: E402
 from adapters.training.lora import add_lora, outline_lora  # noqa: E402
-from adapters.training.memory import BatchShape, Machine, estimate_memory, weight_bytes  # noqa: E402
+from adapters.training.memory import (  # noqa: E402
+    BatchShape,
+    Machine,
+    estimate_memory,
+    left_in_container,
+    weight_bytes,
+)
 from adapters.training.preferences import PairTrainer  # noqa: E402
 from adapters.training.progress import Silence  # noqa: E402
 from adapters.training.rendering import IGNORED, Encoded  # noqa: E402
@@ -144,3 +151,29 @@ def test_quantised_weights_take_a_quarter_and_an_eighth():
     assert whole - four == pytest.approx(3.484 * linear, rel=0.001)
     settings = override(SETTINGS, {"quantization": "4bit"})
     assert estimate_memory(model, SHAPE, settings, "bf16", LARGE).weights == four
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        (
+            {"memory.max": "4000", "memory.current": "1500", "memory.stat": "anon 9\ninactive_file 500\n"},
+            3000,
+        ),
+        ({"memory.max": "max", "memory.current": "1500", "memory.stat": "anon 9\n"}, sys.maxsize),
+        ({}, sys.maxsize),
+        (
+            {
+                "memory/memory.limit_in_bytes": "4000",
+                "memory/memory.usage_in_bytes": "5000",
+                "memory/memory.stat": "total_inactive_file 0\n",
+            },
+            0,
+        ),
+    ],
+)
+def test_a_container_s_limit_is_heeded(tmp_path, files, left):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert left_in_container(tmp_path) == left

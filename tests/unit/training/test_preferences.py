@@ -15,6 +15,7 @@ from adapters.training.checkpoints import find_last  # noqa: E402
 from adapters.training.examples import Example  # noqa: E402
 from adapters.training.loading import Source, load  # noqa: E402
 from adapters.training.preferences import MismatchCollator, balance, label_columns, pair_columns  # noqa: E402
+from adapters.training.probes import Probes  # noqa: E402
 from adapters.training.progress import RunCancelled  # noqa: E402
 from adapters.training.rendering import encode_all  # noqa: E402
 from db.vocabulary import Role  # noqa: E402
@@ -214,3 +215,30 @@ def test_the_log_tells_how_well_answers_are_told_apart(tmp_path, caplog):
     told = [record.getMessage() for record in caplog.records]
     assert any(line.startswith("step 8: held-out reward_accuracy") for line in told)
     assert any(line.startswith("step 8: training reward_accuracy") for line in told)
+
+
+@pytest.mark.parametrize("settings", [DPO, KTO], ids=["dpo", "kto"])
+def test_a_continued_run_is_compared_with_the_adapter_that_it_continues(tmp_path, settings):
+    first, _ = fit(tmp_path / "first", settings)
+    train, held_out = rows(settings, range(3, 11)), rows(settings, range(3))
+    second = trainer.fit(
+        base(), train, held_out, settings, folder=tmp_path / "second", progress=Diary(), parent=first.folder
+    )
+    # Not moved yet: ln 2 for dpo, half of what there is to lose for kto.
+    unmoved = {"dpo": 0.6931, "kto": 0.5}[settings.objective]
+    assert second.metrics["eval_loss_before"] == pytest.approx(unmoved, abs=1e-3)
+
+
+def test_answers_to_probes_don_t_depend_on_what_else_is_asked(tmp_path):
+    """GPT-2 numbers positions: padding on the left must not be counted."""
+    loaded = base(tiny_gpt2())
+    diary = Diary()
+    watcher = Probes(("Why?", "What is a very long question about a fever?"), loaded, "", diary)
+    alone = Probes(("Why?",), loaded, "", diary)
+    trainer.fit(
+        loaded, rows(DPO, range(3, 11)), [], DPO, folder=tmp_path, progress=diary, watchers=[watcher, alone]
+    )
+    for step in {step for step, _, _ in diary.samples}:
+        told = [text for when, probe, text in diary.samples if (when, probe) == (step, "Why?")]
+        assert len(set(told)) == 1
+        assert len(told) == 2

@@ -108,3 +108,17 @@ def test_a_line_that_can_t_be_written_does_not_end_the_run(database, run_id, tmp
     assert "Not written to metrics.jsonl" in caplog.text
     with database.reading() as session:
         assert len(run_points.points(session, run_id)) == 1
+
+
+def test_a_line_that_was_torn_costs_itself_alone(tmp_path):
+    series = Series(tmp_path / "samples.jsonl")
+    series.add(0, answer="Drink\u2028water, and rest — well.")
+    with series.path.open("ab") as file:
+        file.write('{"step": 1, "answer": "\u2014"'.encode()[:-2])  # within a character
+    series.add(2, answer="Rest.")
+    assert [(line["step"], line["answer"]) for line in series.read()] == [
+        (0, "Drink\u2028water, and rest — well."),
+        (2, "Rest."),
+    ]
+    series.rewind(0)
+    assert [line["step"] for line in series.read()] == [0]

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from adapters.engines.base import Turn
-from adapters.errors import DatasetError, ModelError, RecipeError, RunError
+from adapters.errors import AdapterError, DatasetError, ModelError, RecipeError, RunError
 from adapters.recipe import Hyperparameters, find_recipe
 from adapters.training import record, supervisor
 from adapters.training.examples import Example
@@ -322,9 +322,18 @@ def test_a_retry_learns_from_the_same_set_with_other_settings(database, home, la
     ).read_text()
 
 
+def test_a_retry_from_an_adapter_that_isn_t_there_is_refused_at_once(database, home, launch):
+    with pytest.raises(AdapterError, match="there is no patient@9"):
+        supervisor.retry(database, home, launch(), Hyperparameters(continue_from="patient@9"))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"max_samples": 3}, "max_samples can't be changed"), ({"eval_fraction": 0.3}, "eval_fraction can't")],
+    [
+        ({"max_samples": 3}, "max_samples can't be changed"),
+        ({"eval_fraction": 0.3}, "eval_fraction can't"),
+        ({"objective": "kto"}, "objective can't be changed"),
+    ],
 )
 def test_a_retry_can_t_ask_for_another_set(database, home, launch, changes, said):
     with pytest.raises(RecipeError, match=said):

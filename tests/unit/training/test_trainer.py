@@ -35,7 +35,7 @@ class Diary:
     def __init__(self, cancel_at=math.inf, kill_at=math.inf, before=None, at=None):
         self.kill_at, self.before, self.at = kill_at, before, at or {}
         self.stages, self.losses, self.evals, self.steps = [], [], [], []
-        self.dots = []
+        self.dots, self.samples = [], []
         self.cancel_at = cancel_at
 
     def stage(self, text, total_steps=None):
@@ -53,6 +53,9 @@ class Diary:
                 raise KeyboardInterrupt
             if step >= self.cancel_at:
                 raise RunCancelled
+
+    def sample(self, step, probe, text):
+        self.samples.append((step, probe, text))
 
     def point(self, step, *, train_loss=None, eval_loss=None, **figures):
         self.dots.append(figures)
