@@ -24,10 +24,14 @@ LIMITS = (
     "medical accuracy nor safety.",
     "It speaks for the audience {audience}; what it says to others was not looked at.",
 )
+# Of dpo and kto the loss is that of Rafailov et al. 2023 and Ethayarajh et al. 2024: a number without a unit.
+LOSS_UNIT = "nats per token for sft"
 METRICS: Mapping[str, tuple[str, str]] = {
-    "eval_loss_before": ("Held-out loss before", "nats per token"),
-    "eval_loss_after": ("Held-out loss after", "nats per token"),
-    "train_loss": ("Training loss, mean of the run", "nats per token"),
+    "eval_loss_before": ("Held-out loss before", LOSS_UNIT),
+    "eval_loss_after": ("Held-out loss after", LOSS_UNIT),
+    "train_loss": ("Training loss, mean of the run", LOSS_UNIT),
+    "eval_reward_accuracy": ("Held-out pairs told apart", "share"),
+    "eval_reward_margin": ("Held-out margin between wanted and unwanted answers", "reward, nats × beta"),
     "train_tokens": ("Trained on", "tokens, every epoch counted"),
     "train_seconds": ("Time in training steps", "s"),
     "tokens_per_second": ("Training rate", "tokens per second"),

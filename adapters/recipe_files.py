@@ -16,7 +16,11 @@ from adapters.hyperparameters import HYPERPARAMETERS, Hyperparameters, override
 
 MAX_FILE_BYTES = 64 * 1024
 NAME = re.compile(r"[^\W_][\w .-]{0,59}")
-NAME_RULE = "1 to 60 letters, digits, spaces, dots, hyphens or underscores, beginning with a letter or digit"
+NAME_RULE = (
+    "1 to 60 letters, digits, spaces, dots, hyphens or underscores, beginning with a letter or digit, "
+    "without a file's ending"
+)
+ENDINGS = (".yaml", ".yml", ".json")
 # A run's own recipe.json can be given too; what it holds beside the settings is the audience's.
 _PASSED_OVER = frozenset({"system_prompt", "max_explanation_length", "probes", "parent_sha256"})
 _FIELDS = frozenset({"audience", "base_model", "hyperparameters"})
@@ -116,7 +120,7 @@ def save_recipe(
         RecipeError: the name breaks its rule, or the disk refuses.
     """
     name = " ".join(name.split())
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name.endswith(ENDINGS):
         raise RecipeError(f"A recipe's name has {NAME_RULE}, but it is {name[:60]!r}.")
     path = folder / f"{name}.yaml"
     try:

@@ -69,7 +69,7 @@ def format_comparison(comparison: Comparison) -> str:
         ["training loss", *(_figure(run.train_loss) for run in runs)],
         ["held-out loss", *(_figure(run.eval_loss) for run in runs)],
         ["best held-out loss", *(_figure(run.best_loss) for run in runs)],
-        ["base model's", *(_figure(run.base_loss) for run in runs)],
+        ["before training", *(_figure(run.base_loss) for run in runs)],
         ["tokens/s", *(_figure(run.tokens_per_second, 0) for run in runs)],
         ["peak memory, GiB", *(_figure(run.peak_memory and run.peak_memory / GIB, 1) for run in runs)],
         ["time", *("" if run.seconds is None else _duration(run.seconds) for run in runs)],

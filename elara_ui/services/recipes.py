@@ -68,7 +68,7 @@ class RecipeService:
         Raises:
             RecipeError: there is none, or it can't be used.
         """
-        if name.endswith((".yaml", ".yml", ".json")):
+        if name.endswith(recipe_files.ENDINGS):
             return recipe_files.read_recipe(Path(name))
         return recipe_files.read_recipe(recipe_files.find_saved(self._folder, name))
 

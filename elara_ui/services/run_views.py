@@ -127,7 +127,7 @@ class RunView:
 
     @property
     def base_loss(self) -> float | None:
-        """The base model's held-out loss, nats per token; None when it wasn't measured."""
+        """The held-out loss before training, of the base model or what it continues; None: unknown."""
         return next((dot.eval_loss for dot in self.points if dot.step == 0 and dot.eval_loss), None)
 
     @property

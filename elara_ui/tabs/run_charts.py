@@ -36,10 +36,11 @@ def _memory(dot: Dot) -> float | None:
     return None if dot.memory_bytes is None else dot.memory_bytes / MIB
 
 
+LOSS = "Loss of the objective"  # sft: nats per token; those of dpo and kto are of preferences
 CHARTS: tuple[Chart, ...] = (
     Chart(
         "Loss",
-        "Nats per token",
+        LOSS,
         {"training": lambda dot: dot.train_loss, "held-out": lambda dot: dot.eval_loss},
         {"training": TEAL, "held-out": ORANGE},
     ),
@@ -59,8 +60,8 @@ CHARTS: tuple[Chart, ...] = (
 CHART_NAMES = tuple(chart.name for chart in CHARTS)
 
 COMPARED: dict[str, tuple[str, Value]] = {
-    "Held-out loss": ("Nats per token", lambda dot: dot.eval_loss),
-    "Training loss": ("Nats per token", lambda dot: dot.train_loss),
+    "Held-out loss": (LOSS, lambda dot: dot.eval_loss),
+    "Training loss": (LOSS, lambda dot: dot.train_loss),
     "Learning rate": ("Learning rate", lambda dot: dot.learning_rate),
     "Gradient norm": ("Norm before clipping", lambda dot: dot.grad_norm),
 }

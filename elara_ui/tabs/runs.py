@@ -6,7 +6,7 @@ from elara_ui.services import Services
 from elara_ui.tabs import runs_view
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
-from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED, LETTER_COLOURS
+from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED, LETTER_COLOURS, LOSS
 from elara_ui.tabs.runs_handlers import CompareParts, Painted, RunHandlers, RunParts, RunsState
 
 __all__ = ["Painted", "RunHandlers", "RunParts", "RunsState", "build_runs"]
@@ -70,7 +70,7 @@ def _build_compare() -> CompareParts:
             elem_id="compare-chart-name",
             elem_classes="el-segments",
         )
-        chart = _build_chart("Nats per token", LETTER_COLOURS, color_title="Run", visible=True)
+        chart = _build_chart(LOSS, LETTER_COLOURS, color_title="Run", visible=True)
         table = gr.HTML(js_on_load=runs_view.SORT_SCRIPT)
     return CompareParts(panel, name, chart, table)
 

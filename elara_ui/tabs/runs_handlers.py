@@ -116,12 +116,13 @@ class RunHandlers:
             return unchanged(self.parts.state)
         runs = self._services.runs
         try:
-            remedy = runs.show(painted.run_id).offers[int(event.item)]
+            offers = runs.show(painted.run_id).offers
+            remedy = next((each for each in offers if each.label == str(event.item)), None)
+            if remedy is None:  # the run has moved on since it was painted
+                return self._paint(state, Painted())
             new = runs.retry(painted.run_id, remedy.values, stop=True)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
-        except IndexError:  # the curves have moved on since it was painted
-            return self._paint(state, Painted())
         told = notice(f"Run {new.run_id} is on its way with: {remedy.label}.", "good")
         return {**self._paint(replace(state, run_id=new.run_id), painted), self.parts.message: told}
 

@@ -8,6 +8,9 @@ from elara_ui.tabs.markup import button, command_box, escape, notice, status_pil
 from elara_ui.tabs.run_charts import LETTERS
 
 MIB, GIB = 2**20, 2**30
+OTHER_LOSSES = (
+    "These runs have different objectives, so their losses measure different things: don't compare them."
+)
 
 
 def render_runs(
@@ -104,28 +107,26 @@ def _render_trouble(run: RunView) -> str:
         if run.log_tail
         else ""
     )
-    return f"{named}{notice(run.error)}{_render_remedies(run, run.remedies, 0)}{tail}"
+    return f"{named}{notice(run.error)}{_render_remedies(run, run.remedies)}{tail}"
 
 
 def _render_advice(run: RunView) -> str:
     if run.status.ended and run.status is not RunStatus.SUCCEEDED:
         return ""
-    html, first = "", len(run.remedies)
-    for advice in run.advice:
-        html += notice(advice.message, "info") + _render_remedies(run, advice.remedies, first)
-        first += len(advice.remedies)
-    return html
+    return "".join(
+        notice(advice.message, "info") + _render_remedies(run, advice.remedies) for advice in run.advice
+    )
 
 
-def _render_remedies(run: RunView, remedies: Sequence[Remedy], first: int) -> str:
+def _render_remedies(run: RunView, remedies: Sequence[Remedy]) -> str:
     """A button each, that starts the run again with the remedy's settings."""
     if not remedies:
         return ""
     lead = "Start again with" if run.status.ended else "Stop and start again with"
     buttons = "".join(
-        f'<button type="button" class="el-remedy" data-act="retry" data-item="{number}" '
+        f'<button type="button" class="el-remedy" data-act="retry" data-item="{escape(remedy.label)}" '
         f'title="{escape(_settings(remedy))}">{escape(remedy.label)}</button>'
-        for number, remedy in enumerate(remedies, start=first)
+        for remedy in remedies
     )
     return f'<div class="el-remedies"><span class="el-muted">{lead}</span>{buttons}</div>'
 
@@ -162,7 +163,7 @@ def _render_probe(probe: str, answers: Sequence[SampleAnswer]) -> str:
 
 
 def _render_sample(sample: SampleAnswer) -> str:
-    when = f"step {sample.step}" if sample.step else "base model"
+    when = f"step {sample.step}" if sample.step else "before training"
     return f"<div><span>{when}</span><p>{escape(sample.text) or '(nothing)'}</p></div>"
 
 
@@ -171,7 +172,7 @@ def render_comparison(comparison: Comparison) -> str:
     names = list(zip(LETTERS, comparison.runs, strict=False))
     figures = "".join(_render_compared(letter, run) for letter, run in names)
     titles = (
-        "Run", "Status", "Steps", "Training loss", "Held-out loss", "Best held-out", "Base model's", "Tokens/s",
+        "Run", "Status", "Steps", "Training loss", "Held-out loss", "Best held-out", "Before training", "Tokens/s",
         "Peak memory", "Time", "Adapter",
     )  # fmt: skip
     heads = "".join(f'<th><button type="button" data-sort>{title}</button></th>' for title in titles)
@@ -180,6 +181,8 @@ def render_comparison(comparison: Comparison) -> str:
         for row in comparison.differences
     )
     letters = "".join(f"<th>{_letter(letter)}</th>" for letter, _ in names)
+    objectives = {str(run.hyperparameters.get("objective", "sft")) for _, run in names}
+    warned = notice(OTHER_LOSSES, "info") if len(objectives) > 1 else ""
     chosen = (
         f'<h3>What was chosen differently</h3><div class="el-table-box"><table class="el-table"><thead><tr>'
         f"<th>Setting</th>{letters}</tr></thead><tbody>{differences}</tbody></table></div>"
@@ -187,7 +190,7 @@ def render_comparison(comparison: Comparison) -> str:
         else '<p class="el-muted">Same audience, base model, stored set and settings.</p>'
     )
     return (
-        f'<div class="el-compared"><div class="el-table-box"><table class="el-table el-sortable"><thead><tr>{heads}'
+        f'{warned}<div class="el-compared"><div class="el-table-box"><table class="el-table el-sortable"><thead><tr>{heads}'
         f"</tr></thead><tbody>{figures}</tbody></table></div>{chosen}</div>"
     )
 

@@ -90,15 +90,21 @@ class FormHandlers:
 
     def choose_base(self, audience: str, base_model: str) -> Updates:
         """Set every field to where training begins for this audience on this model."""
-        return self._fill(audience, base_model, {}) | {self._data.preview: ""}
+        return self._fill(audience, base_model, {}) | {self._data.preview: "", self._recipe.saved: PRESET}
 
     def choose_recipe(self, name: str, audience: str, base_model: str) -> Updates:
         """Set every field to a saved recipe, or back to the preset."""
+        if not name:
+            return self._fill(audience, base_model, {}) | {self._recipe.saved: PRESET}
         try:
-            values = self._services.recipe_book.find(name).values if name else {}
+            recipe = self._services.recipe_book.find(name)
         except ElaraError as error:
             return {self._recipe.changes: notice(error.message)}
-        return self._fill(audience, base_model, values) | {self._recipe.saved: name}
+        updates = self._fill(audience, base_model, recipe.values) | {self._recipe.saved: name}
+        if (recipe.audience, recipe.base_model) != (audience, base_model):
+            made = notice(f"“{name}” was made for {recipe.audience} on {recipe.base_model}.", "info")
+            updates[self._recipe.changes] = made + str(updates[self._recipe.changes])
+        return updates
 
     def reset(self, audience: str, base_model: str) -> Updates:
         """Back to the preset."""

@@ -33,7 +33,7 @@ def test_the_same_name_replaces_and_deleting_forgets(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", ".hidden", "x" * 61, "a\nb\x00"])
+@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", ".hidden", "x" * 61, "a\nb\x00", "v1.yaml"])
 def test_a_name_that_is_no_file_s_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecipeError, match="name has 1 to 60"):
         save(tmp_path, name)

@@ -273,12 +273,15 @@ def test_a_remedy_starts_the_run_again(runs: RunHandlers, runs_of: Any, services
     with services.database.reading() as session:
         open_record(services.settings.folders.runs / run_id, frozen, run_store.get(session, run_id).snapshot)
     first = runs.look_at(run_id)
-    assert 'data-act="retry" data-item="1"' in first[runs.parts.detail]
-    painted = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", "1"))
+    label = "Batches of 2 instead of 4, 2 added up for an update"
+    assert f'data-act="retry" data-item="{label}"' in first[runs.parts.detail]
+    painted = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", label))
     assert "Batches of 2 instead of 4" in painted[runs.parts.message]
     new = services.runs.show(painted[runs.parts.state].run_id)
     assert (new.hyperparameters["batch_size"], new.status) == (2, RunStatus.QUEUED)
-    gone = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", "99"))
+    gone = runs.retry(
+        first[runs.parts.state], first[runs.parts.painted], press("retry", "What was offered before")
+    )
     assert runs.parts.detail in gone  # painted anew, nothing started
     assert len(services.runs.recent()) == 2
 

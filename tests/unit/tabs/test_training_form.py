@@ -150,6 +150,9 @@ def test_a_recipe_is_saved_loaded_and_deleted(form: FormHandlers, services: Serv
     loaded = form.choose_recipe("Gentle", "patient", "smollm2-135m")
     fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
     assert loaded[fields["lora_r"]] == 4
+    elsewhere = form.choose_recipe("Gentle", "doctor", "smollm2-135m")
+    assert "was made for patient on smollm2-135m" in elsewhere[form.parts.recipe.changes]
+    assert form.choose_base("doctor", "smollm2-135m")[form.parts.recipe.saved] == ""
     assert form.reset("patient", "smollm2-135m")[fields["lora_r"]] == 8
     form.delete_recipe("Gentle")
     assert [value for _, value in form.list_recipes()] == [""]

@@ -67,7 +67,9 @@ def test_figures_that_are_not_known_are_dashes() -> None:
 def test_the_first_answer_stands_beside_the_latest() -> None:
     samples = [SampleAnswer(step, "Why?", f"Answer {step}") for step in (0, 5, 10)]
     html = runs_view.render_samples(samples)
-    assert html.index("base model") < html.index("step 10") < html.index("1 between") < html.index("step 5")
+    assert (
+        html.index("before training") < html.index("step 10") < html.index("1 between") < html.index("step 5")
+    )
 
 
 @pytest.mark.parametrize("dots", [(), (Dot(1, train_loss=2.5),)])

@@ -338,3 +338,9 @@ def test_a_retry_from_an_adapter_that_isn_t_there_is_refused_at_once(database, h
 def test_a_retry_can_t_ask_for_another_set(database, home, launch, changes, said):
     with pytest.raises(RecipeError, match=said):
         supervisor.retry(database, home, launch(), Hyperparameters(**changes))
+
+
+@pytest.mark.parametrize(("cores", "at_once", "threads"), [(8, 1, 8), (8, 3, 2), (2, 4, 1), (None, 1, 1)])
+def test_runs_that_train_at_once_share_the_cores(monkeypatch, cores, at_once, threads):
+    monkeypatch.setattr(supervisor.os, "cpu_count", lambda: cores)
+    assert supervisor.share_threads(at_once) == threads
