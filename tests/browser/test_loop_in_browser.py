@@ -289,7 +289,7 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     page.locator("#preview-run").click()
     expect(page.locator("#launch")).to_be_enabled(timeout=180_000)
     expect(page.locator("#preview-report .el-learned").nth(1)).to_contain_text("Type 2 diabetes")
-    look(page, "preview")
+    look(page, "preview", keep=False)
     page.locator("#launch").click()
     expect(page.get_by_text("is on its way")).to_be_visible(timeout=30_000)
     page.close()  # the run goes on without us
