@@ -1,9 +1,7 @@
 """Recipes that people keep: a run's settings under a name, as a YAML file to read, change and pass on."""
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import yaml
 
 from adapters.errors import RecipeError
+from adapters.files import write_whole
 from adapters.hyperparameters import HYPERPARAMETERS, Hyperparameters, override
 
 MAX_FILE_BYTES = 64 * 1024
@@ -124,7 +123,8 @@ def save_recipe(
         raise RecipeError(f"A recipe's name has {NAME_RULE}, but it is {name[:60]!r}.")
     path = folder / f"{name}.yaml"
     try:
-        _write_whole(path, _compose(audience, base_model, settings))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, _compose(audience, base_model, settings).encode())
     except OSError as error:
         raise RecipeError(f"The recipe can't be written to {folder}: {error.strerror}.") from error
     return read_recipe(path)
@@ -150,15 +150,3 @@ def _compose(audience: str, base_model: str, settings: Hyperparameters) -> str:
     # JSON's form of a value is YAML's too.
     lines = [f"  {info.name}: {json.dumps(values[info.name])} # {info.label}" for info in HYPERPARAMETERS]
     return f"{head}hyperparameters:\n" + "\n".join(lines) + "\n"
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write so that the file is either complete or as it was."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".recipe-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

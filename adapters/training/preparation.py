@@ -1,9 +1,7 @@
 """From checked examples to an immutable, hashed training set: deduplicated, bounded, capped and split."""
 
 import json
-import os
 import random
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -15,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError
+from adapters.files import write_whole
 from adapters.recipe import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.objectives import require_both_labels, require_supervision, unpair
@@ -290,7 +289,7 @@ def freeze(home: Home, session: Session, prepared: Prepared, source: str) -> Sna
     digest = sha256(content).hexdigest()
     path = home.snapshots / f"{digest}.jsonl"
     try:
-        _write_whole(path, content)
+        write_whole(path, content)
     except OSError as error:
         raise DatasetError(
             f"The training set can't be stored in {home.snapshots}: {error.strerror}."
@@ -345,16 +344,3 @@ def _lines(examples: Iterable[Example], part: str) -> Iterable[bytes]:
             row["label"] = example.label
         # ASCII escapes keep exotic line separators from splitting a row.
         yield json.dumps(row, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write so that the file is either complete or absent."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".snapshot-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    finally:
-        Path(name).unlink(missing_ok=True)

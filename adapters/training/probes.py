@@ -23,9 +23,10 @@ from transformers import (
 )
 
 from adapters.engines.base import Turn
+from adapters.templating import render_prompt
 from adapters.training.loading import LoadedBase
 from adapters.training.progress import Listener
-from adapters.training.rendering import IGNORED, encode, with_system
+from adapters.training.rendering import with_system
 from db.vocabulary import Role
 
 ANSWER_TOKENS = 60  # enough to hear the voice; a processor writes a few seconds on three such answers
@@ -84,7 +85,7 @@ class Probes(TrainerCallback):  # type: ignore[misc]  # transformers is not chec
         try:
             with _undisturbed(model), _autocast(model, self._base.precision):
                 answers = _generate(model, self._prompts, self._base.tokenizer, self._progress)
-        except (RuntimeError, ValueError, NotImplementedError) as error:  # a look at the voice, no more
+        except (RuntimeError, ValueError, NotImplementedError) as error:  # training goes on without
             log.warning("The probe questions can't be answered: %s", error)
             return
         for question, answer in zip(self._questions, answers, strict=True):
@@ -107,9 +108,7 @@ class _Beat(StoppingCriteria):  # type: ignore[misc]
 
 def _render(question: str, tokenizer: Any, system_prompt: str) -> list[int]:
     """A question's tokens up to where the answer begins, exactly as training renders them."""
-    turns = (Turn(Role.USER, question), Turn(Role.ASSISTANT, "Yes."))
-    encoded = encode(with_system(turns, system_prompt), tokenizer)
-    return encoded.input_ids[: encoded.labels.count(IGNORED)]
+    return render_prompt(with_system((Turn(Role.USER, question),), system_prompt), tokenizer)
 
 
 def _generate(model: Any, prompts: Sequence[list[int]], tokenizer: Any, progress: Listener) -> list[str]:

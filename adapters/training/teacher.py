@@ -16,12 +16,12 @@ from pydantic import TypeAdapter
 
 from adapters import registry
 from adapters.engines.base import Completion, Sampling, Turn
+from adapters.templating import render_prompt
 from adapters.training import child
 from adapters.training.adapted import load_base, put_on
 from adapters.training.child import Document
-from adapters.training.rendering import IGNORED, encode
 from db.home import Home
-from db.vocabulary import FinishReason, Role
+from db.vocabulary import FinishReason
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def answer(content: bytes) -> Iterator[Document]:
 def _complete(model: Any, tokenizer: Any, turns: Sequence[Turn], sampling: Sampling) -> Completion:
     import torch
 
-    prompt = _encode_prompt(turns, tokenizer)
+    prompt = render_prompt(turns, tokenizer)
     window = int(getattr(model.config, "max_position_embeddings", None) or sys.maxsize)
     if len(prompt) + sampling.max_new_tokens > window:
         return _overflow(len(prompt))
@@ -122,12 +122,6 @@ def _complete(model: Any, tokenizer: Any, turns: Sequence[Turn], sampling: Sampl
 def _overflow(prompt_tokens: int) -> Completion:
     """No answer at all: prompt and answer don't fit into what the base model reads."""
     return Completion("", FinishReason.LENGTH, prompt_tokens, 0, 0, 0.0, 0.0, 0.0)
-
-
-def _encode_prompt(turns: Sequence[Turn], tokenizer: Any) -> list[int]:
-    """A prompt as it stands in a training row: what is in front of an answer, whatever the answer."""
-    row = encode([*turns, Turn(Role.ASSISTANT, "Yes.")], tokenizer)
-    return [token for token, label in zip(row.input_ids, row.labels, strict=True) if label == IGNORED]
 
 
 if __name__ == "__main__":
