@@ -7,10 +7,10 @@ from typing import Any, TypedDict
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from db import responses
+from db import responses, reviewers
 from db.errors import Conflict, NotFound
-from db.models import Response, Review, ReviewItem
-from db.vocabulary import Disposition, FinishReason, ReviewFlag, Role
+from db.models import Response, Review, Reviewer, ReviewItem
+from db.vocabulary import Disposition, FinishReason, ReviewFlag, ReviewReason, Role
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,19 @@ def send(session: Session, response_id: str, reason: str = "requested") -> Revie
     Args:
         session: a writing session.
         response_id: the answer.
-        reason: why, in a word or two: requested, thumbs_down…
+        reason: a `ReviewReason`.
 
     Raises:
         NotFound: there is no such answer.
     """
-    responses.get(session, response_id)
-    sent = session.scalar(select(ReviewItem).where(ReviewItem.response_id == response_id))
+    response = responses.get(session, response_id)
+    rating = ReviewItem.response_id == response_id, ReviewItem.other_response_id.is_(None)
+    sent = session.scalar(select(ReviewItem).where(*rating))
     if sent is None:
-        sent = ReviewItem(response_id=response_id, reason=reason)
+        known = ReviewReason(reason)
+        sent = ReviewItem(
+            response_id=response_id, reason=known, priority=known.priority, audience=response.audience
+        )
         session.add(sent)
         session.flush()
     return sent
@@ -104,19 +108,21 @@ def submit(session: Session, review: Review) -> Review:
 
     Args:
         session: a writing session.
-        review: a new one, with `item_id` and `reviewer` set.
+        review: a new one, with `item_id` and `reviewer_id` set.
 
     Raises:
         NotFound: its item isn't in the queue.
         Conflict: the reviewer has judged this item before.
     """
-    earlier = (judged.reviewer for judged in item(session, review.item_id).reviews)
-    if review.reviewer in earlier:
+    judged = item(session, review.item_id)
+    reviewer = reviewers.get(session, review.reviewer_id)
+    if reviewer.id in {earlier.reviewer_id for earlier in judged.reviews}:
         raise Conflict(
-            f"Each reviewer judges an answer once, and {review.reviewer!r} has judged this one. "
+            f"Each reviewer judges an answer once, and {reviewer.name!r} has judged this one. "
             "The first review stands; go on to the next answer."
         )
     session.add(review)
+    judged.judged += review.disposition != Disposition.OUT_OF_SCOPE
     session.flush()
     return review
 
@@ -140,10 +146,10 @@ def list_reviews(session: Session, reviewer: str | None = None, limit: int = 100
         select(Review)
         .order_by(Review.created_at.desc(), Review.id)
         .limit(limit)
-        .options(joinedload(Review.item).joinedload(ReviewItem.response))
+        .options(joinedload(Review.reviewer), joinedload(Review.item).joinedload(ReviewItem.response))
     )
     if reviewer is not None:
-        query = query.where(Review.reviewer == reviewer)
+        query = query.where(Review.reviewer.has(Reviewer.name == reviewer))
     return list(session.scalars(query))
 
 
@@ -175,7 +181,11 @@ def training_rows(session: Session, audience: str | None = None) -> Iterator[Tra
 
 def _judged_by(reviewer: str) -> ColumnElement[bool]:
     """Condition: the item has a review by this reviewer."""
-    return exists().where(Review.item_id == ReviewItem.id, Review.reviewer == reviewer)
+    return exists().where(
+        Review.item_id == ReviewItem.id,
+        Review.reviewer_id == Reviewer.id,
+        Reviewer.name == reviewer,
+    )
 
 
 def _accepting_review(reviews: list[Review]) -> Review | None:

@@ -80,6 +80,55 @@ class Disposition(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
+class ReviewReason(StrEnum):
+    """Why an answer is in the review queue, the most pressing first."""
+
+    RED_FLAG = "red_flag"  # the question held an emergency
+    THUMBS_DOWN = "thumbs_down"
+    REQUESTED = "requested"  # someone pressed Send to review
+    DISAGREEMENT = "disagreement"  # one more judgement, as those there are contradict each other
+    CANDIDATE = "candidate"  # of an adapter that may go live
+    DISTILLED = "distilled"  # an adapter's answer that another base model shall learn
+    IMPORTED = "imported"
+    SAMPLE = "sample"  # drawn by chance, to see what nobody complained of
+    CALIBRATION = "calibration"  # the right judgement is known
+
+    @property
+    def priority(self) -> int:
+        """Place in the queue: the lowest is judged first."""
+        return 10 * (1 + tuple(ReviewReason).index(self))
+
+
+OVERLAP = 2
+"""Independent judgements asked for of each answer, unless an item says otherwise."""
+
+
+class PairChoice(StrEnum):
+    """Which of two answers to one question is better."""
+
+    FIRST = "first"
+    SECOND = "second"
+    TIE = "tie"
+    BOTH_UNSAFE = "both_unsafe"
+
+
+class ReviewAction(StrEnum):
+    """What happened to a judgement."""
+
+    SUBMITTED = "submitted"
+    EDITED = "edited"
+    UNDONE = "undone"
+
+
+class AdjudicationTrigger(StrEnum):
+    """What in the reviews of one answer calls for someone to settle it."""
+
+    SEVERE_HARM = "severe_harm"  # any reviewer
+    UNDER_TRIAGE = "under_triage"  # any reviewer
+    ACCURACY_CONFLICT = "accuracy_conflict"  # aligned against opposed
+    HARM_GAP = "harm_gap"  # two steps or more between the mildest and the worst
+
+
 class ReviewFlag(StrEnum):
     """Extra marks a reviewer can put on an answer."""
 

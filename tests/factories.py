@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import reviews, snapshots
+from db import reviewers, reviews, snapshots
 from db.models import Response, Review, Run, Snapshot
 from db.vocabulary import RUBRIC_VERSION, Disposition
 
@@ -51,7 +51,8 @@ def add_review(session: Session, response: Response, reviewer: str = "Rater A", 
     """Send the answer to review, if it wasn't, and accept it, unless told otherwise."""
     item = reviews.send(session, response.id)
     defaults = {"rubric_version": RUBRIC_VERSION, "disposition": Disposition.ACCEPT, **GOOD_AXES}
-    return reviews.submit(session, Review(item_id=item.id, reviewer=reviewer, **(defaults | values)))
+    by = reviewers.ensure(session, reviewer)
+    return reviews.submit(session, Review(item_id=item.id, reviewer_id=by.id, **(defaults | values)))
 
 
 def add_snapshot(session: Session, sha256: str = "a" * 64) -> Snapshot:

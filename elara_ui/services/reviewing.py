@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from db import reviewers
 from db import reviews as review_store
 from db.home import Home
 from db.models import Response, Review
@@ -118,7 +119,7 @@ class ReviewingService:
 
         Args:
             response_id: the answer.
-            reason: why, in a word or two.
+            reason: a `ReviewReason`.
 
         Returns:
             The item's id.
@@ -168,7 +169,9 @@ class ReviewingService:
         """
         with self._database.session() as session:
             response = review_store.item(session, draft.item_id).response
-            review = review_store.submit(session, check_draft(draft, response.text))
+            review = check_draft(draft, response.text)
+            review.reviewer_id = reviewers.ensure(session, check_reviewer(draft.reviewer)).id
+            review_store.submit(session, review)
             return SubmittedReview(review.id, response.adapter, response.base_model)
 
     def progress(self, reviewer: str) -> ReviewProgress:
@@ -237,7 +240,6 @@ def check_draft(draft: ReviewDraft, answer: str) -> Review:
     axes = _check_axes(draft.answers, required=disposition is not Disposition.OUT_OF_SCOPE)
     return Review(
         item_id=draft.item_id,
-        reviewer=check_reviewer(draft.reviewer),
         rubric_version=RUBRIC_VERSION,
         **axes,
         harm_likelihood=_check_likelihood(draft.harm_likelihood, axes[Axis.HARM], disposition),

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from db import run_points, run_queue
+from db import reviews, run_points, run_queue
 from db import session as session_module
 from db.errors import StorageError
 from db.home import Home
@@ -88,7 +88,7 @@ def test_the_check_on_answered_axes_is_in_the_database(home: Home):
     row = "'1', 'i', 'r', '1', 'accept', '[]', '', '2025-01-01 00:00:00'"
     with closing(sqlite3.connect(home.database)) as connection:
         insert = (
-            "INSERT INTO reviews (id, item_id, reviewer, rubric_version, disposition, flags, comment,"
+            "INSERT INTO reviews (id, item_id, reviewer_id, rubric_version, disposition, flags, comment,"
             f" created_at) VALUES ({row})"
         )
         with pytest.raises(sqlite3.IntegrityError, match="ck_reviews_axes_answered"):
@@ -228,12 +228,51 @@ def test_the_watching_of_runs_can_be_taken_back(home: Home, first_release: Path)
     from alembic import command
 
     before = columns(first_release, "runs"), columns(first_release, "run_points")
-    migrate(home)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     engine = create_engine(f"sqlite:///{home.database}")
     with engine.begin() as connection:
         config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
         command.downgrade(config, "0001")
     engine.dispose()
     assert (columns(first_release, "runs"), columns(first_release, "run_points")) == before
+
+
+@pytest.fixture
+def reviewed_release(first_release: Path) -> Path:
+    """The same, with an answer that one judged harmless and another one dangerous."""
+    axes = "accuracy, wrong_content, omission, urgency, readability, relevance"
+    good = "'aligned', 'none', 'none', 'correct', 'right', 'fully'"
+    with closing(sqlite3.connect(first_release)) as connection:
+        connection.execute(
+            "INSERT INTO responses (id, audience, base_model, question, context, text, parameters,"
+            " prompt_tokens, completion_tokens, seconds, first_token_seconds, tokens_per_second,"
+            " finish_reason, dropped_turns, readability, created_at)"
+            " VALUES ('a', 'doctor', 'm', 'Why?', '[]', 'So.', '{}', 1, 1, 1, 1, 1, 'stop', 0, '{}', '2026-01-01')"
+        )
+        connection.execute("INSERT INTO review_items VALUES ('i', 'a', 'requested', '2026-01-01 00:00:00')")
+        for name, harm in (("Rater A", "none"), ("Rater B", "severe")):
+            connection.execute(
+                f"INSERT INTO reviews (id, item_id, reviewer, rubric_version, harm, {axes}, disposition,"
+                f" flags, comment, created_at)"
+                f" VALUES (?, 'i', ?, '1', ?, {good}, 'accept', '[]', '', '2026-01-03')",
+                (name, name, harm),
+            )
+        connection.commit()
+    return first_release
+
+
+def test_reviews_keep_their_authors_who_become_people_with_a_profile(home: Home, reviewed_release: Path):
+    migrate(home)
+    database = Database.open(reviewed_release)
+    with database.reading() as session:
+        listed = reviews.list_reviews(session)
+        assert {review.reviewer.name: review.harm for review in listed} == {
+            "Rater A": "none",
+            "Rater B": "severe",
+        }
+        (item,) = {review.item for review in listed}
+        assert (item.judged, item.wanted, item.audience, item.contested) == (2, 1, "doctor", True)
+        assert item.response.origin == "chat"
+    database.close()

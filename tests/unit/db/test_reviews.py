@@ -91,7 +91,7 @@ def test_reviews_are_listed_newest_first_with_their_answers(database):
     with database.reading() as session:
         listed = reviews.list_reviews(session)
         mine = reviews.list_reviews(session, reviewer="Rater A")
-    assert [review.reviewer for review in listed] == ["Rater B", "Rater A"]
+    assert [review.reviewer.name for review in listed] == ["Rater B", "Rater A"]
     assert [review.item.response.text for review in mine] == [response.text]
 
 

@@ -86,7 +86,7 @@ def test_submitting_lifts_the_blind_and_stores_everything(database, service, dra
     submitted = service.submit(full)
     assert (submitted.adapter, submitted.base_model) == ("patient@1", "smollm2-135m")
     (review,) = stored(database)
-    assert (review.id, review.reviewer, review.rubric_version) == (submitted.review_id, "Rater A", "1")
+    assert (review.id, review.reviewer.name, review.rubric_version) == (submitted.review_id, "Rater A", "1")
     assert (review.harm, review.harm_likelihood, review.flags) == ("mild", "low", ["bias", "jargon"])
     assert (review.comment, review.seconds, review.correction) == ("fine", 42.5, None)
 
@@ -146,7 +146,7 @@ def test_out_of_scope_needs_no_axes_but_keeps_those_given(database, service, dra
     service.submit(replace(draft, disposition="out_of_scope", answers={}))
     partly = replace(draft, reviewer="Rater B", disposition="out_of_scope", answers={"harm": "severe"})
     service.submit(partly)
-    assert {review.reviewer: review.harm for review in stored(database)} == {
+    assert {review.reviewer.name: review.harm for review in stored(database)} == {
         "Rater A": None,
         "Rater B": "severe",
     }

@@ -1,0 +1,40 @@
+"""The tables, as SQLAlchemy 2 typed classes. Every column says what it holds.
+
+Times are UTC. Identifiers are random hex strings, so that rows made on two machines can meet.
+"""
+
+from db.models.base import Base, UtcDateTime, new_id, utc_now
+from db.models.chat import Conversation, Message, Response
+from db.models.review import (
+    Adjudication,
+    Assignment,
+    Preference,
+    Review,
+    Reviewer,
+    ReviewEvent,
+    ReviewItem,
+)
+from db.models.training import Adapter, Run, RunPoint, RunSample, Snapshot, SnapshotRow
+
+__all__ = [
+    "Adapter",
+    "Adjudication",
+    "Assignment",
+    "Base",
+    "Conversation",
+    "Message",
+    "Preference",
+    "Response",
+    "Review",
+    "ReviewEvent",
+    "ReviewItem",
+    "Reviewer",
+    "Run",
+    "RunPoint",
+    "RunSample",
+    "Snapshot",
+    "SnapshotRow",
+    "UtcDateTime",
+    "new_id",
+    "utc_now",
+]
