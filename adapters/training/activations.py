@@ -9,6 +9,7 @@ Korthikanti et al. 2022 ("Reducing activation recomputation"), are each made for
 import copy
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -39,6 +40,8 @@ def peak_activations(
         quantised: whether the linear layers' weights are; they then come in the type that is computed in,
             and no copies of them are kept for the backward pass.
     """
+    if device != "cpu":  # there trl's own loss reads every row by itself
+        shape = replace(shape, shared=0)
     core = copy.deepcopy(model.get_base_model()).train()
     if shape.compared:  # then nothing is hidden at random
         for module in core.modules():
@@ -87,7 +90,7 @@ class _Step(torch.nn.Module):  # type: ignore[misc]  # torch is not checked
     def _lose(self, inputs: Mapping[str, Tensor], shape: BatchShape) -> Tensor:
         if self.core.config.model_type in PLAIN_HEADS:
             positions = torch.zeros(shape.supervised, dtype=torch.long)
-            return sum_loss(self.core, inputs, positions, positions)
+            return sum_loss(self.core, inputs, positions + shape.shared, positions, shape.shared)
         logits = self.core(**inputs, use_cache=False).logits[:, :-1].flatten(0, 1)
         targets = torch.zeros(logits.shape[0], dtype=torch.long)
         return cross_entropy(logits.float(), targets, reduction="sum")

@@ -42,7 +42,21 @@ def add_lora(model: Any, hyperparameters: Hyperparameters) -> Any:
         model = prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=hyperparameters.gradient_checkpointing
         )
-    return get_peft_model(model, config)
+    return _quicken_dropout(get_peft_model(model, config))
+
+
+def _quicken_dropout(model: Any) -> Any:
+    from peft.tuners.lora import LoraLayer
+    from torch.nn import Dropout
+
+    from adapters.training.dropout import QuickDropout
+
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            for name, dropout in layer.lora_dropout.items():
+                if isinstance(dropout, Dropout):
+                    layer.lora_dropout[name] = QuickDropout(dropout.p)
+    return model
 
 
 def take_over(model: Any, parent: Path) -> None:

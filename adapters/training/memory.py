@@ -40,6 +40,7 @@ class BatchShape:
         supervised: tokens learned from, over all rows.
         answers: to each example's prompt, each a sequence of its own: 2 for dpo.
         compared: whether the answers are scored by the model before training too, as for dpo and kto.
+        shared: tokens with which all rows begin and which are read once.
     """
 
     rows: int
@@ -47,6 +48,7 @@ class BatchShape:
     supervised: int
     answers: int = 1
     compared: bool = False
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -250,14 +252,20 @@ def _alternatives(
             "gradient_accumulation_steps": min(-(-effective // smallest), 1024),
         }
         size = min(smallest, shape.rows)
-        shape = replace(shape, rows=size, supervised=-(-shape.supervised * size // shape.rows))
+        shape = replace(
+            shape,
+            rows=size,
+            supervised=-(-shape.supervised * size // shape.rows),
+            shared=shape.shared if size > 1 else 0,
+        )
         yield values, shape
     if not settings.gradient_checkpointing:
         values = {**values, "gradient_checkpointing": True}
+        shape = replace(shape, shared=0)
         yield values, shape
     if settings.quantization == "none":
         values = {**values, "quantization": "4bit"}
         yield values, shape
     if shape.length > SHORTEST_HALVED:
         values = {**values, "max_length": shape.length // 2}
-        yield values, replace(shape, length=shape.length // 2, supervised=-(-shape.supervised // 2))
+        yield values, replace(shape, length=shape.length // 2, supervised=-(-shape.supervised // 2), shared=0)

@@ -18,6 +18,7 @@ from adapters.training.objectives import require_both_labels, unpair, with_answe
 from db.vocabulary import Role
 
 IGNORED = -100  # the label that torch's cross-entropy leaves out
+WORTH_SHARING = 16  # tokens of a common beginning; reading fewer apart costs a batch less than a second pass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from adapters.recipe import Hyperparameters
 from adapters.training.calibration import Pace
 from adapters.training.memory import BatchShape, MemoryEstimate
 from adapters.training.packing import count_examples
-from adapters.training.rendering import IGNORED, Encoded, EncodedSet, padded_tokens
+from adapters.training.rendering import IGNORED, WORTH_SHARING, Encoded, EncodedSet, padded_tokens
 
 # What measuring takes of a step's work: with frozen weights, going back costs about what going forward does.
 # The answers of dpo go forward twice, those of kto four times, twice with answers to other prompts.
@@ -197,7 +197,23 @@ def largest_batch(rows: Sequence[Encoded], hyperparameters: Hyperparameters) -> 
         supervised=sum(teaching[:size]),
         answers=len(rows[0].sequences),
         compared=hyperparameters.objective != "sft",
+        shared=_shared_beginning(rows, hyperparameters) if size > 1 else 0,
     )
+
+
+def _shared_beginning(rows: Sequence[Encoded], hyperparameters: Hyperparameters) -> int:
+    """Tokens that every batch reads once for all its rows; as `loss.count_shared` finds them."""
+    if (
+        hyperparameters.objective != "sft"
+        or hyperparameters.packing
+        or hyperparameters.gradient_checkpointing
+    ):
+        return 0
+    prompts = [row.prompt_ids for row in rows]
+    shared = min(map(len, prompts)) - 1  # the last token of a prompt predicts the first of its answer
+    while shared >= WORTH_SHARING and any(prompt[:shared] != prompts[0][:shared] for prompt in prompts):
+        shared -= 1
+    return shared if shared >= WORTH_SHARING else 0
 
 
 def pick_typical(batches: Sequence[Sequence[Encoded]], rank: float) -> Sequence[Encoded]:

@@ -26,7 +26,7 @@ from adapters.training.batching import OrderedSampler, planned_steps
 from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
 from adapters.training.loading import LoadedBase
 from adapters.training.lora import add_lora, keep_precise, take_over
-from adapters.training.loss import PLAIN_HEADS, sum_loss
+from adapters.training.loss import PLAIN_HEADS, count_shared, sum_loss
 from adapters.training.packing import PackedRow, arrange
 from adapters.training.preferences import Method, RewardLog, choose_method, held_out_rewards
 from adapters.training.progress import Listener, RunCancelled
@@ -229,5 +229,6 @@ class _LeanTrainer(ReportingTrainer, SFTTrainer):  # type: ignore[misc]  # trl h
         targets = inputs["labels"][:, 1:].flatten()
         positions = (targets != IGNORED).nonzero().flatten()
         with self.accelerator.autocast():
-            total = sum_loss(core, inputs, positions, targets[positions])
+            shared = count_shared(core, inputs, positions)
+            total = sum_loss(core, inputs, positions, targets[positions], shared)
         return total / (len(positions) if num_items_in_batch is None else num_items_in_batch)
