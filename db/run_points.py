@@ -65,19 +65,24 @@ def samples(session: Session, run_id: str) -> list[RunSample]:
     return list(session.scalars(select(RunSample).where(RunSample.run_id == run_id).order_by(RunSample.id)))
 
 
-def rewind(session: Session, run_id: str, step: int) -> None:
+def rewind(session: Session, run_id: str, step: int, measured: bool = True) -> None:
     """Take a run back to the step from which it goes on; later dots and samples go, as they come again.
 
     Args:
         session: a writing session.
         run_id: the run.
         step: optimizer steps done.
+        measured: False if the measurement at this step comes again too.
 
     Raises:
         NotFound: there is no such run.
     """
-    for table in (RunPoint, RunSample):
-        session.execute(delete(table).where(table.run_id == run_id, table.step > step))
+    session.execute(delete(RunPoint).where(RunPoint.run_id == run_id, RunPoint.step > step))
+    if not measured:
+        again = (RunPoint.step == step, RunPoint.eval_loss.is_not(None))
+        session.execute(delete(RunPoint).where(RunPoint.run_id == run_id, *again))
+    answered = last_answered(step, measured)
+    session.execute(delete(RunSample).where(RunSample.run_id == run_id, RunSample.step > answered))
     left = points(session, run_id)
     run = runs.get(session, run_id)
     run.step = step
@@ -86,6 +91,11 @@ def rewind(session: Session, run_id: str, step: int) -> None:
     if run.total_steps:
         run.epoch = run.recipe.get("num_epochs", 1) * step / run.total_steps
     session.flush()
+
+
+def last_answered(step: int, measured: bool) -> int:
+    """The last step whose samples remain when a run goes back; at its start the base model is asked anew."""
+    return step if step and measured else step - 1
 
 
 def eval_loss_at(session: Session, run_id: str, step: int) -> float | None:

@@ -51,19 +51,27 @@ def claim_next(session: Session, at_once: int = 1) -> Run | None:
         .scalar_subquery()
     )
     busy = select(func.count()).where(other.status == RunStatus.RUNNING).scalar_subquery()
-    now = utc_now()
     claim = (
         update(Run)
         .where(Run.id == following, busy < at_once)
-        .values(
-            status=RunStatus.RUNNING,
-            stage="starting",
-            started_at=func.coalesce(Run.started_at, now),  # a resumed run began when it first began
-            heartbeat_at=now,
-        )
+        .values(status=RunStatus.RUNNING, stage="starting")
         .returning(Run)
     )
-    return session.scalar(claim, execution_options=runs.REFRESHING)
+    run = session.scalar(claim, execution_options=runs.REFRESHING)
+    if run is not None:
+        _start_clock(run)
+        session.flush()
+    return run
+
+
+def _start_clock(run: Run) -> None:
+    """Begin to count a run's time; that of a resumed one goes on from where it stopped."""
+    now = utc_now()
+    if run.started_at is None or run.heartbeat_at is None:
+        run.started_at = now
+    else:
+        run.started_at += now - run.heartbeat_at
+    run.heartbeat_at = now
 
 
 def move(session: Session, run_id: str, where: Move) -> None:

@@ -152,6 +152,25 @@ def finish(
     return _end(session, run_id, UNENDED, status, error=error, adapter=adapter, failure=failure)
 
 
+def last_alive(run: Run) -> datetime | None:
+    """When a run was last at work; None before it began. Whoever found it dead may have come much later."""
+    match RunStatus(run.status):
+        case RunStatus.RUNNING:
+            return utc_now()
+        case RunStatus.SUCCEEDED | RunStatus.FAILED:
+            return run.finished_at  # written by its worker
+        case _:
+            return run.heartbeat_at
+
+
+def seconds_at_work(run: Run) -> float | None:
+    """How long a run has worked, breaks left out, s; None before it began."""
+    until = last_alive(run)
+    if run.started_at is None or until is None:
+        return None
+    return max(0.0, (until - run.started_at).total_seconds())
+
+
 def request_cancel(session: Session, run_id: str) -> Run:
     """Ask a run to stop: a queued one is cancelled at once, a running one by its worker, soon.
 

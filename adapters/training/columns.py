@@ -1,7 +1,8 @@
 """Which columns of a table hold the question and the answer, by the names that people give them."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,37 @@ KNOWN_LAYOUTS = (
 )
 CONVERSATION_COLUMNS = ("messages", "conversations")
 LABEL_COLUMN = "label"  # beside a conversation
+
+
+_PART = re.compile(r'\s*(\w+)\s*=\s*(?:"((?:[^"]|"")*)"\s*(?=,|$)|([^,]*))(?:,|$)')
+_PLAIN = re.compile(r'[^\s",]+(?: [^\s",]+)*')
+
+
+def read_parts(text: str) -> dict[str, str]:
+    """The parts of ``prompt=NAME,answer="NAME, quoted"``; names are quoted as in a CSV file.
+
+    Returns:
+        Part → name; empty when something else stands between them.
+    """
+    parts, place = {}, 0
+    while place < len(text):
+        found = _PART.match(text, place)
+        if found is None:
+            return {}
+        part, quoted, plain = found.groups()
+        parts[part] = plain.strip() if quoted is None else quoted.replace('""', '"')
+        place = found.end()
+    return parts
+
+
+def write_parts(columns: ColumnMap) -> str:
+    """What `read_parts` reads as these columns."""
+    names = {part: name for part, name in asdict(columns).items() if name}
+    return ",".join(f"{part}={_quote(name)}" for part, name in names.items())
+
+
+def _quote(name: str) -> str:
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def guess_columns(header: Sequence[str]) -> ColumnMap | None:

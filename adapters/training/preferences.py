@@ -21,6 +21,7 @@ from trl.trainer.utils import FusedCausalLMOutput
 
 from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler
+from adapters.training.checkpoints import ResumableTrainer
 from adapters.training.loss import PLAIN_HEADS, score_answers
 from adapters.training.rendering import Encoded
 from adapters.training.reporter import ReportingTrainer
@@ -75,7 +76,7 @@ def choose_method(settings: Hyperparameters, train: Sequence[Encoded], padding: 
     )
 
 
-class PairTrainer(ReportingTrainer, DPOTrainer):  # type: ignore[misc]  # trl has no types
+class PairTrainer(ResumableTrainer, ReportingTrainer, DPOTrainer):  # type: ignore[misc]  # trl has no types
     """trl's DPO on encoded pairs, in an order that can be resumed."""
 
     def __init__(self, **arguments: Any) -> None:
@@ -95,7 +96,7 @@ class PairTrainer(ReportingTrainer, DPOTrainer):  # type: ignore[misc]  # trl ha
         return loss
 
 
-class LabelTrainer(ReportingTrainer, KTOTrainer):  # type: ignore[misc]  # trl has no types
+class LabelTrainer(ResumableTrainer, ReportingTrainer, KTOTrainer):  # type: ignore[misc]  # trl has no types
     """trl's KTO on encoded answers, in an order that can be resumed.
 
     trl pairs each prompt with an answer to another one when it prepares the rows, for batches in the order of

@@ -40,7 +40,7 @@ class Listener(Protocol):
     def sample(self, step: int, probe: str, text: str) -> None:
         """An answer to a fixed question."""
 
-    def rewind(self, step: int) -> float | None:
+    def rewind(self, step: int, measured: bool = True) -> float | None:
         """Going back to a checkpoint."""
 
 
@@ -61,7 +61,7 @@ class Silence:
     def sample(self, step: int, probe: str, text: str) -> None:
         """Nothing."""
 
-    def rewind(self, step: int) -> float | None:
+    def rewind(self, step: int, measured: bool = True) -> float | None:
         """Nothing was measured before."""
         return None
 
@@ -136,11 +136,12 @@ class Progress:
         self._series(SAMPLES).add(step, probe=probe, text=text)
         self._tell(lambda session: run_points.record_sample(session, self.run_id, step, probe, text))
 
-    def rewind(self, step: int) -> float | None:
+    def rewind(self, step: int, measured: bool = True) -> float | None:
         """Go back to the checkpoint from which the run goes on; 0 is its start.
 
         Args:
             step: optimizer steps done there.
+            measured: False if the measurement at that step is still due, or comes again.
 
         Returns:
             The base model's held-out loss as measured at the start, nats per token; None when it wasn't.
@@ -150,11 +151,11 @@ class Progress:
         """
 
         def go_back(session: Session) -> float | None:
-            run_points.rewind(session, self.run_id, step)
+            run_points.rewind(session, self.run_id, step, measured)
             return run_points.eval_loss_at(session, self.run_id, step=0)
 
-        for name in (METRICS, SAMPLES):
-            self._series(name).rewind(step)
+        self._series(METRICS).rewind(step, without=None if measured else "eval_loss")
+        self._series(SAMPLES).rewind(run_points.last_answered(step, measured))
         return self._tell(go_back)
 
     def _series(self, name: str) -> Series:

@@ -94,9 +94,18 @@ class Series:
         except OSError as error:
             log.warning("Not written to %s: %s", self.path.name, error.strerror)
 
-    def rewind(self, step: int) -> None:
-        """Take the lines of later steps away, as they come again; a half-written last line goes too."""
-        kept = [line for line in self.read() if line["step"] <= step]
+    def rewind(self, step: int, without: str | None = None) -> None:
+        """Take the lines of later steps away, as they come again; a half-written last line goes too.
+
+        Args:
+            step: optimizer steps done.
+            without: a value whose lines go at this step too.
+        """
+        kept = [
+            line
+            for line in self.read()
+            if line["step"] < step or (line["step"] == step and without not in line)
+        ]
         unfinished = self.path.with_suffix(".part")
         try:
             if self.path.exists():

@@ -274,6 +274,7 @@ def resume(database: Database, home: Home, run_id: str, at_once: int = 1) -> Run
             raise RunError(
                 f"Only a run that was interrupted, failed or cancelled can go on; {run_id} is {run.status}."
             )
+        run.heartbeat_at = runs.last_alive(run)  # up to then its time is counted
         run.status, run.stage, run.cancel_requested = RunStatus.QUEUED, "waiting", False
         run.error = run.failure = run.finished_at = run.pid = run.pid_started_at = None
     start_queued(database, home, at_once)

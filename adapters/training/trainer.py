@@ -23,7 +23,14 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from adapters.errors import NotANumber
 from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler, planned_steps
-from adapters.training.checkpoints import CheckpointRhythm, find_last, keep_stopped, step_of
+from adapters.training.checkpoints import (
+    CheckpointRhythm,
+    ResumableTrainer,
+    find_last,
+    is_unmeasured,
+    keep_stopped,
+    step_of,
+)
 from adapters.training.loading import LoadedBase
 from adapters.training.lora import add_lora, keep_precise, take_over
 from adapters.training.loss import PLAIN_HEADS, count_shared, sum_loss
@@ -102,7 +109,7 @@ def fit(
     trainer.remove_callback(PrinterCallback)  # the log has the same figures from `Progress`
     if trainer.args.load_best_model_at_end:
         trainer.add_callback(EarlyStoppingCallback(hyperparameters.early_stopping_patience))
-    reporter.before = progress.rewind(step_of(checkpoint))
+    reporter.before = progress.rewind(step_of(checkpoint), measured=not is_unmeasured(checkpoint))
     if evaluation and reporter.before is None and checkpoint is None:
         # A fresh LoRA adds nothing, so that what is measured is the base model.
         progress.stage("measuring the base model" if parent is None else "measuring what is continued from")
@@ -201,7 +208,7 @@ def _save(model: PeftModel, base: LoadedBase, folder: Path) -> Path:
     return folder
 
 
-class _LeanTrainer(ReportingTrainer, SFTTrainer):  # type: ignore[misc]  # trl has no types
+class _LeanTrainer(ResumableTrainer, ReportingTrainer, SFTTrainer):  # type: ignore[misc]  # trl has no types
     """trl's trainer, sparing on a processor the work whose result nobody reads.
 
     There, trl projects every position onto the vocabulary, masked ones too, and measures entropy and accuracy

@@ -89,7 +89,9 @@ class Run(Base):
     failure: Mapped[str | None] = mapped_column(String(32), doc="RunFailure, when failed or interrupted")
     adapter: Mapped[str | None] = mapped_column(String(100), doc="The adapter it made, e.g. patient@1")
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
-    started_at: Mapped[datetime | None] = mapped_column()
+    started_at: Mapped[datetime | None] = mapped_column(
+        doc="When it began; put off by every break, so that the time since then is the time it worked"
+    )
     finished_at: Mapped[datetime | None] = mapped_column()
 
     snapshot: Mapped[Snapshot] = relationship()

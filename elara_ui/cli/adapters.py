@@ -20,7 +20,7 @@ from elara_ui.cli.parts import (
     parse_settings,
 )
 from elara_ui.cli.text import format_adapter, format_rejects, format_table, write_document, write_note
-from elara_ui.errors import InvalidInput
+from elara_ui.errors import ElaraError, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.distillation import Lesson
 from elara_ui.services.exporting import Exported, Target
@@ -144,9 +144,18 @@ def distill_adapter(
             outcome = asdict(distilled)
             write_note(format_rejects(distilled.summary, distilled.rejects))
             if train and base is not None:
-                data = DataChoice(DataSource.SNAPSHOT, reference=distilled.snapshot)
-                outcome["run_id"] = services.training.launch(lesson.audience, data, settings, base)
+                outcome["run_id"] = _launch(services, lesson.audience, distilled.snapshot, settings, base)
     write_document(outcome) if as_json else print(_describe_outcome(outcome, lesson.audience, base))
+
+
+def _launch(services: Services, audience: str, snapshot: str, settings: Mapping[str, str], base: str) -> str:
+    """Train on the new set; a refusal says where the set is, which took long to make."""
+    try:
+        data = DataChoice(DataSource.SNAPSHOT, reference=snapshot)
+        return services.training.launch(audience, data, settings, base)
+    except ElaraError as error:
+        stored = _describe_outcome({"snapshot": snapshot}, audience, base)
+        raise type(error)(f"{error.message} {stored}") from error
 
 
 def _check_distillation(base: str | None, *, train: bool, review: bool, settings: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.training.columns import ColumnMap
+from adapters.training.columns import ColumnMap, read_parts
 from elara_ui.cli.text import format_serving, write_note
 from elara_ui.errors import InvalidInput
 from elara_ui.services import Services, build_services
@@ -83,17 +83,19 @@ def parse_settings(values: Sequence[str]) -> dict[str, str]:
 def parse_columns(text: str | None) -> ColumnMap | None:
     """The columns of ``prompt=NAME,answer=NAME[,context=NAME][,rejected=NAME]``; None when not given.
 
+    A name with a comma is quoted as in a CSV file: ``prompt="Q, as asked",answer=A``.
+
     Raises:
         InvalidInput: a part is unknown, or prompt or answer is missing.
     """
     if text is None:
         return None
-    parts = {part.strip(): name.strip() for part, _, name in (w.partition("=") for w in text.split(","))}
+    parts = read_parts(text)
     known = {item.name for item in fields(ColumnMap)}
     needed = {"prompt", "answer"}
     if not needed <= parts.keys() <= known or not all(parts.values()):
         raise InvalidInput(
             f"--columns takes prompt=NAME,answer=NAME and may add {' or '.join(sorted(known - needed))}, "
-            f"but it is {text[:80]!r}."
+            f"but it is {text[:80]!r}. Put a name with a comma in double quotes."
         )
     return ColumnMap(**parts)

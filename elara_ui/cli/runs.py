@@ -24,7 +24,6 @@ from elara_ui.cli.text import (
     write_document,
     write_note,
 )
-from elara_ui.errors import InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.run_views import RunView
 
@@ -91,18 +90,19 @@ def retry_run(
     run_id: RunArgument,
     values: SetOption = None,
     remedy: Annotated[
-        int, typer.Option(min=0, help="Take the settings of a remedy that “runs show” offers, by its number.")
-    ] = 0,
+        str | None,
+        typer.Option(
+            metavar="N|NAME",
+            help="Take a remedy that “runs show” offers: its number, or a setting that it changes.",
+        ),
+    ] = None,
     stop: Annotated[bool, typer.Option("--stop", help="Cancel the run itself if it still trains.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Launch a run once more on the same stored set, with some settings changed."""
     with open_services(home) as services:
-        offered = services.runs.show(run_id).offers
-        if remedy > len(offered):
-            raise InvalidInput(f"Run {run_id} has {len(offered)} remedies; there is no number {remedy}.")
-        chosen = offered[remedy - 1].values if remedy else {}
+        chosen = services.runs.show(run_id).find_offer(remedy).values if remedy is not None else {}
         run = services.runs.retry(run_id, {**chosen, **parse_settings(values or ())}, stop=stop)
     print_run(run, as_json)
 

@@ -2,10 +2,10 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from adapters import catalog
 from adapters.hyperparameters import Difference
+from adapters.training.columns import write_parts
 from elara_ui.services.training_data import DataChoice, DataSource
 
 
@@ -24,8 +24,7 @@ def train_command(audience: str, data: DataChoice, changed: Sequence[Difference]
     if data.skip_bad_rows and data.source in (DataSource.FILE, DataSource.HUB):
         words.append("--skip-bad-rows")
     if data.columns is not None:
-        names = asdict(data.columns).items()
-        words += ["--columns", ",".join(f"{part}={column}" for part, column in names if column)]
+        words += ["--columns", write_parts(data.columns)]
     for difference in changed:
         words += ["--set", f"{difference.name}={difference.after}"]
     return f"python -m elara_ui train {shlex.join(words)}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -12,8 +12,9 @@ from adapters.hyperparameters import Hyperparameters, override
 from adapters.training.advice import Advice, advise
 from adapters.training.failures import Remedy, find_remedies
 from db.models import Run, RunPoint, RunSample
+from db.runs import seconds_at_work
 from db.vocabulary import RunFailure, RunStatus
-from elara_ui.errors import ElaraError
+from elara_ui.errors import ElaraError, InvalidInput
 
 __all__ = [
     "Advice",
@@ -72,7 +73,7 @@ class RunView:
     Args:
         stage: what it is doing, in plain words.
         tokens_per_second: useful tokens, 1/s.
-        seconds: since its start, s; None before it.
+        seconds: that it has worked, breaks left out, s; None before its start.
         remaining_seconds: until the last step at the present rate, s; None when it can't be told.
         snapshot: id of the training set, for repeating the run on it.
         place: in the queue, from 1; None when it doesn't wait.
@@ -124,6 +125,25 @@ class RunView:
     def offers(self) -> tuple[Remedy, ...]:
         """Every change of settings that is offered, in the order in which it is numbered."""
         return (*self.remedies, *(remedy for advice in self.advice for remedy in advice.remedies))
+
+    def find_offer(self, which: str) -> Remedy:
+        """One of the offered changes.
+
+        Args:
+            which: its number, from 1, or a setting that it changes.
+
+        Raises:
+            InvalidInput: there is none of that number or for that setting, or there are several.
+        """
+        numbered = {str(number): offer for number, offer in enumerate(self.offers, start=1)}
+        found = [numbered[which]] if which in numbered else [o for o in self.offers if which in o.values]
+        if len(found) == 1:
+            return found[0]
+        named = [f"{number} ({', '.join(offer.values)})" for number, offer in numbered.items()]
+        raise InvalidInput(
+            f"{which[:60]!r} {'names several remedies' if found else 'is no remedy'} of run {self.run_id}. "
+            f"Choose one by its number: {', '.join(named) or 'there are none'}."
+        )
 
     @property
     def base_loss(self) -> float | None:
@@ -192,9 +212,6 @@ def describe(
     status, settings = RunStatus(run.status), _settings(run)
     failure = RunFailure(run.failure) if run.failure else None
     dots = tuple(_draw(point) for point in points)
-    seconds = None
-    if run.started_at is not None:
-        seconds = ((run.finished_at or datetime.now(UTC)) - run.started_at).total_seconds()
     return RunView(
         run_id=run.id,
         audience=run.audience,
@@ -207,7 +224,7 @@ def describe(
         train_loss=run.train_loss,
         eval_loss=run.eval_loss,
         tokens_per_second=run.tokens_per_second,
-        seconds=seconds,
+        seconds=seconds_at_work(run),
         remaining_seconds=_estimate_remaining(run, points),
         error=run.error,
         adapter=run.adapter,

@@ -285,9 +285,10 @@ def test_a_recipe_is_saved_compared_trained_with_and_deleted(
     differences = call("recipes", "diff", "gentle", "--json").document["differences"]
     assert [(item["name"], item["before"], item["after"]) for item in differences] == [("lora_r", "8", "4")]
     rows = tmp_path / "rows.csv"
-    rows.write_text("Q,A\nWhat is fever?,Heat.\n")
+    rows.write_text('"Q, as asked",A\nWhat is fever?,Heat.\n')
+    columns = 'prompt="Q, as asked",answer=A'
     trained = call(
-        *("train", "--recipe", "gentle", "--dataset", str(rows), "--columns", "prompt=Q,answer=A"),
+        *("train", "--recipe", "gentle", "--dataset", str(rows), "--columns", columns),
         *("--set", "num_epochs=1", "--json"),
     )
     assert trained.document["audience"] == "patient"
@@ -306,13 +307,14 @@ def test_runs_are_arranged_compared_repeated_and_removed(call: Call, busy_run: s
     assert "lora_r" in call("runs", "compare", first, second).out
     again = call("runs", "retry", first, "--set", "learning_rate=1e-4", "--json").document
     assert again["hyperparameters"]["learning_rate"] == 1e-4
-    assert "no number 3" in call("runs", "retry", first, "--remedy", "3").err
+    refused = call("runs", "retry", first, "--remedy", "3").err
+    assert f"'3' is no remedy of run {first}. Choose one by its number: there are none." in refused
     assert call("runs", "remove", first).out == f"Removed {first}.\n"
     assert "cancel it" in call("runs", "remove", busy_run).err
     assert "no figures yet" in call("runs", "export", second, "x").err
 
 
-def test_a_failed_run_shows_its_remedies_and_takes_one_by_number(
+def test_a_failed_run_shows_its_remedies_and_takes_one_by_number_or_by_what_it_changes(
     call: Call, busy_run: str, database: Database
 ) -> None:
     run_id = call("train", "--audience", "patient", "--dataset", "starter", "--json").document["run_id"]
@@ -324,6 +326,13 @@ def test_a_failed_run_shows_its_remedies_and_takes_one_by_number(
     assert "1. Gradient checkpointing" in shown
     again = call("runs", "retry", run_id, "--remedy", "1", "--json").document
     assert again["hyperparameters"]["gradient_checkpointing"] is True
+    shorter = call("runs", "retry", run_id, "--remedy", "max_length", "--json").document
+    assert shorter["hyperparameters"]["max_length"] == again["hyperparameters"]["max_length"] // 2
+    for wrong in ("0", "lora_r"):
+        refused = call("runs", "retry", run_id, "--remedy", wrong)
+        assert (refused.status, refused.out) == (1, "")
+        assert "is no remedy of run" in refused.err
+        assert "1 (gradient_checkpointing)" in refused.err
 
 
 def test_an_adapter_is_exported_and_its_files_are_named(
@@ -363,6 +372,10 @@ def test_an_adapter_teaches_a_set_and_a_run_learns_from_it(
     assert "1 of 1 were answered before" in learning.err
     run = call("runs", "show", learning.document["run_id"], "--json").document
     assert (run["base_model"], run["snapshot"]) == (base, taught.document["snapshot"])
+    refused = call(*arguments, "--base", base, "--train", "--set", "early_stopping_patience=2")
+    assert refused.status == 1
+    assert "Early stopping needs a held-out part" in refused.document["error"]
+    assert f"Stored set {taught.document['snapshot']}. Train on it with" in refused.document["error"]
     assert call(*arguments, "--review").document == {"in_review": 1}
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -262,16 +263,40 @@ def test_answers_to_the_fixed_questions_go_back_to_the_checkpoint_too(session):
     assert told == [(0, "It is 0."), (5, "It is 5 again.")]  # a step is answered once
 
 
-def test_a_run_that_goes_on_began_when_it_first_began(session):
+def test_only_the_time_in_which_a_run_works_is_counted(session):
     run = add_run(session)
+    assert runs.seconds_at_work(run) is None
     run_queue.claim_next(session)
-    began = run.started_at
-    runs.finish(session, run.id, RunStatus.INTERRUPTED)
+    hour = timedelta(hours=1)
+    run.started_at -= 3 * hour
+    run.heartbeat_at -= hour  # it worked for two hours and then died
+    runs.finish(session, run.id, RunStatus.INTERRUPTED)  # found an hour later
+    worked = pytest.approx(7200, abs=5)
+    assert runs.seconds_at_work(run) == worked
     run.status = RunStatus.QUEUED
     session.flush()
+    assert runs.seconds_at_work(run) == worked
     assert run_queue.claim_next(session) is run
-    assert run.started_at == began
-    assert run.heartbeat_at > began
+    assert runs.seconds_at_work(run) == worked
+    run.started_at -= hour
+    assert runs.seconds_at_work(run) == pytest.approx(10800, abs=5)
+    runs.finish(session, run.id, RunStatus.SUCCEEDED)
+    assert runs.seconds_at_work(run) == pytest.approx(10800, abs=5)
+
+
+def test_the_measurement_at_a_checkpoint_goes_where_it_comes_again(session):
+    run = add_run(session)
+    for step in (0, 5):
+        if step:
+            run_points.record_point(session, run.id, step, train_loss=2.0)
+        run_points.record_point(session, run.id, step, eval_loss=3.0)
+        run_points.record_sample(session, run.id, step, "What is asthma?", "A disease.")
+    run_points.rewind(session, run.id, 5, measured=False)
+    assert [(dot.step, dot.eval_loss) for dot in run_points.points(session, run.id)] == [(0, 3.0), (5, None)]
+    assert [sample.step for sample in run_points.samples(session, run.id)] == [0]
+    run_points.rewind(session, run.id, 0)  # the base model is asked anew, but not measured
+    assert [(dot.step, dot.eval_loss) for dot in run_points.points(session, run.id)] == [(0, 3.0)]
+    assert run_points.samples(session, run.id) == []
 
 
 def test_the_first_ending_stands(session):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.hyperparameters import Hyperparameters, compare, override
-from adapters.training.columns import ColumnMap
+from adapters.training.columns import ColumnMap, read_parts, write_parts
 from elara_ui.services.commands import train_command
 from elara_ui.services.training_data import DataChoice, DataSource, parse_data
 
@@ -31,3 +31,16 @@ def test_what_differs_is_set_and_odd_names_are_quoted() -> None:
         "--dataset 'my rows.csv' --base owner/model --skip-bad-rows --columns 'prompt=the q,answer=a' "
         "--set target_modules=q_proj,v_proj"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["Q", "the q", "Q, as asked", 'the "real" q', '"q"', " q", "a=b", "Frage (kurz)"]
+)
+def test_a_column_of_any_name_is_read_as_it_was_written(name: str) -> None:
+    columns = ColumnMap(name, "A", rejected=name)
+    assert read_parts(write_parts(columns)) == {"prompt": name, "answer": "A", "rejected": name}
+
+
+@pytest.mark.parametrize("text", ["", "prompt", "prompt=Q;answer", "prompt=Q, as asked"])
+def test_what_is_no_list_of_columns_has_no_parts(text: str) -> None:
+    assert not {"prompt", "answer"} <= read_parts(text).keys()

@@ -103,6 +103,28 @@ def test_going_back_takes_later_lines_away_as_it_does_in_the_database(database, 
         assert [sample.step for sample in run_points.samples(session, run_id)] == [0, 1, 2]
 
 
+def test_what_comes_again_at_the_checkpoint_is_there_once(progress, tmp_path):
+    def tell(step):
+        progress.point(step, train_loss=2.0)
+        progress.point(step, eval_loss=3.0)
+        progress.sample(step, "Why?", "So.")
+
+    def told():
+        series = (Series(tmp_path / name).read() for name in ("metrics.jsonl", "samples.jsonl"))
+        return [[line["step"] for line in lines] for lines in series]
+
+    progress.point(0, eval_loss=3.0)
+    progress.sample(0, "Why?", "So.")
+    progress.rewind(0)  # there was no checkpoint yet
+    progress.sample(0, "Why?", "So.")
+    tell(4)
+    assert told() == [[0, 4, 4], [0, 4]]
+    progress.rewind(4)
+    assert told() == [[0, 4, 4], [0, 4]]
+    progress.rewind(4, measured=False)
+    assert told() == [[0, 4], [0]]
+
+
 def test_a_line_that_can_t_be_written_does_not_end_the_run(database, run_id, tmp_path, caplog):
     Progress(database, run_id, tmp_path / "gone").point(1, train_loss=2.0)
     assert "Not written to metrics.jsonl" in caplog.text

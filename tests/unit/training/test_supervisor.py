@@ -251,6 +251,19 @@ def test_an_interrupted_run_goes_back_into_the_queue(database, home, launch):
     assert status(database, second) == RunStatus.QUEUED
 
 
+def test_a_failed_run_s_time_is_counted_up_to_its_failure(database, home, launch):
+    run_id = launch()
+    with database.session() as session:
+        run = runs.get(session, run_id)
+        run.started_at -= timedelta(hours=2)
+        run.heartbeat_at -= timedelta(hours=1)  # a long step
+        runs.finish(session, run_id, RunStatus.FAILED, "It went wrong.")
+    resumed = supervisor.resume(database, home, run_id)
+    assert resumed.error is None
+    with database.reading() as session:
+        assert runs.seconds_at_work(runs.get(session, run_id)) == pytest.approx(7200, abs=5)
+
+
 def test_a_running_run_cannot_be_resumed(database, home, launch):
     with pytest.raises(RunError, match="is running"):
         supervisor.resume(database, home, launch())

@@ -18,6 +18,7 @@ from adapters.recipe import Hyperparameters, override  # noqa: E402
 from adapters.training import lora, trainer  # noqa: E402
 from adapters.training.checkpoints import find_last  # noqa: E402
 from adapters.training.loading import LoadedBase, Source, choose_precision, load  # noqa: E402
+from adapters.training.probes import Probes  # noqa: E402
 from adapters.training.progress import RunCancelled  # noqa: E402
 from adapters.training.rendering import encode  # noqa: E402
 from db.vocabulary import Role  # noqa: E402
@@ -41,8 +42,8 @@ class Diary:
     def stage(self, text, total_steps=None):
         self.stages.append((text, total_steps))
 
-    def rewind(self, step):
-        self.rewound = step
+    def rewind(self, step, measured=True):
+        self.rewound, self.measured = step, measured
         return self.before
 
     def beat(self, step=None, epoch=None, tokens_per_second=None):
@@ -72,14 +73,14 @@ def base(model=None, tokenizer=None, precision="fp32"):
     return LoadedBase(SOURCE, model or tiny_llama(), tokenizer or tiny_tokenizer(), "", precision)
 
 
-def fit(tmp_path, settings=QUICK, diary=None, loaded=None, held_out=2, parent=None):
+def fit(tmp_path, settings=QUICK, diary=None, loaded=None, held_out=2, parent=None, watchers=()):
     loaded = loaded or base()
     encoded = rows(10, loaded.tokenizer)
     diary = diary or Diary()
     return (
         trainer.fit(
             loaded, encoded[held_out:], encoded[:held_out], settings, folder=tmp_path / "run", progress=diary,
-            parent=parent,
+            parent=parent, watchers=watchers,
         ),
         diary,
     )  # fmt: skip
@@ -188,6 +189,72 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint_and_measures_the_base_onc
     assert rest.metrics["eval_loss_before"] == whole.metrics["eval_loss_before"]
     for figure in ("train_tokens", "train_padded_tokens"):  # those of the first attempt count too
         assert rest.metrics[figure] == whole.metrics[figure]
+    assert rest.metrics["train_loss"] == pytest.approx(whole.metrics["train_loss"], rel=1e-5)
+
+
+class Interrupter(Diary):
+    """Cancels while something is measured or answered: at a call after a step; None: before the first."""
+
+    def __init__(self, step, call, **options):
+        super().__init__(**options)
+        self.step, self.left, self.last = step, call, None
+
+    def beat(self, step=None, epoch=None, tokens_per_second=None):
+        super().beat(step, epoch, tokens_per_second)
+        self.last = step or self.last
+        if step is None:
+            self.count_down()
+
+    def sample(self, step, probe, text):
+        super().sample(step, probe, text)
+        self.count_down()
+
+    def point(self, step, *, train_loss=None, **figures):
+        super().point(step, train_loss=train_loss, **figures)
+        if train_loss is None:
+            self.count_down()
+
+    def count_down(self):
+        if self.last == self.step:
+            self.left -= 1
+            if self.left == 0:
+                raise RunCancelled
+
+
+def ask(diary):
+    return [Probes(("Why?",), base(), "", diary)]
+
+
+# One held-out batch: a beat (1), then the dot of its loss (2), then the answer to the probe (3).
+@pytest.mark.parametrize(
+    ("when", "call", "changes"),
+    [
+        ("first", 1, {"early_stopping_patience": 1}),
+        ("first", 3, {"gradient_accumulation_steps": 2}),
+        ("last", 2, {}),
+        ("last", 1, {"max_steps": 7}),
+    ],
+)
+def test_a_run_cancelled_while_it_measures_goes_on_with_the_measurement(tmp_path, when, call, changes):
+    settings = override(INTERRUPTIBLE, changes)
+
+    def go(name, diary):
+        return fit(tmp_path / name, settings, diary, watchers=ask(diary))
+
+    whole, everything = go("whole", Diary(before=1.0))
+    at = everything.evals[0 if when == "first" else -1][0]
+    with pytest.raises(RunCancelled):
+        go("cut", Interrupter(at, call, before=1.0))
+    assert find_last(tmp_path / "cut" / "run").name == f"checkpoint-{at}"
+    with pytest.raises(RunCancelled):  # and once more, before the measurement is made up for
+        go("cut", Interrupter(None, call, before=1.0))
+    rest, diary = go("cut", Diary(before=1.0))
+    assert (diary.rewound, diary.measured) == (at, False)
+    assert diary.losses == [dot for dot in everything.losses if dot[0] > at]
+    assert diary.evals == [dot for dot in everything.evals if dot[0] >= at]
+    assert diary.samples == [sample for sample in everything.samples if sample[0] >= at]
+    same = ("eval_loss_after", "train_tokens", "train_padded_tokens")
+    assert [rest.metrics[name] for name in same] == [whole.metrics[name] for name in same]
     assert rest.metrics["train_loss"] == pytest.approx(whole.metrics["train_loss"], rel=1e-5)
 
 
