@@ -32,5 +32,10 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
             transfer = build_transfer(services, runs.parts.painted)
     adapters = build_adapters(services)
     for launched in (form.parts.launching.launched, transfer.parts.launched):
-        launched.change(runs.look_at, [launched], components_of(runs.parts), show_progress="hidden")
+        launched.change(
+            runs.look_at,
+            [launched, runs.parts.state],
+            components_of(runs.parts),
+            show_progress="hidden",
+        )
     return FinetuneTab(form, runs, adapters)
