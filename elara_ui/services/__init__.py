@@ -80,7 +80,7 @@ def build_services(
         chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
         reviewing=ReviewingService(database, home),
         recipe_book=RecipeService(home, recipes),
-        training=TrainingService(database, home, recipes, settings.max_runs),
+        training=TrainingService(database, home, recipes, settings.max_runs, settings.is_local),
         runs=RunService(database, home, settings.max_runs, recipes),
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home),
