@@ -8,6 +8,7 @@ from elara_ui.services import Services
 from elara_ui.tabs.adapters import AdapterHandlers, build_adapters
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.runs import RunHandlers, build_runs
+from elara_ui.tabs.teaching import TeachingHandlers, build_teaching
 from elara_ui.tabs.training_form import build_training_form
 from elara_ui.tabs.training_form_handlers import FormHandlers
 from elara_ui.tabs.transfer import build_transfer
@@ -20,6 +21,7 @@ class FinetuneTab:
     form: FormHandlers
     runs: RunHandlers
     adapters: AdapterHandlers
+    teaching: TeachingHandlers
 
 
 def build_finetune_tab(services: Services) -> FinetuneTab:
@@ -30,6 +32,7 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
         with gr.Column(scale=5, min_width=300):
             runs = build_runs(services)
             transfer = build_transfer(services, runs.parts.painted)
+            teaching = build_teaching(services)
     adapters = build_adapters(services)
     for launched in (form.parts.launching.launched, transfer.parts.launched):
         launched.change(
@@ -38,4 +41,4 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
             components_of(runs.parts),
             show_progress="hidden",
         )
-    return FinetuneTab(form, runs, adapters)
+    return FinetuneTab(form, runs, adapters, teaching)

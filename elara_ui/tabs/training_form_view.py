@@ -40,11 +40,11 @@ def render_data(preview: DataPreview) -> str:
         f"<div><strong>{escape(_shorten(question))}</strong><br>{escape(_shorten(answer))}</div>"
         for question, answer in preview.samples
     )
-    left_out = "".join(_render_rejects(rejects) for rejects in preview.rejects)
+    left_out = "".join(render_rejects(rejects) for rejects in preview.rejects)
     return f'{notice(preview.summary, "info")}{left_out}<div class="el-samples">{samples}</div>'
 
 
-def _render_rejects(rejects: Rejects) -> str:
+def render_rejects(rejects: Rejects) -> str:
     """One reason for leaving rows out, with the first of them."""
     rows = "".join(
         f"<li>row {example.row}: {escape(_shorten(example.excerpt))}</li>" for example in rejects.examples
