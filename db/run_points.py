@@ -9,7 +9,17 @@ from db.models import RunPoint, RunSample, utc_now
 LAST_FIGURES = ("train_loss", "eval_loss", "tokens_per_second")
 """What the run itself shows too: losses in nats per token, useful tokens in 1/s."""
 
-FIGURES = (*LAST_FIGURES, "learning_rate", "grad_norm", "padded_tokens_per_second", "memory_bytes")
+REWARDS = ("reward_accuracy", "reward_margin", "eval_reward_accuracy", "eval_reward_margin")
+"""What only runs by preferences tell."""
+
+FIGURES = (
+    *LAST_FIGURES,
+    "learning_rate",
+    "grad_norm",
+    "padded_tokens_per_second",
+    "memory_bytes",
+    *REWARDS,
+)
 """What a dot may hold; `RunPoint` describes each."""
 
 

@@ -39,6 +39,11 @@ def find(session: Session, sha256: str) -> Snapshot | None:
     return session.scalar(select(Snapshot).where(Snapshot.sha256 == sha256))
 
 
+def list_recent(session: Session) -> list[Snapshot]:
+    """Every snapshot, newest first."""
+    return list(session.scalars(select(Snapshot).order_by(Snapshot.created_at.desc(), Snapshot.id)))
+
+
 def get(session: Session, snapshot_id: str) -> Snapshot:
     """One snapshot.
 

@@ -91,7 +91,7 @@ def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab) -> No
 
 
 def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
-    """Paint runs and adapters anew when the tab opens and as time goes; the form's choices when it opens."""
+    """Paint runs, adapters and a lesson anew when the tab opens and as time goes; the form when it opens."""
     runs, adapters = finetune.runs, finetune.adapters
     gr.on(
         [opened, ticked],
@@ -107,6 +107,13 @@ def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
         adapters.refresh,
         [adapters.parts.shown],
         components_of(adapters.parts),
+        show_progress="hidden",
+    )
+    gr.on(
+        [opened, ticked],
+        finetune.teaching.refresh,
+        [finetune.teaching.parts.seen],
+        components_of(finetune.teaching.parts),
         show_progress="hidden",
     )
 

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
             ) from None
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can open the page."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
+
+    @property
     def folders(self) -> Home:
         """ELARA_HOME as the folders in it."""
         return Home(self.home.expanduser().resolve())

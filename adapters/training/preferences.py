@@ -23,6 +23,7 @@ from adapters.recipe import Hyperparameters
 from adapters.training.batching import OrderedSampler
 from adapters.training.checkpoints import ResumableTrainer
 from adapters.training.loss import PLAIN_HEADS, score_answers
+from adapters.training.progress import Listener
 from adapters.training.rendering import Encoded
 from adapters.training.reporter import ReportingTrainer
 
@@ -180,7 +181,14 @@ class MismatchCollator:
 
 
 class RewardLog(TrainerCallback):  # type: ignore[misc]  # transformers is not checked
-    """Writes into the run's log how well better answers are told from worse ones."""
+    """Draws how well better answers are told from worse ones.
+
+    Args:
+        progress: told the figures.
+    """
+
+    def __init__(self, progress: Listener) -> None:
+        self._progress = progress
 
     def on_log(
         self,
@@ -190,12 +198,14 @@ class RewardLog(TrainerCallback):  # type: ignore[misc]  # transformers is not c
         logs: dict[str, float] | None = None,
         **_: Any,
     ) -> None:
-        """One line for what was learned, or measured, since the last."""
-        for prefix, part in (("", "training"), ("eval_", "held-out")):
-            known = read_rewards(logs or {}, prefix)
-            if known:
-                told = ", ".join(f"{name} {value:.4g}" for name, value in known.items())
-                log.info("step %d: %s %s", state.global_step, part, told)
+        """A dot of what was learned, or measured, since the last."""
+        known = {
+            f"{prefix}{name}": value
+            for prefix in ("", "eval_")
+            for name, value in read_rewards(logs or {}, prefix).items()
+        }
+        if known:
+            self._progress.point(state.global_step, epoch=state.epoch, **known)
 
 
 def read_rewards(logs: dict[str, float], prefix: str) -> dict[str, float]:

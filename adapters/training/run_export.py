@@ -19,6 +19,10 @@ TAGS = {
     "tokens_per_second": "speed/useful_tokens_per_second",
     "padded_tokens_per_second": "speed/padded_tokens_per_second",
     "memory_bytes": "memory/bytes",
+    "reward_accuracy": "rewards/accuracy_training",
+    "reward_margin": "rewards/margin_training",
+    "eval_reward_accuracy": "rewards/accuracy_held-out",
+    "eval_reward_margin": "rewards/margin_held-out",
 }
 
 

@@ -55,8 +55,12 @@ def open_rows(path: Path, columns: ColumnMap | None = None, split: str = "") -> 
     )
 
 
-def read_columns(path: Path) -> list[str]:
+def read_columns(path: Path, split: str = "") -> list[str]:
     """The column names of a table, or the fields of the first row, for mapping them by hand.
+
+    Args:
+        path: the file or folder.
+        split: the part of a dataset folder whose first row is looked at.
 
     Raises:
         DatasetError: the file can't be read, or its first row is not one.
@@ -64,12 +68,25 @@ def read_columns(path: Path) -> list[str]:
     if path.suffix.lower() in _CSV_SUFFIXES and not path.is_dir():
         return next(_csv_lines(path, read_whole(path)), [])
     if path.is_dir() and not find_documents(path):
-        rows: Iterable[Row] = import_rows(DatasetReference(str(path)), limit=1)
+        rows: Iterable[Row] = import_rows(DatasetReference(str(path), split), limit=1)
     else:
-        rows = open_rows(path)
+        rows = open_rows(path, split=split)
+    return name_fields(rows, path.name)
+
+
+def name_fields(rows: Iterable[Row], name: str) -> list[str]:
+    """The fields of the first of some rows.
+
+    Args:
+        rows: as read; none but the first is looked at.
+        name: how messages call the data.
+
+    Raises:
+        DatasetError: the first row can't be read.
+    """
     first = next(iter(rows), {})
     if isinstance(first, BadRow):
-        raise DatasetError(f"{path.name}, row 1: {first.message}.")
+        raise DatasetError(f"{name}, row 1: {first.message}.")
     return list(first)
 
 

@@ -101,7 +101,7 @@ def fit(
         train_dataset=method.columns(train),
         eval_dataset=method.columns(evaluation) if evaluation else None,
         processing_class=base.tokenizer,
-        callbacks=[reporter, RewardLog(), CheckpointRhythm(hyperparameters.save_steps), *watchers],
+        callbacks=[reporter, RewardLog(progress), CheckpointRhythm(hyperparameters.save_steps), *watchers],
     )
     keep_precise(model)
     if parent is not None:

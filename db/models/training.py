@@ -120,6 +120,14 @@ class RunPoint(Base):
     memory_bytes: Mapped[int | None] = mapped_column(
         BigInteger, doc="What the worker holds; on a graphics card, the most it has held there"
     )
+    reward_accuracy: Mapped[float | None] = mapped_column(
+        doc="With dpo, the share of pairs whose better answer has gained more than the worse one"
+    )
+    reward_margin: Mapped[float | None] = mapped_column(
+        doc="With dpo and kto, beta x what better answers have gained over worse ones, nats"
+    )
+    eval_reward_accuracy: Mapped[float | None] = mapped_column(doc="Held-out")
+    eval_reward_margin: Mapped[float | None] = mapped_column(doc="Held-out, nats")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     run: Mapped[Run] = relationship(back_populates="points")

@@ -14,6 +14,7 @@ from elara_ui.services.recipes import RecipeService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
+from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
 from elara_ui.settings import Settings
@@ -39,9 +40,11 @@ class Services:
     exports: ExportService
     transfer: TransferService
     distillation: DistillationService
+    teaching: TeachingService
 
     def close(self) -> None:
-        """Free the engine and the database. Training runs go on."""
+        """Stop a teacher, free the engine and the database. Training runs go on."""
+        self.teaching.close()
         self.serving.close()
         self.database.close()
 
@@ -71,6 +74,8 @@ def build_services(
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
     conversations = ConversationService(database)
+    training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
+    distillation = DistillationService(database, home, serving, recipes)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -80,10 +85,11 @@ def build_services(
         chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
         reviewing=ReviewingService(database, home),
         recipe_book=RecipeService(home, recipes),
-        training=TrainingService(database, home, recipes, settings.max_runs),
+        training=training,
         runs=RunService(database, home, settings.max_runs, recipes),
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home),
         transfer=TransferService(database, home, recipes, settings.max_runs),
-        distillation=DistillationService(database, home, serving, recipes),
+        distillation=distillation,
+        teaching=TeachingService(distillation, training),
     )

@@ -30,6 +30,37 @@ def train_command(audience: str, data: DataChoice, changed: Sequence[Difference]
     return f"python -m elara_ui train {shlex.join(words)}"
 
 
+def distill_command(
+    teacher: str,
+    prompts: DataChoice,
+    *,
+    base_model: str = "",
+    review: bool = False,
+    max_grade: float | None = None,
+    max_tokens: int | None = None,
+) -> str:
+    """The ``adapters distill`` command for one lesson.
+
+    Args:
+        teacher: the adapter.
+        prompts: whose questions it answers.
+        base_model: to be trained on what passes; empty for none.
+        review: whether what passes goes to review.
+        max_grade: highest reading grade; None takes the audience's.
+        max_tokens: longest answer, tokens; None takes the audience's.
+    """
+    words = ["adapters", "distill", teacher, "--prompts", name_dataset(prompts)]
+    if base_model:
+        words += ["--base", base_model, "--train"]
+    if review:
+        words.append("--review")
+    if max_grade is not None:
+        words += ["--max-grade", f"{max_grade:g}"]
+    if max_tokens is not None:
+        words += ["--max-tokens", str(max_tokens)]
+    return f"python -m elara_ui {shlex.join(words)}"
+
+
 def name_dataset(data: DataChoice) -> str:
     """What ``--dataset`` calls the rows."""
     match data.source:

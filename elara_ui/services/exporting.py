@@ -106,8 +106,24 @@ class ExportService:
                 note = write_merged(self._home, source, place, report).summary
         return Exported(name, target, str(place), list_files(place), note)
 
-    def _push(self, name: str, source: Path, repository: str, public: bool) -> Exported:
-        token = os.environ.get(TOKEN, "").strip()
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token of the hub, without which nothing can be pushed."""
+        return bool(_read_token())
+
+    def check_push(self, name: str, repository: str) -> None:
+        """Refuse what can't be pushed, as far as that is known without the hub.
+
+        Raises:
+            NotFound: no adapter of that name.
+            AdapterError: it is damaged or only of use on this machine, or the repository's name is wrong.
+            InvalidInput: the hub's token or repository is missing.
+        """
+        self._prepare_push(self._folder(name), repository)
+
+    def _prepare_push(self, source: Path, repository: str) -> str:
+        """The token, when nothing speaks against pushing."""
+        token = _read_token()
         if not token:
             raise InvalidInput(
                 f"Pushing to the hub needs a token with the right to write in {TOKEN}, and there is none. "
@@ -116,8 +132,11 @@ class ExportService:
         if not repository:
             raise InvalidInput("Pushing to the hub needs a repository. Give it as owner/name.")
         hub.check_repository(repository)
-        manifest = registry.verify(source)
-        hub.check_shareable(manifest)
+        hub.check_shareable(registry.verify(source))
+        return token
+
+    def _push(self, name: str, source: Path, repository: str, public: bool) -> Exported:
+        token = self._prepare_push(source, repository)
         with tempfile.TemporaryDirectory(prefix="push-", dir=self._home.exports) as scratch:
             folder = Path(scratch) / "adapter"
             bundle.write_peft(source, folder)  # checked, and nobody changes it while it is uploaded
@@ -127,3 +146,7 @@ class ExportService:
     def _folder(self, name: str) -> Path:
         with self._database.reading() as session:
             return registry.folder(self._home, adapter_store.get(session, name))
+
+
+def _read_token() -> str:
+    return os.environ.get(TOKEN, "").strip()

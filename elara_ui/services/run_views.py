@@ -45,6 +45,10 @@ class Dot:
         tokens_per_second: useful ones, 1/s.
         padded_tokens_per_second: padding counted too, 1/s.
         memory_bytes: of the worker; on a graphics card, the most it has held there.
+        reward_accuracy: of dpo, the share of pairs whose better answer has gained more.
+        reward_margin: of dpo and kto, what better answers have gained over worse ones, nats.
+        eval_reward_accuracy: held-out.
+        eval_reward_margin: held-out, nats.
     """
 
     step: int
@@ -55,6 +59,10 @@ class Dot:
     tokens_per_second: float | None = None
     padded_tokens_per_second: float | None = None
     memory_bytes: int | None = None
+    reward_accuracy: float | None = None
+    reward_margin: float | None = None
+    eval_reward_accuracy: float | None = None
+    eval_reward_margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -269,6 +277,10 @@ def _draw(point: RunPoint) -> Dot:
         point.tokens_per_second,
         point.padded_tokens_per_second,
         point.memory_bytes,
+        point.reward_accuracy,
+        point.reward_margin,
+        point.eval_reward_accuracy,
+        point.eval_reward_margin,
     )
 
 

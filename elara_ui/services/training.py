@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapters import catalog
 from adapters.hints import find_hints
@@ -10,7 +9,7 @@ from adapters.hyperparameters import Hyperparameters, compare, override
 from adapters.presets import settings_for
 from adapters.recipe import Recipe
 from adapters.training import supervisor
-from adapters.training.examples import ColumnMap, Example, guess_columns, read_columns
+from adapters.training.examples import Example
 from adapters.training.preparation import prepare
 from adapters.training.preview import preview_run
 from adapters.training.rejects import Rejects
@@ -19,13 +18,25 @@ from db.home import Home
 from db.session import Database
 from elara_ui.errors import InvalidInput
 from elara_ui.services.commands import train_command
-from elara_ui.services.training_data import DataChoice, DataSource, parse_data, read_data
+from elara_ui.services.training_data import (
+    DataChoice,
+    DataSource,
+    Header,
+    StoredSet,
+    choose_folder,
+    list_stored,
+    parse_data,
+    read_data,
+    read_header,
+)
 
 __all__ = [
     "DataChoice",
     "DataPreview",
     "DataSource",
+    "Header",
     "Preview",
+    "StoredSet",
     "TrainingService",
     "parse_data",
 ]
@@ -58,39 +69,53 @@ class TrainingService:
         home: where their files are.
         recipes: audience → recipe.
         max_runs: how many runs may train at once.
+        opens_folders: whether who asks may name folders of this machine; not when others can reach the page.
     """
 
     def __init__(
-        self, database: Database, home: Home, recipes: Mapping[str, Recipe], max_runs: int = 1
+        self,
+        database: Database,
+        home: Home,
+        recipes: Mapping[str, Recipe],
+        max_runs: int = 1,
+        opens_folders: bool = True,
     ) -> None:
         self._database = database
         self._home = home
         self._recipes = recipes
         self._max_runs = max_runs
+        self.opens_folders = opens_folders
 
     def base_models(self) -> tuple[catalog.BaseModel, ...]:
         """The catalogue; a hub id or a local folder can be given in its place."""
         return catalog.CATALOG
 
-    def columns(self, path: Path) -> tuple[list[str], ColumnMap | None]:
-        """The column names of an uploaded file, and which look like question and answer.
+    def stored_sets(self) -> tuple[StoredSet, ...]:
+        """Every set that a run has learned from or that was distilled, newest first."""
+        return list_stored(self._database)
+
+    def choose_folder(self, text: str) -> DataChoice:
+        """The dataset folder that a person names, with or without ``:split``.
 
         Raises:
-            DatasetError: it can't be read.
+            InvalidInput: there is no such folder, or none may be named.
         """
-        names = read_columns(path)
-        return names, guess_columns(names)
+        if not self.opens_folders:
+            raise InvalidInput(
+                "Folders can be named only where Elara serves its own machine alone, and others can reach "
+                "this page. Upload a file, or train from a terminal with --dataset FOLDER."
+            )
+        return choose_folder(text)
 
-    def settle_columns(self, path: Path, chosen: ColumnMap) -> ColumnMap | None:
-        """The columns to read a file by; None when they are those proposed.
+    def header(self, data: DataChoice) -> Header:
+        """The column names of a file, folder or hub dataset, and which look like question and answer.
 
-        What was only proposed is found by name again, row by row: a set may mix its names.
+        Of a folder or a hub dataset it takes about ten seconds.
 
         Raises:
-            DatasetError: it can't be read.
+            DatasetError: it can't be read or reached.
         """
-        _, proposed = self.columns(path)
-        return None if chosen == proposed else chosen
+        return read_header(data)
 
     def preview(
         self,

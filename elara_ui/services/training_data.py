@@ -1,20 +1,23 @@
 """Which rows a person trains on: where they come from, how they are named, and how they are read."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
-from adapters.training.dataset_import import import_rows, parse_hub_reference
+from adapters.training.columns import guess_columns
+from adapters.training.dataset_import import DatasetReference, import_rows, parse_hub_reference
 from adapters.training.examples import ColumnMap, Reading, read_path, read_rows
 from adapters.training.preparation import thaw
-from adapters.training.sources import KNOWN_SUFFIXES
+from adapters.training.sources import KNOWN_SUFFIXES, name_fields, read_columns
 from db import reviews as review_store
 from db import snapshots as snapshot_store
 from db.home import Home
 from db.session import Database
-from elara_ui.errors import DatasetError
+from elara_ui.errors import DatasetError, InvalidInput
 from elara_ui.settings import PROJECT_ROOT
 
+NO_FILE = "No file has been chosen. Upload a .jsonl or .csv file first."
 STARTER_FOLDER = PROJECT_ROOT / "adapters" / "starter"
 
 
@@ -60,6 +63,34 @@ class DataChoice:
         return self.path.name if self.path else str(self.source)
 
 
+@dataclass(frozen=True)
+class Header:
+    """What the columns of a table are called.
+
+    Args:
+        names: in their order.
+        proposed: which of them look like question and answer; None when there's no telling.
+    """
+
+    names: tuple[str, ...]
+    proposed: ColumnMap | None
+
+
+@dataclass(frozen=True)
+class StoredSet:
+    """A training set as listed.
+
+    Args:
+        source: what it was made from.
+        rows: examples in it.
+    """
+
+    id: str
+    source: str
+    rows: int
+    created_at: datetime
+
+
 def parse_data(dataset: str, *, skip_bad_rows: bool = False) -> DataChoice:
     """The rows that one word names, as on the command line.
 
@@ -79,6 +110,50 @@ def parse_data(dataset: str, *, skip_bad_rows: bool = False) -> DataChoice:
     if not path.exists() and path.suffix.lower() not in KNOWN_SUFFIXES and parse_hub_reference(dataset):
         return DataChoice(DataSource.HUB, reference=dataset, skip_bad_rows=skip_bad_rows)
     return DataChoice(DataSource.FILE, path, skip_bad_rows=skip_bad_rows)
+
+
+def choose_folder(text: str) -> DataChoice:
+    """The dataset folder that a person names, ``/data/set`` or ``/data/set:test``.
+
+    Raises:
+        InvalidInput: there is no such folder.
+    """
+    path, split = Path(text.strip()).expanduser(), ""
+    if not path.is_dir():
+        head, _, split = text.strip().partition(":")
+        path = Path(head).expanduser()
+    if not text.strip() or not path.is_dir():
+        raise InvalidInput(
+            "A dataset folder is one on the machine where Elara runs, but there is no "
+            f"{text.strip()[:200]!r}. Write its whole path, such as /data/medquad, or /data/medquad:test for "
+            "a part of it."
+        )
+    return DataChoice(DataSource.FILE, path.absolute(), split=split)
+
+
+def read_header(data: DataChoice) -> Header:
+    """The columns of a file, a dataset folder or a dataset of the hub, of which only the first row is read.
+
+    Raises:
+        DatasetError: it can't be read or reached.
+    """
+    if data.source is DataSource.HUB:
+        reference = _parse_hub(data.reference)
+        names = name_fields(import_rows(reference, limit=1), reference.name)
+    elif data.path is not None:
+        names = read_columns(data.path, data.split)
+    else:
+        raise DatasetError(NO_FILE)
+    return Header(tuple(names), guess_columns(names))
+
+
+def list_stored(database: Database) -> tuple[StoredSet, ...]:
+    """Every stored set, newest first."""
+    with database.reading() as session:
+        return tuple(
+            StoredSet(item.id, item.source, item.rows, item.created_at)
+            for item in snapshot_store.list_recent(session)
+        )
 
 
 def read_data(database: Database, home: Home, audience: str, data: DataChoice) -> Reading:
@@ -101,7 +176,7 @@ def read_data(database: Database, home: Home, audience: str, data: DataChoice) -
             return _read_reviews(database, audience)
         case DataSource.FILE:
             if data.path is None:
-                raise DatasetError("No file has been chosen. Upload a .jsonl or .csv file first.")
+                raise DatasetError(NO_FILE)
             return read_path(data.path, data.columns, split=data.split, skip_bad_rows=data.skip_bad_rows)
         case DataSource.HUB:
             return _read_hub(data)
@@ -121,6 +196,8 @@ def _read_reviews(database: Database, audience: str) -> Reading:
 
 
 def _read_snapshot(database: Database, home: Home, snapshot_id: str) -> Reading:
+    if not snapshot_id:
+        raise DatasetError("No stored set has been chosen. Pick one from the list, or give its id.")
     with database.reading() as session:
         snapshot = snapshot_store.get(session, snapshot_id)
         path, digest = home.root / snapshot.path, snapshot.sha256
@@ -129,9 +206,12 @@ def _read_snapshot(database: Database, home: Home, snapshot_id: str) -> Reading:
 
 
 def _read_hub(data: DataChoice) -> Reading:
-    reference = parse_hub_reference(data.reference)
-    if reference is None:
-        raise DatasetError(
-            f"{data.reference[:80]!r} is no dataset of the hub. Write owner/name, or owner/name:split."
-        )
+    reference = _parse_hub(data.reference)
     return read_rows(import_rows(reference), reference.name, data.columns, skip_bad_rows=data.skip_bad_rows)
+
+
+def _parse_hub(text: str) -> DatasetReference:
+    reference = parse_hub_reference(text)
+    if reference is None:
+        raise DatasetError(f"{text[:80]!r} is no dataset of the hub. Write owner/name, or owner/name:split.")
+    return reference

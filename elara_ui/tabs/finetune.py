@@ -6,8 +6,10 @@ import gradio as gr
 
 from elara_ui.services import Services
 from elara_ui.tabs.adapters import AdapterHandlers, build_adapters
+from elara_ui.tabs.hub_push import build_hub_push
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.runs import RunHandlers, build_runs
+from elara_ui.tabs.teaching import TeachingHandlers, build_teaching
 from elara_ui.tabs.training_form import build_training_form
 from elara_ui.tabs.training_form_handlers import FormHandlers
 from elara_ui.tabs.transfer import build_transfer
@@ -20,6 +22,7 @@ class FinetuneTab:
     form: FormHandlers
     runs: RunHandlers
     adapters: AdapterHandlers
+    teaching: TeachingHandlers
 
 
 def build_finetune_tab(services: Services) -> FinetuneTab:
@@ -30,7 +33,14 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
         with gr.Column(scale=5, min_width=300):
             runs = build_runs(services)
             transfer = build_transfer(services, runs.parts.painted)
+            teaching = build_teaching(services)
     adapters = build_adapters(services)
+    build_hub_push(services, adapters.parts.shown)
     for launched in (form.parts.launching.launched, transfer.parts.launched):
-        launched.change(runs.look_at, [launched], components_of(runs.parts), show_progress="hidden")
-    return FinetuneTab(form, runs, adapters)
+        launched.change(
+            runs.look_at,
+            [launched, runs.parts.state],
+            components_of(runs.parts),
+            show_progress="hidden",
+        )
+    return FinetuneTab(form, runs, adapters, teaching)

@@ -24,12 +24,14 @@ class Chart:
         unit: what stands at its side.
         lines: name of each → its value in a dot.
         colours: of each line.
+        rare: whether only some runs have it; it is then offered for those alone.
     """
 
     name: str
     unit: str
     lines: dict[str, Value]
     colours: dict[str, str]
+    rare: bool = False
 
 
 def _memory(dot: Dot) -> float | None:
@@ -56,8 +58,22 @@ CHARTS: tuple[Chart, ...] = (
         {"useful": TEAL, "with padding": ORANGE},
     ),
     Chart("Memory", "MiB", {"memory": _memory}, {"memory": TEAL}),
+    Chart(
+        "Reward margin",
+        "Nats that better answers gained over worse",
+        {"training": lambda dot: dot.reward_margin, "held-out": lambda dot: dot.eval_reward_margin},
+        {"training": TEAL, "held-out": ORANGE},
+        rare=True,
+    ),
+    Chart(
+        "Reward accuracy",
+        "Share of pairs told apart",
+        {"training": lambda dot: dot.reward_accuracy, "held-out": lambda dot: dot.eval_reward_accuracy},
+        {"training": TEAL, "held-out": ORANGE},
+        rare=True,
+    ),
 )
-CHART_NAMES = tuple(chart.name for chart in CHARTS)
+CHART_NAMES = tuple(chart.name for chart in CHARTS if not chart.rare)
 
 COMPARED: dict[str, tuple[str, Value]] = {
     "Held-out loss": (LOSS, lambda dot: dot.eval_loss),
@@ -66,6 +82,15 @@ COMPARED: dict[str, tuple[str, Value]] = {
     "Gradient norm": ("Norm before clipping", lambda dot: dot.grad_norm),
 }
 """What can be laid over each other: name → unit and value."""
+
+
+def name_charts(dots: Sequence[Dot]) -> list[str]:
+    """The charts that a run has: those that every run has, and the rare ones of which it has a dot."""
+    return [chart.name for chart in CHARTS if not chart.rare or _is_known(chart, dots)]
+
+
+def _is_known(chart: Chart, dots: Sequence[Dot]) -> bool:
+    return any(value(dot) is not None for value in chart.lines.values() for dot in dots)
 
 
 def tabulate(chart: Chart, dots: Sequence[Dot]) -> pd.DataFrame:

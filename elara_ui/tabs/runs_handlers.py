@@ -12,7 +12,15 @@ from elara_ui.services.run_views import RunView
 from elara_ui.tabs import runs_view
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, unchanged
-from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED, LETTERS, tabulate, tabulate_compared
+from elara_ui.tabs.run_charts import (
+    CHART_NAMES,
+    CHARTS,
+    COMPARED,
+    LETTERS,
+    name_charts,
+    tabulate,
+    tabulate_compared,
+)
 
 MOVES = ("up", "down", "first")
 
@@ -106,9 +114,9 @@ class RunHandlers:
         }
         return self._paint(replace(state, **changes.get(act, {})), painted)
 
-    def look_at(self, run_id: str) -> Updates:
-        """Show a run, from its beginning."""
-        return self._paint(RunsState(run_id), Painted())
+    def look_at(self, run_id: str, state: RunsState) -> Updates:
+        """Show a run just started; what was picked for comparison stays so."""
+        return self._paint(replace(state, run_id=run_id, removing=None), Painted())
 
     def retry(self, state: RunsState, painted: Painted, event: gr.EventData) -> Updates:
         """Start the run shown again with a remedy's settings, and look at the new run."""
@@ -186,6 +194,8 @@ class RunHandlers:
             samples=len(run.samples),
         )  # fmt: skip
         parts = self.parts
+        names = name_charts(run.points)
+        chosen = state.chart if state.chart in names else names[0]
         updates |= {
             parts.detail: runs_view.render_run(run),
             parts.log: runs_view.render_log(self._services.runs.log(run.run_id)),
@@ -194,14 +204,14 @@ class RunHandlers:
             updates[parts.samples] = runs_view.render_samples(run.samples)
         if replace(now, compared=()) != replace(painted, compared=()):
             for chart, plot in zip(CHARTS, parts.charts, strict=True):
-                shown = chart.name == state.chart and bool(run.points)
+                shown = chart.name == chosen and bool(run.points)
                 updates[plot] = (
                     gr.update(value=tabulate(chart, run.points), visible=True)
                     if shown
                     else gr.update(visible=False)
                 )
             updates |= {
-                parts.chart_name: gr.update(visible=bool(run.points)),
+                parts.chart_name: gr.update(choices=names, value=chosen, visible=bool(run.points)),
                 parts.cancel: gr.update(visible=not run.status.ended),
                 parts.resume: gr.update(visible=run.resumable),
                 parts.log_panel: gr.update(visible=True),

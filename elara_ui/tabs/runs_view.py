@@ -75,6 +75,7 @@ def render_run(run: RunView) -> str:
         ("gradient norm", _short(run.last("grad_norm"))),
         ("tokens/s, padded", _pace(run.tokens_per_second, run.last("padded_tokens_per_second"))),
         ("memory", "–" if memory is None else _size(memory)),
+        *_list_rewards(run),
         ("time taken", _duration(run.seconds)),
         ("time left", _duration(run.remaining_seconds)),
     ]
@@ -89,6 +90,17 @@ def render_run(run: RunView) -> str:
         f'<div class="el-figures">{cells}</div><div class="el-progress"><span style="width:{share}%"></span></div>'
         f"{_render_trouble(run)}{_render_advice(run)}{_render_command(run)}</div>"
     )
+
+
+def _list_rewards(run: RunView) -> list[tuple[str, str]]:
+    """Of runs by preferences, the latest held-out figures; before there are any, those of training."""
+    found = []
+    for name, label in (("reward_accuracy", "reward accuracy"), ("reward_margin", "reward margin")):
+        held_out = run.last(f"eval_{name}")
+        value = run.last(name) if held_out is None else held_out
+        if value is not None:
+            found.append((f"{label}, {'training' if held_out is None else 'held-out'}", _number(value)))
+    return found
 
 
 def _render_command(run: RunView) -> str:

@@ -4,14 +4,13 @@ import gradio as gr
 
 from adapters.hyperparameters import GROUP_TITLES, HYPERPARAMETERS, HyperparameterInfo
 from adapters.recipe import Hyperparameters
-from adapters.training.sources import KNOWN_SUFFIXES
 from elara_ui.services import Services
-from elara_ui.services.training import DataSource
+from elara_ui.tabs.data_form import build_data, wire_data
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.preview_view import INVITATION
 from elara_ui.tabs.training_form_handlers import NO_ADAPTER, PRESET, FormHandlers
-from elara_ui.tabs.training_form_parts import DataParts, FormParts, Gate, LaunchParts, RecipeParts
+from elara_ui.tabs.training_form_parts import FormParts, Gate, LaunchParts, RecipeParts
 from elara_ui.tabs.training_form_view import render_changes
 
 OPEN_GROUPS = ("main",)
@@ -19,71 +18,12 @@ OPEN_GROUPS = ("main",)
 
 def build_training_form(services: Services) -> FormHandlers:
     """Build the form's components and wire them."""
-    data = _build_data(services)
+    data = build_data(services)
     recipe = _build_recipe(services)
     parts = FormParts(data, recipe, _build_launch())
     handlers = FormHandlers(services, parts)
     _wire(handlers, parts)
     return handlers
-
-
-def _build_data(services: Services) -> DataParts:
-    recipes = services.recipes
-    audience = gr.Radio(
-        [(recipe.title, recipe.audience) for recipe in recipes.values()],
-        value=next(iter(recipes)),
-        label="Audience",
-        info="Whose voice the adapter learns.",
-        elem_id="train-audience",
-    )
-    base_model = gr.Dropdown(
-        [(model.title, model.id) for model in services.training.base_models()],
-        value=services.training.base_models()[0].id,
-        label="Base model",
-        info="One of these, a Hugging Face id, or the path of a local model folder.",
-        allow_custom_value=True,
-        filterable=True,
-    )
-    source = gr.Radio(
-        [
-            ("Starter examples", DataSource.STARTER.value),
-            ("Accepted reviews", DataSource.REVIEWS.value),
-            ("A file of mine", DataSource.FILE.value),
-            ("Hugging Face dataset", DataSource.HUB.value),
-            ("A stored set", DataSource.SNAPSHOT.value),
-        ],
-        value=DataSource.STARTER.value,
-        label="Learn from",
-        elem_id="train-source",
-    )
-    file = gr.File(
-        label="JSONL, JSON, CSV, TSV, Parquet or MedQuAD XML",
-        file_types=sorted(KNOWN_SUFFIXES),
-        visible=False,
-        height=120,
-    )
-    with gr.Row():
-        question, answer, context, rejected, label = (
-            gr.Dropdown([], label=f"Column with the {held}", visible=False, min_width=180)
-            for held in ("question", "answer", "question's context", "rejected answer", "label")
-        )
-    reference = gr.Textbox(
-        label="Which one",
-        info="owner/name or owner/name:split of the Hugging Face hub, or the id of a stored set, which every "
-        "run shows.",
-        max_lines=1,
-        visible=False,
-    )
-    skip = gr.Checkbox(
-        label="Leave bad rows out", info="Otherwise one bad row refuses the whole set.", visible=False
-    )
-    check = gr.Button("Check the data", size="sm", elem_id="check-data")
-    preview = gr.HTML()
-    return DataParts(
-        *(audience, base_model, source, file),
-        *(question, answer, context, rejected, label),
-        *(reference, skip, check, preview),
-    )
 
 
 def _build_recipe(services: Services) -> RecipeParts:
@@ -182,8 +122,8 @@ def _wire(handlers: FormHandlers, parts: FormParts) -> None:
     gated = [launching.gate, *parts.inputs]
     preset = [data.audience, data.base_model]
     gr.on([data.audience.input, data.base_model.input], handlers.choose_base, preset, **common)
-    data.source.change(handlers.choose_source, [data.source], **common)
-    data.file.change(handlers.choose_file, [data.file], **common)
+    for settled in wire_data(handlers.data, data, common):
+        settled.then(handlers.change, gated, **common)
     data.check.click(handlers.check, gated, **common)
     recipe.saved.input(handlers.choose_recipe, [recipe.saved, *preset], **common)
     recipe.reset.click(handlers.reset, preset, **common)
@@ -192,7 +132,7 @@ def _wire(handlers: FormHandlers, parts: FormParts) -> None:
         [recipe.save.click, recipe.name.submit], handlers.save_recipe, [recipe.name, *parts.inputs], **common
     )
     gr.on(
-        [part.input for part in (data.source, *data.columns, data.reference, data.skip, *recipe.fields)],
+        [part.input for part in (data.stored, *data.columns, data.skip, *recipe.fields)],
         handlers.change,
         gated,
         trigger_mode="always_last",

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -12,8 +11,9 @@ from adapters.hints import find_hints
 from adapters.hyperparameters import HYPERPARAMETERS
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.training import DataSource, Preview
+from elara_ui.services.training import Preview
 from elara_ui.tabs import preview_view, training_form_view
+from elara_ui.tabs.data_form_handlers import DataHandlers
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.training_form_parts import FormParts, Gate, fill_fields, read_form
@@ -33,42 +33,7 @@ class FormHandlers:
         self._recipe = parts.recipe
         self._launching = parts.launching
         self.parts = parts
-
-    # From what
-
-    def choose_source(self, source: str) -> Updates:
-        """Ask for a file, or a name, only when one is wanted."""
-        named = source in (DataSource.HUB, DataSource.SNAPSHOT)
-        return {
-            self._data.file: gr.update(visible=source == DataSource.FILE),
-            self._data.reference: gr.update(visible=named),
-            self._data.skip: gr.update(visible=source in (DataSource.FILE, DataSource.HUB)),
-            **dict.fromkeys(self._data.columns, gr.update(visible=False)),
-            self._data.preview: "",
-        }
-
-    def choose_file(self, file: str | None) -> Updates:
-        """Read the column names of an uploaded file and propose which hold what."""
-        hidden: Updates = dict.fromkeys(self._data.columns, gr.update(visible=False, value=None))
-        hidden[self._data.preview] = ""
-        if file is None:
-            return hidden
-        try:
-            names, guess = self._services.training.columns(Path(file))
-        except ElaraError as error:
-            return hidden | {self._data.preview: notice(error.message)}
-        if "messages" in names:
-            return hidden
-        found = astuple(guess) if guess else (None,) * len(self._data.columns)
-        optional = [("none", ""), *((name, name) for name in names)]
-        needed = self._data.columns[:2]
-        proposed: Updates = {
-            column: gr.update(choices=names, value=name, visible=True)
-            if column in needed
-            else gr.update(choices=optional, value=name or "", visible=True)
-            for column, name in zip(self._data.columns, found, strict=True)
-        }
-        return proposed | {self._data.preview: ""}
+        self.data = DataHandlers(services, parts.data)
 
     def check(self, gate: Gate, *values: Any) -> Updates:
         """Say what would be trained on."""
@@ -137,12 +102,13 @@ class FormHandlers:
         }
 
     def refresh(self) -> Updates:
-        """List the saved recipes, and the adapters to continue from, as they are now."""
+        """List the saved recipes, the stored sets and the adapters to continue from, as they are now."""
         names = [adapter.name for adapter in self._services.adapters.versions()]
         choices = gr.update(choices=[NO_ADAPTER, *names])
         kinds = zip(HYPERPARAMETERS, self._recipe.fields, strict=True)
         return {
             self._recipe.saved: gr.update(choices=self.list_recipes()),
+            self._data.stored: gr.update(choices=self.data.list_stored()),
             **{part: choices for info, part in kinds if info.kind == "adapter"},
         }
 

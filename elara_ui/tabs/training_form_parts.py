@@ -1,7 +1,7 @@
 """The form of the fine-tune tab: its components, and what a person has filled in."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +10,38 @@ import gradio as gr
 from adapters.hyperparameters import HYPERPARAMETERS, Hyperparameters
 from adapters.training.examples import ColumnMap
 from elara_ui.services.training import DataChoice, DataSource, TrainingService
+from elara_ui.tabs import column_mapping
+from elara_ui.tabs.column_mapping import place_of
 
-SETTINGS_BEGIN = 11
+SETTINGS_BEGIN = 14
 """Where, among the values of `FormParts.inputs`, the hyperparameters begin."""
 
 
 @dataclass(frozen=True)
 class DataParts:
-    """What to learn, on what, from what."""
+    """What to learn, on what, from what.
+
+    Args:
+        told: about the columns that were read.
+        mappings: the columns of each source, as `Mappings`.
+    """
 
     audience: gr.Radio
     base_model: gr.Dropdown
     source: gr.Radio
     file: gr.File
+    hub: gr.Textbox
+    folder: gr.Textbox
+    stored: gr.Dropdown
+    read: gr.Button
+    told: gr.HTML
     prompt_column: gr.Dropdown
     answer_column: gr.Dropdown
     context_column: gr.Dropdown
     rejected_column: gr.Dropdown
     label_column: gr.Dropdown
-    reference: gr.Textbox
     skip: gr.Checkbox
+    mappings: gr.State
     check: gr.Button
     preview: gr.HTML
 
@@ -45,6 +57,11 @@ class DataParts:
         )
 
     @property
+    def places(self) -> tuple[gr.Textbox | gr.Dropdown, ...]:
+        """Where a source is named that is no upload."""
+        return (self.hub, self.folder, self.stored)
+
+    @property
     def inputs(self) -> list[gr.components.Component]:
         """What `read_form` expects first."""
         return [
@@ -52,9 +69,10 @@ class DataParts:
             self.base_model,
             self.source,
             self.file,
+            *self.places,
             *self.columns,
-            self.reference,
             self.skip,
+            self.mappings,
         ]
 
 
@@ -133,28 +151,50 @@ class Gate:
 
 
 def read_form(training: TrainingService, values: Sequence[Any]) -> FormValues:
-    """What is filled in.
+    """What is filled in. No file is read for it.
 
     Args:
-        training: knows which columns a file proposes.
-        values: of `FormParts.inputs`, in that order. Columns count for files only.
+        training: opens folders, or doesn't.
+        values: of `FormParts.inputs`, in that order.
 
     Raises:
-        DatasetError: the file can't be read.
+        InvalidInput: the folder isn't there, or none may be named.
     """
-    audience, base_model, source, file, prompt, answer, *optional, reference, skip = values[:SETTINGS_BEGIN]
-    chosen = DataSource(source)
-    if chosen is DataSource.FILE:
-        path = Path(file) if file else None
-        columns = None
-        if path and prompt and answer:
-            chosen_columns = ColumnMap(prompt, answer, *(name or None for name in optional))
-            columns = training.settle_columns(path, chosen_columns)
-        data = DataChoice(chosen, path, columns, path.name if path else "", skip_bad_rows=bool(skip))
-    else:
-        data = DataChoice(chosen, reference=(reference or "").strip(), skip_bad_rows=bool(skip))
+    audience, base_model, *rest = values[:SETTINGS_BEGIN]
     named = {info.name: value for info, value in zip(HYPERPARAMETERS, values[SETTINGS_BEGIN:], strict=True)}
-    return FormValues(audience, (base_model or "").strip(), data, named)
+    return FormValues(audience, (base_model or "").strip(), _read_data(training, *rest), named)
+
+
+def _read_data(
+    training: TrainingService,
+    source: str,
+    file: str | None,
+    hub: str | None,
+    folder: str | None,
+    stored: str | None,
+    *rest: Any,
+) -> DataChoice:
+    """The rows that are chosen; columns count only for what they were read from."""
+    *columns, skip, mappings = rest
+    place = place_of(source, file, hub, folder)
+    mapped = mappings.find(source, place)
+    chosen = None
+    if mapped is not None and columns[0] and columns[1]:
+        chosen = mapped.settle(ColumnMap(*columns[:2], *(name or None for name in columns[2:])))
+    match source:
+        case DataSource.FILE:
+            path = Path(place) if place else None
+            return DataChoice(
+                DataSource.FILE, path, chosen, path.name if path else "", skip_bad_rows=bool(skip)
+            )
+        case DataSource.HUB:
+            return DataChoice(DataSource.HUB, columns=chosen, reference=place, skip_bad_rows=bool(skip))
+        case column_mapping.FOLDER:
+            return replace(training.choose_folder(place), columns=chosen, skip_bad_rows=bool(skip))
+        case DataSource.SNAPSHOT:
+            return DataChoice(DataSource.SNAPSHOT, reference=(stored or "").strip())
+        case _:
+            return DataChoice(DataSource(source))
 
 
 def fill_fields(fields: Sequence[gr.components.Component], settings: Hyperparameters) -> dict[Any, Any]:

@@ -4,10 +4,34 @@ from collections.abc import Sequence
 
 from adapters.training.rejects import Rejects
 from elara_ui.services.recipes import Difference
-from elara_ui.services.training import DataPreview
+from elara_ui.services.training import DataPreview, Header, StoredSet
 from elara_ui.tabs.markup import escape, notice
 
 SAMPLE_CHARACTERS = 280
+
+
+def name_stored(item: StoredSet) -> str:
+    """A stored set in a menu."""
+    return f"{item.source} · {item.rows} rows · {item.created_at:%Y-%m-%d %H:%M} · {item.id[:8]}"
+
+
+def render_reading(place: str) -> str:
+    """While columns are being read."""
+    return (
+        '<div class="el-card" role="status"><span class="el-dots"><i></i><i></i><i></i></span> Reading the first '
+        f"row of {escape(place or 'it')}. From the hub this may take half a minute.</div>"
+    )
+
+
+def render_columns(header: Header, conversation: bool) -> str:
+    """What was found in the header, and what is to be done about it."""
+    if conversation:
+        said = "The rows are conversations: they are learned as they stand, and there is nothing to map."
+    elif header.proposed is None:
+        said = "No column has a name that Elara knows: pick the one with the question and the one with the answer."
+    else:
+        said = "The columns were told by their names. Pick others if they are wrong."
+    return f'<p class="el-muted" role="status">{said}</p>'
 
 
 def render_data(preview: DataPreview) -> str:
@@ -16,11 +40,11 @@ def render_data(preview: DataPreview) -> str:
         f"<div><strong>{escape(_shorten(question))}</strong><br>{escape(_shorten(answer))}</div>"
         for question, answer in preview.samples
     )
-    left_out = "".join(_render_rejects(rejects) for rejects in preview.rejects)
+    left_out = "".join(render_rejects(rejects) for rejects in preview.rejects)
     return f'{notice(preview.summary, "info")}{left_out}<div class="el-samples">{samples}</div>'
 
 
-def _render_rejects(rejects: Rejects) -> str:
+def render_rejects(rejects: Rejects) -> str:
     """One reason for leaving rows out, with the first of them."""
     rows = "".join(
         f"<li>row {example.row}: {escape(_shorten(example.excerpt))}</li>" for example in rejects.examples

@@ -217,8 +217,9 @@ def test_runs_of_the_first_release_keep_their_order_and_their_dots(home: Home, f
         assert [(run.id, run.position) for run in run_queue.waiting(session)] == [("early", 1), ("late", 2)]
         (dot,) = run_points.points(session, "early")
         assert (dot.train_loss, dot.grad_norm, dot.memory_bytes) == (2.5, None, None)
+        assert [getattr(dot, name) for name in run_points.REWARDS] == [None] * 4
         run_points.record_sample(session, "early", 1, "Why?", "So.")
-        run_points.record_point(session, "late", 1, memory_bytes=2**40)
+        run_points.record_point(session, "late", 1, memory_bytes=2**40, eval_reward_margin=0.5)
     database.close()
     (backup,) = home.backups.iterdir()
     assert "position" not in columns(backup, "runs")

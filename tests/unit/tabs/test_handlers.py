@@ -23,6 +23,7 @@ from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
 from elara_ui.tabs.compare import CompareHandlers, CompareState
 from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.review import ReviewHandlers, ReviewState
+from elara_ui.tabs.run_charts import CHARTS
 from elara_ui.tabs.runs import Painted, RunHandlers, RunsState
 
 SAMPLING = (0.15, 1.3, 0.95, 450, None)
@@ -231,25 +232,53 @@ def runs(built: dict[type, Any], monkeypatch: pytest.MonkeyPatch) -> RunHandlers
     return built[RunHandlers]
 
 
+def visible_charts(runs: RunHandlers, painted: Updates) -> list[str]:
+    plots = zip(CHARTS, runs.parts.charts, strict=True)
+    return [chart.name for chart, plot in plots if painted[plot]["visible"]]
+
+
 def test_a_run_is_painted_with_its_first_chart_and_its_samples(runs: RunHandlers, runs_of: Any) -> None:
-    painted = runs.look_at(runs_of(RunStatus.SUCCEEDED))
-    assert [painted[chart]["visible"] for chart in runs.parts.charts] == [True, False, False, False, False]
+    painted = runs.look_at(runs_of(RunStatus.SUCCEEDED), RunsState())
+    assert visible_charts(runs, painted) == ["Loss"]
     assert "Heat 1." in painted[runs.parts.samples]
     assert "<b>fever" not in painted[runs.parts.samples]
     assert painted[runs.parts.cancel]["visible"] is False
 
 
 def test_charts_and_samples_are_left_alone_when_nothing_is_new(runs: RunHandlers, runs_of: Any) -> None:
-    first = runs.look_at(runs_of(RunStatus.SUCCEEDED))
+    first = runs.look_at(runs_of(RunStatus.SUCCEEDED), RunsState())
     again = runs.refresh(first[runs.parts.state], first[runs.parts.painted])
     assert not {*runs.parts.charts, runs.parts.samples, runs.parts.chart_name} & again.keys()
 
 
 def test_another_chart_can_be_chosen(runs: RunHandlers, runs_of: Any) -> None:
-    first = runs.look_at(runs_of(RunStatus.SUCCEEDED))
+    first = runs.look_at(runs_of(RunStatus.SUCCEEDED), RunsState())
     painted = runs.choose_chart("Memory", first[runs.parts.state], first[runs.parts.painted])
-    assert [painted[chart]["visible"] for chart in runs.parts.charts] == [False, False, False, False, True]
+    assert visible_charts(runs, painted) == ["Memory"]
     assert list(painted[runs.parts.charts[4]]["value"]["value"]) == [1024.0] * 3
+
+
+def test_only_runs_by_preferences_have_charts_of_rewards(
+    runs: RunHandlers, runs_of: Any, services: Services
+) -> None:
+    plain, preferring = runs_of(), runs_of()
+    with services.database.session() as session:
+        run_points.record_point(session, preferring, 4, reward_margin=0.25)
+    painted = runs.look_at(preferring, RunsState(chart="Reward margin"))
+    assert visible_charts(runs, painted) == ["Reward margin"]
+    assert painted[runs.parts.chart_name]["choices"][-1] == "Reward margin"
+    assert "reward margin, training" in painted[runs.parts.detail]
+    other = runs.look_at(plain, painted[runs.parts.state])
+    assert visible_charts(runs, other) == ["Loss"]
+    assert other[runs.parts.chart_name]["value"] == "Loss"
+    assert "Reward margin" not in other[runs.parts.chart_name]["choices"]
+
+
+def test_a_run_just_started_is_looked_at_and_what_was_picked_stays(runs: RunHandlers, runs_of: Any) -> None:
+    first, second, started = runs_of(), runs_of(), runs_of()
+    painted = runs.look_at(started, RunsState(first, picked=(first, second)))
+    assert painted[runs.parts.state] == RunsState(started, picked=(first, second))
+    assert painted[runs.parts.compare.panel]["visible"] is True
 
 
 def test_two_picked_runs_are_compared_until_one_is_let_go(runs: RunHandlers, runs_of: Any) -> None:
@@ -272,7 +301,7 @@ def test_a_remedy_starts_the_run_again(runs: RunHandlers, runs_of: Any, services
     frozen = FrozenRecipe("patient", "smollm2-135m", "Be kind.", 300, Hyperparameters())
     with services.database.reading() as session:
         open_record(services.settings.folders.runs / run_id, frozen, run_store.get(session, run_id).snapshot)
-    first = runs.look_at(run_id)
+    first = runs.look_at(run_id, RunsState())
     label = "Batches of 2 instead of 4, 2 added up for an update"
     assert f'data-act="retry" data-item="{label}"' in first[runs.parts.detail]
     painted = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", label))

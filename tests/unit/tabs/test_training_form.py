@@ -1,7 +1,7 @@
 """The form of the fine-tune tab: nothing starts that was not previewed as it stands."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,12 +17,14 @@ from db.home import Home
 from db.session import Database
 from elara_ui.errors import DatasetError
 from elara_ui.services import Services
+from elara_ui.tabs.column_mapping import Mappings
 from elara_ui.tabs.training_form import build_training_form
 from elara_ui.tabs.training_form_handlers import CHANGED, FormHandlers
 from elara_ui.tabs.training_form_parts import Gate
 
 NAMES = [info.name for info in HYPERPARAMETERS]
 MIB = 2**20
+NOTHING_READ = Mappings()
 
 
 def make_preview(available: int = 8000 * MIB, advice: tuple[MemoryChange, ...] = ()) -> Preview:
@@ -41,12 +43,20 @@ def form(services: Services, monkeypatch: pytest.MonkeyPatch) -> FormHandlers:
         return build_training_form(services)
 
 
-def fill(form: FormHandlers, services: Services, source: str = "starter", **changed: object) -> list[Any]:
+def fill(
+    form: FormHandlers,
+    services: Services,
+    source: str = "starter",
+    place: Mapping[str, str] | None = None,
+    columns: Sequence[str | None] = (None, None, "", "", ""),
+    mappings: Mappings = NOTHING_READ,
+    **changed: object,
+) -> list[Any]:
     recipe = services.recipes["patient"].hyperparameters
     settings = {name: getattr(recipe, name) for name in NAMES} | {"target_modules": ""} | changed
-    values = {"audience": "patient", "base_model": "smollm2-135m", "source": source, "reference": ""}
-    data = [values.get(name) for name in ("audience", "base_model", "source", "file")]
-    return [*data, None, None, "", "", "", "", False, *settings.values()]
+    places = {"file": None, "hub": "", "folder": "", "stored": ""} | dict(place or {})
+    data = ["patient", "smollm2-135m", source, *places.values()]
+    return [*data, *columns, False, mappings, *settings.values()]
 
 
 def last(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
@@ -175,15 +185,6 @@ def test_the_menus_follow_what_is_saved_and_trained(
     assert [value for _, value in menus[form.parts.recipe.saved]["choices"]] == ["", "Gentle"]
     fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
     assert menus[fields["continue_from"]]["choices"][1:] == ["patient@1"]
-
-
-def test_columns_of_an_uploaded_file_are_proposed(form: FormHandlers, tmp_path: Path) -> None:
-    file = tmp_path / "rows.csv"
-    file.write_text("Question,Answer,Source\nWhat is fever?,Heat.,x\n")
-    painted = form.choose_file(str(file))
-    question, answer, context, rejected, label = form.parts.data.columns
-    assert (painted[question]["value"], painted[answer]["value"]) == ("Question", "Answer")
-    assert [painted[column]["value"] for column in (context, rejected, label)] == ["", "", ""]
 
 
 def test_the_data_check_counts_for_the_hints(form: FormHandlers, services: Services) -> None:

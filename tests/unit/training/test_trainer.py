@@ -21,6 +21,7 @@ from adapters.training.loading import LoadedBase, Source, choose_precision, load
 from adapters.training.probes import Probes  # noqa: E402
 from adapters.training.progress import RunCancelled  # noqa: E402
 from adapters.training.rendering import encode  # noqa: E402
+from db.run_points import REWARDS  # noqa: E402
 from db.vocabulary import Role  # noqa: E402
 
 QUICK = override(
@@ -36,7 +37,7 @@ class Diary:
     def __init__(self, cancel_at=math.inf, kill_at=math.inf, before=None, at=None):
         self.kill_at, self.before, self.at = kill_at, before, at or {}
         self.stages, self.losses, self.evals, self.steps = [], [], [], []
-        self.dots, self.samples = [], []
+        self.dots, self.samples, self.rewards = [], [], []
         self.cancel_at = cancel_at
 
     def stage(self, text, total_steps=None):
@@ -59,6 +60,9 @@ class Diary:
         self.samples.append((step, probe, text))
 
     def point(self, step, *, train_loss=None, eval_loss=None, **figures):
+        if any(name in REWARDS for name in figures):
+            self.rewards.append((step, figures))
+            return
         self.dots.append(figures)
         (self.evals if train_loss is None else self.losses).append((step, eval_loss or train_loss))
 
