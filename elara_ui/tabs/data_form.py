@@ -53,7 +53,7 @@ def build_data(services: Services) -> DataParts:
         elem_id="train-source",
     )
     file = gr.File(
-        label="JSONL, JSON, CSV, TSV, Parquet or MedQuAD XML",
+        label="JSONL, JSON, CSV, TSV, Parquet, MedQuAD XML",
         file_types=sorted(KNOWN_SUFFIXES),
         visible=False,
         height=120,
