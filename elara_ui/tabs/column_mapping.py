@@ -8,6 +8,7 @@ from elara_ui.services.training import DataSource, Header
 
 FOLDER = "folder"
 """A choice of the page alone: for the services a dataset folder is a file."""
+NO_HEADER = Header((), None)
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,13 @@ class Mapped:
         place: what was read: a file's path, a folder, a hub dataset.
         header: its columns and the proposal.
         chosen: the column picked for each field of `ColumnMap`; empty for none.
+        trouble: why it could not be read; empty when it could.
     """
 
     place: str
     header: Header
-    chosen: tuple[str, ...]
+    chosen: tuple[str, ...] = ()
+    trouble: str = ""
 
     @property
     def is_conversation(self) -> bool:
@@ -38,6 +41,21 @@ class Mapped:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a reading came to, which may end after another source has been chosen.
+
+    Args:
+        header: the columns; None when they could not be read.
+        trouble: why not.
+    """
+
+    source: str
+    place: str
+    header: Header | None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
 class Mappings:
     """The columns of the last file, hub dataset and folder that were read; one browser tab's."""
 
@@ -50,16 +68,19 @@ class Mappings:
         known: Mapped | None = getattr(self, source, None)
         return known if known and known.place == place else None
 
-    def read(self, source: str, place: str, header: Header) -> "Mappings":
+    def take(self, found: Found) -> "Mappings":
         """With a source just read, mapped as proposed."""
-        proposed = astuple(header.proposed) if header.proposed else (None,) * len(ColumnMap.__match_args__)
-        mapped = Mapped(place, header, tuple(name or "" for name in proposed))
-        return replace(self, **{source: mapped})
+        if found.header is None:
+            mapped = Mapped(found.place, NO_HEADER, trouble=found.trouble)
+        else:
+            proposed = found.header.proposed or ColumnMap("", "")
+            mapped = Mapped(found.place, found.header, tuple(name or "" for name in astuple(proposed)))
+        return replace(self, **{found.source: mapped})
 
     def pick(self, source: str, place: str, chosen: tuple[Any, ...]) -> "Mappings":
         """With columns picked by hand; unchanged when that source isn't known."""
         mapped = self.find(source, place)
-        if mapped is None:
+        if mapped is None or mapped.trouble:
             return self
         return replace(self, **{source: replace(mapped, chosen=tuple(name or "" for name in chosen))})
 

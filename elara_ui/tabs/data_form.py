@@ -13,11 +13,11 @@ from elara_ui.tabs.training_form_parts import DataParts
 
 LOCAL = ("A dataset folder", FOLDER)
 COLUMNS = {
-    "prompt": "question",
-    "answer": "answer",
-    "context": "question's context",
-    "rejected": "rejected answer",
-    "label": "label",
+    "prompt": "Column of questions",
+    "answer": "Column of answers",
+    "context": "Context of questions",
+    "rejected": "Rejected answers",
+    "label": "Wanted or not",
 }
 
 
@@ -53,7 +53,7 @@ def build_data(services: Services) -> DataParts:
         elem_id="train-source",
     )
     file = gr.File(
-        label="JSONL, JSON, CSV, TSV, Parquet or MedQuAD XML",
+        label="JSONL, JSON, CSV, TSV, Parquet, MedQuAD XML",
         file_types=sorted(KNOWN_SUFFIXES),
         visible=False,
         height=120,
@@ -62,12 +62,10 @@ def build_data(services: Services) -> DataParts:
     hub, folder, stored = _build_places()
     read = gr.Button("Read its columns", size="sm", visible=False, elem_id="read-columns")
     told = gr.HTML(elem_id="columns-told")
-    with gr.Row():
-        question, answer, context, rejected, label = (
-            gr.Dropdown(
-                [], label=f"Column with the {held}", visible=False, min_width=150, elem_id=f"column-{name}"
-            )
-            for name, held in COLUMNS.items()
+    with gr.Row(elem_classes="el-columns-row"):
+        question, answer, context, rejected, wanted = (
+            gr.Dropdown([], label=label, visible=False, min_width=150, elem_id=f"column-{name}")
+            for name, label in COLUMNS.items()
         )
     skip = gr.Checkbox(
         label="Leave bad rows out", info="Otherwise one bad row refuses the whole set.", visible=False
@@ -75,8 +73,8 @@ def build_data(services: Services) -> DataParts:
     check = gr.Button("Check the data", size="sm", elem_id="check-data")
     return DataParts(
         *(audience, base_model, source, file, hub, folder, stored, read, told),
-        *(question, answer, context, rejected, label),
-        *(skip, gr.State(Mappings()), check, gr.HTML(elem_id="data-report")),
+        *(question, answer, context, rejected, wanted),
+        *(skip, gr.State(Mappings()), gr.State(None), check, gr.HTML(elem_id="data-report")),
     )
 
 
@@ -131,10 +129,17 @@ def wire_data(handlers: DataHandlers, data: DataParts, common: dict[str, Any]) -
         trigger_mode="always_last",
         **common,
     )
+    reading = gr.on(
+        [data.read.click, data.hub.submit, data.folder.submit],
+        handlers.read_columns,
+        places,
+        trigger_mode="multiple",  # while one that can't be reached is waited for, another can be read
+        **common,
+    )
     return [
         data.source.change(handlers.choose_source, known, **common),
         data.file.change(handlers.choose_file, [data.file, data.mappings], **common),
-        gr.on([data.read.click, data.hub.submit, data.folder.submit], handlers.read_columns, known, **common),
+        reading.then(handlers.take, [data.found, *known], **common),
         gr.on(
             [data.hub.input, data.folder.input],
             handlers.show_columns,

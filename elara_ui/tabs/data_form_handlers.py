@@ -9,10 +9,10 @@ import gradio as gr
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
 from elara_ui.services.training import DataChoice, DataSource
-from elara_ui.tabs import training_form_view
-from elara_ui.tabs.column_mapping import FOLDER, Mapped, Mappings, place_of
+from elara_ui.tabs import column_mapping, training_form_view
+from elara_ui.tabs.column_mapping import FOLDER, Found, Mapped, Mappings, place_of
 from elara_ui.tabs.markup import notice
-from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.parts import Updates, unchanged
 from elara_ui.tabs.training_form_parts import DataParts
 
 FILE, HUB = DataSource.FILE.value, DataSource.HUB.value
@@ -35,7 +35,7 @@ class DataHandlers:
             parts.hub: gr.update(visible=source == HUB),
             parts.folder: gr.update(visible=source == FOLDER),
             parts.stored: gr.update(visible=source == DataSource.SNAPSHOT, choices=self.list_stored()),
-            parts.read: gr.update(visible=source in (HUB, FOLDER)),
+            parts.read: gr.update(visible=source in (HUB, FOLDER), interactive=True),
             parts.skip: gr.update(visible=source in (FILE, HUB, FOLDER)),
             parts.preview: "",
             **self._show(mappings.find(source, place_of(source, file, hub, folder))),
@@ -45,37 +45,53 @@ class DataHandlers:
         """Read the column names of an uploaded file and propose which hold what."""
         if file is None:
             return self._show(None) | {self._parts.preview: ""}
-        known = mappings.find(FILE, file)
-        if known is not None:
-            return self._show(known)
-        return self._read(FILE, file, DataChoice(DataSource.FILE, Path(file)), mappings)
-
-    def read_columns(
-        self, source: str, file: str | None, hub: str, folder: str, mappings: Mappings
-    ) -> Iterator[Updates]:
-        """Read the first row of a hub dataset or a folder, which takes a while."""
-        place = place_of(source, file, hub, folder)
-        parts = self._parts
-        yield self._show(None) | {
-            parts.told: training_form_view.render_reading(place),
-            parts.read: gr.update(interactive=False),
+        if mappings.find(FILE, file) is None:
+            mappings = mappings.take(self._read(FILE, file))
+        return {
+            self._parts.mappings: mappings,
+            self._parts.preview: "",
+            **self._show(mappings.find(FILE, file)),
         }
-        try:
-            data = (
-                self._training.choose_folder(place)
-                if source == FOLDER
-                else DataChoice(DataSource.HUB, reference=place)
-            )
-            read = self._read(source, place, data, mappings)
-        except ElaraError as error:
-            read = self._show(None) | {parts.told: notice(error.message)}
-        yield read | {parts.read: gr.update(interactive=True)}
+
+    def read_columns(self, source: str, file: str | None, hub: str, folder: str) -> Iterator[Updates]:
+        """Read the first row of a hub dataset or a folder, which takes a while; `take` shows it."""
+        place = place_of(source, file, hub, folder)
+        yield self._show(None) | {
+            self._parts.told: training_form_view.render_reading(place),
+            self._parts.read: gr.update(interactive=False),
+        }
+        yield {self._parts.found: self._read(source, place)}
+
+    def take(
+        self,
+        found: Found | None,
+        source: str,
+        file: str | None,
+        hub: str,
+        folder: str,
+        mappings: Mappings,
+    ) -> Updates:
+        """Keep what was read, and show it unless another source is looked at meanwhile."""
+        if found is None:
+            return unchanged(self._parts.found)
+        mappings = mappings.take(found)
+        updates: Updates = {self._parts.mappings: mappings, self._parts.found: None}
+        if (found.source, found.place) != (source, place_of(source, file, hub, folder)):
+            return updates
+        return {
+            **updates,
+            self._parts.read: gr.update(interactive=True),
+            **self._show(mappings.find(source, found.place)),
+        }
 
     def show_columns(
         self, source: str, file: str | None, hub: str, folder: str, mappings: Mappings
     ) -> Updates:
         """Another place is being named: its columns aren't known, unless it was read before."""
-        return self._show(mappings.find(source, place_of(source, file, hub, folder)))
+        return {
+            self._parts.read: gr.update(interactive=True),
+            **self._show(mappings.find(source, place_of(source, file, hub, folder))),
+        }
 
     def pick_columns(
         self, source: str, file: str | None, hub: str, folder: str, mappings: Mappings, *chosen: str | None
@@ -88,25 +104,30 @@ class DataHandlers:
         """The menu of stored sets, newest first."""
         return [(training_form_view.name_stored(item), item.id) for item in self._training.stored_sets()]
 
-    def _read(self, source: str, place: str, data: DataChoice, mappings: Mappings) -> Updates:
+    def _read(self, source: str, place: str) -> Found:
         try:
-            known = mappings.read(source, place, self._training.header(data))
+            match source:
+                case column_mapping.FOLDER:
+                    data = self._training.choose_folder(place)
+                case DataSource.HUB:
+                    data = DataChoice(DataSource.HUB, reference=place)
+                case _:
+                    data = DataChoice(DataSource.FILE, Path(place))
+            return Found(source, place, self._training.header(data))
         except ElaraError as error:
-            return self._show(None) | {self._parts.told: notice(error.message)}
-        return self._show(known.find(source, place)) | {
-            self._parts.mappings: known,
-            self._parts.preview: "",
-        }
+            return Found(source, place, None, error.message)
 
     def _show(self, mapped: Mapped | None) -> Updates:
         """The columns to choose from, or none."""
         parts = self._parts
+        hidden: Updates = dict.fromkeys(parts.columns, gr.update(visible=False, value=None))
         if mapped is None:
-            hidden: Updates = dict.fromkeys(parts.columns, gr.update(visible=False, value=None))
             return hidden | {parts.told: ""}
+        if mapped.trouble:
+            return hidden | {parts.told: notice(mapped.trouble)}
         told = training_form_view.render_columns(mapped.header, mapped.is_conversation)
         if mapped.is_conversation:
-            return dict.fromkeys(parts.columns, gr.update(visible=False, value=None)) | {parts.told: told}
+            return hidden | {parts.told: told}
         names: list[Any] = list(mapped.header.names)
         optional = [("none", ""), *((name, name) for name in names)]
         needed = parts.columns[:2]

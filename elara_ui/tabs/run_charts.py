@@ -60,14 +60,14 @@ CHARTS: tuple[Chart, ...] = (
     Chart("Memory", "MiB", {"memory": _memory}, {"memory": TEAL}),
     Chart(
         "Reward margin",
-        "Nats that better answers gained over worse",
+        "Margin in nats",
         {"training": lambda dot: dot.reward_margin, "held-out": lambda dot: dot.eval_reward_margin},
         {"training": TEAL, "held-out": ORANGE},
         rare=True,
     ),
     Chart(
         "Reward accuracy",
-        "Share of pairs told apart",
+        "Share of pairs",
         {"training": lambda dot: dot.reward_accuracy, "held-out": lambda dot: dot.eval_reward_accuracy},
         {"training": TEAL, "held-out": ORANGE},
         rare=True,

@@ -97,20 +97,22 @@ def _build(services: Services) -> TeachingParts:
         )
         with gr.Row():
             max_grade = gr.Number(
-                value=None,
+                value=0,
+                minimum=0,
                 label="Highest reading grade",
-                info="Empty: the audience's target.",
+                info="0: the audience's target.",
                 min_width=160,
             )
             max_tokens = gr.Number(
-                value=None,
+                value=0,
                 precision=0,
+                minimum=0,
                 label="Longest answer, tokens",
-                info="Empty: the audience's own.",
+                info="0: the audience's own.",
                 min_width=160,
             )
         with gr.Row():
-            start = gr.Button("Let it answer", size="sm", elem_id="start-teaching")
+            start = gr.Button("Start teaching", size="sm", elem_id="start-teaching")
             stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id="stop-teaching")
         message = gr.HTML()
         report = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="teaching-report")
@@ -165,8 +167,8 @@ class TeachingHandlers:
             prompts=_choose_prompts(prompts),
             use=Use(use),
             base_model=(base_model or "").strip(),
-            max_grade=max_grade,
-            max_tokens=None if max_tokens is None else int(max_tokens),
+            max_grade=max_grade or None,
+            max_tokens=int(max_tokens or 0) or None,
         )
         try:
             self._services.teaching.start(plan)

@@ -29,7 +29,7 @@ def render_teaching(teaching: Teaching | None) -> str:
         TeachingState.DONE: _render_judged(teaching) + _render_outcome(teaching),
     }[teaching.state]
     return (
-        f'<div class="el-card" role="status"><h3>{escape(teaching.plan.teacher)} answers “'
+        f'<div class="el-card el-teaching" role="status"><h3>{escape(teaching.plan.teacher)} answers “'
         f'{escape(teaching.plan.prompts.title)}”</h3><p class="el-muted">{done} of {total} answered</p>'
         f'<div class="el-progress"><span style="width:{share}%"></span></div>{body}'
         f'<p class="el-muted el-same">The same from a terminal:</p>{command_box(teaching.plan.command)}</div>'

@@ -24,6 +24,7 @@ class DataParts:
     Args:
         told: about the columns that were read.
         mappings: the columns of each source, as `Mappings`.
+        found: what the latest reading came to, before it is taken into `mappings`.
     """
 
     audience: gr.Radio
@@ -42,6 +43,7 @@ class DataParts:
     label_column: gr.Dropdown
     skip: gr.Checkbox
     mappings: gr.State
+    found: gr.State
     check: gr.Button
     preview: gr.HTML
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adapter_factory import make_adapter, register_adapter
 from fake_engine import FakeEngine
 from playwright.sync_api import Page, expect, sync_playwright
 
@@ -117,6 +118,11 @@ def test_runs_are_compared_arranged_repeated_and_removed(page: Page, services: S
     expect(samples).to_contain_text("Answer of step 20.")
     page.locator("#run-chart-name label", has_text="Gradient norm").click()
     expect(page.get_by_text("Norm before clipping")).to_be_visible()
+    expect(page.locator("#run-chart-name")).not_to_contain_text("Reward margin")
+    with services.database.session() as session:
+        run_points.record_point(session, slow, 20, reward_margin=0.5, eval_reward_margin=0.25)
+    page.locator("#run-chart-name label", has_text="Reward margin").click(timeout=20_000)
+    expect(page.get_by_text("Margin in nats")).to_be_visible()
 
     for run_id in (slow, fast):
         press(page, "pick", run_id)
@@ -142,3 +148,37 @@ def test_runs_are_compared_arranged_repeated_and_removed(page: Page, services: S
     detail.get_by_role("button", name="Batches of 2").click()
     expect(page.locator("#runs-message")).to_contain_text("on its way", timeout=20_000)
     assert services.runs.recent()[0].hyperparameters["batch_size"] == 2
+
+
+def test_columns_stay_mapped_while_another_source_is_looked_at(page: Page, tmp_path: Path) -> None:
+    rows = "".join(f"Was ist {number}?,Das ist {number}.\n" for number in range(12))
+    (tmp_path / "rows.csv").write_text(f"frage,antwort\n{rows}", encoding="utf-8")
+    sources, question = page.locator("#train-source label"), page.locator("#column-prompt input")
+    sources.filter(has_text="A file of mine").click()
+    page.locator("#train-file input[type=file]").set_input_files(tmp_path / "rows.csv")
+    for column, name in (("prompt", "frage"), ("answer", "antwort")):
+        page.locator(f"#column-{column} input").click()
+        page.get_by_role("option", name=name).click()
+    sources.filter(has_text="Starter examples").click()
+    expect(question).to_be_hidden()
+    sources.filter(has_text="A file of mine").click()
+    expect(question).to_have_value("frage")
+    page.locator("#check-data").click()
+    expect(page.locator("#data-report")).to_contain_text("Das ist")
+
+
+def test_an_adapter_teaches_while_the_page_is_used(
+    page: Page, services: Services, home: Home, tmp_path: Path
+) -> None:
+    register_adapter(services.database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    panel = page.locator("#teaching")
+    panel.get_by_role("button", name="Let an adapter teach").click(timeout=20_000)
+    page.locator("#teaching-use label", has_text="Store it").click()
+    page.locator("#start-teaching").click()
+    report = page.locator("#teaching-report")
+    expect(report).to_contain_text("30 of 30 answers passed the rules", timeout=20_000)
+    expect(report).to_contain_text("Stored as a set")
+    expect(page.locator("#start-teaching")).to_be_enabled()
+    page.locator("#train-source label", has_text="A stored set").click()
+    page.locator("#train-stored input").click()
+    expect(page.get_by_role("option", name="distilled from patient@1")).to_be_visible()

@@ -1,6 +1,5 @@
 """Where the form asks what is learned from: a source's columns are read once, shown, and can be changed."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from adapters.training.columns import ColumnMap
 from elara_ui.errors import DatasetError, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.training import DataChoice, DataSource, Header
-from elara_ui.tabs.column_mapping import Mappings
+from elara_ui.tabs.column_mapping import Found, Mappings
 from elara_ui.tabs.training_form import build_training_form
 from elara_ui.tabs.training_form_handlers import FormHandlers
 from elara_ui.tabs.training_form_parts import read_form
@@ -40,8 +39,10 @@ def read(services: Services, monkeypatch: pytest.MonkeyPatch) -> list[DataChoice
     return opened
 
 
-def last(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-    return list(updates)[-1]
+def read_columns(form: FormHandlers, source: str, hub: str = "", folder: str = "") -> dict[Any, Any]:
+    """Press the button, and wait for what comes of it."""
+    *_, read = form.data.read_columns(source, None, hub, folder)
+    return form.data.take(read[form.parts.data.found], source, None, hub, folder, Mappings())
 
 
 def columns_of(form: FormHandlers, painted: dict[Any, Any]) -> list[Any]:
@@ -73,8 +74,10 @@ def test_conversations_have_nothing_to_map(form: FormHandlers, tmp_path: Path) -
 def test_the_columns_of_a_hub_dataset_are_read_and_used(
     form: FormHandlers, services: Services, read: list[DataChoice]
 ) -> None:
-    waiting, painted = form.data.read_columns("hub", None, " owner/name ", "", Mappings())
+    waiting, _ = form.data.read_columns("hub", None, " owner/name ", "")
     assert "first row of owner/name" in waiting[form.parts.data.told]
+    read.clear()
+    painted = read_columns(form, "hub", hub=" owner/name ")
     assert read == [DataChoice(DataSource.HUB, reference="owner/name")]
     assert "pick the one" in painted[form.parts.data.told]
     mappings = painted[form.parts.data.mappings]
@@ -87,7 +90,7 @@ def test_the_columns_of_a_folder_are_read_and_used(
     form: FormHandlers, services: Services, read: list[DataChoice], tmp_path: Path
 ) -> None:
     place = f"{tmp_path}:test"
-    painted = last(form.data.read_columns("folder", None, "", place, Mappings()))
+    painted = read_columns(form, "folder", folder=place)
     assert read == [DataChoice(DataSource.FILE, tmp_path, split="test")]
     mappings = painted[form.parts.data.mappings]
     values = fill(form, services, "folder", {"folder": place}, ("q", "a", "note", "", ""), mappings)
@@ -104,13 +107,13 @@ def test_a_hub_that_can_t_be_reached_is_said_and_can_be_tried_again(
         raise DatasetError("The Hugging Face hub can't be reached.")
 
     monkeypatch.setattr(services.training, "header", refuse)
-    painted = last(form.data.read_columns("hub", None, "owner/name", "", Mappings()))
+    painted = read_columns(form, "hub", hub="owner/name")
     assert "be reached" in painted[form.parts.data.told]
     assert painted[form.parts.data.read]["interactive"] is True
 
 
 def test_what_is_no_folder_is_said(form: FormHandlers, services: Services) -> None:
-    painted = last(form.data.read_columns("folder", None, "", "/no/such", Mappings()))
+    painted = read_columns(form, "folder", folder="/no/such")
     assert "there is no &#x27;/no/such&#x27;" in painted[form.parts.data.told]
     with pytest.raises(InvalidInput, match="dataset folder is one on the machine"):
         read_form(services.training, fill(form, services, "folder"))
@@ -120,7 +123,7 @@ def test_a_page_that_others_can_reach_opens_no_folder(
     form: FormHandlers, services: Services, tmp_path: Path
 ) -> None:
     services.training.opens_folders = False
-    painted = last(form.data.read_columns("folder", None, "", str(tmp_path), Mappings()))
+    painted = read_columns(form, "folder", folder=str(tmp_path))
     assert "serves its own machine alone" in painted[form.parts.data.told]
     with pytest.raises(InvalidInput, match="its own machine alone"):
         read_form(services.training, fill(form, services, "folder", {"folder": str(tmp_path)}))
@@ -130,7 +133,7 @@ def test_a_page_that_others_can_reach_opens_no_folder(
 
 
 def test_leaving_a_source_and_coming_back_keeps_what_was_picked(form: FormHandlers) -> None:
-    mappings = Mappings().read("file", "/a.csv", HEADER).read("hub", "o/n", KNOWN)
+    mappings = Mappings().take(Found("file", "/a.csv", HEADER)).take(Found("hub", "o/n", KNOWN))
     picked = form.data.pick_columns("file", "/a.csv", "o/n", "", mappings, "q", "note", "", None, "")
     mappings = picked[form.parts.data.mappings]
     away = form.data.choose_source("starter", "/a.csv", "o/n", "", mappings)
@@ -142,8 +145,16 @@ def test_leaving_a_source_and_coming_back_keeps_what_was_picked(form: FormHandle
     assert all(back[column]["visible"] for column in form.parts.data.columns)
 
 
+def test_what_is_read_late_doesn_t_show_over_another_source(form: FormHandlers) -> None:
+    mappings = Mappings().take(Found("folder", "/a", KNOWN))
+    late = form.data.take(Found("hub", "o/n", HEADER), "folder", None, "o/n", "/a", mappings)
+    assert set(late) == {form.parts.data.mappings, form.parts.data.found}
+    assert late[form.parts.data.mappings].find("hub", "o/n").header == HEADER
+    assert late[form.parts.data.mappings].find("folder", "/a").header == KNOWN
+
+
 def test_columns_of_another_place_don_t_count(form: FormHandlers, services: Services) -> None:
-    mappings = Mappings().read("hub", "o/n", HEADER)
+    mappings = Mappings().take(Found("hub", "o/n", HEADER))
     shown = form.data.show_columns("hub", None, "o/other", "", mappings)
     assert not any(shown[column]["visible"] for column in form.parts.data.columns)
     values = fill(form, services, "hub", {"hub": "o/other"}, ("q", "a", "", "", ""), mappings)
@@ -151,7 +162,7 @@ def test_columns_of_another_place_don_t_count(form: FormHandlers, services: Serv
 
 
 def test_what_was_only_proposed_is_found_by_name_row_by_row(form: FormHandlers, services: Services) -> None:
-    mappings = Mappings().read("file", "/a.csv", KNOWN)
+    mappings = Mappings().take(Found("file", "/a.csv", KNOWN))
     proposed = ("question", "answer", "", "", "")
     values = fill(form, services, "file", {"file": "/a.csv"}, proposed, mappings)
     assert read_form(services.training, values).data.columns is None

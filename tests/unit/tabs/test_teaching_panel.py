@@ -56,7 +56,7 @@ def test_it_is_offered_once_there_is_an_adapter(
 
 
 def test_a_start_hands_over_what_is_filled_in(panel: TeachingHandlers, started: list[TeachingPlan]) -> None:
-    painted = panel.start(Seen(), "patient@1", "starter", "train", " owner/big ", None, None)
+    painted = panel.start(Seen(), "patient@1", "starter", "train", " owner/big ", 0, 0)
     panel.start(Seen(), "patient@1", "ab12", "review", "owner/big", 9.5, 200.0)
     stored = DataChoice(DataSource.SNAPSHOT, reference="ab12")
     assert started == [PLAN, TeachingPlan("patient@1", stored, Use.REVIEW, "owner/big", 9.5, 200)]
