@@ -88,7 +88,7 @@ def build_services(
         training=training,
         runs=RunService(database, home, settings.max_runs, recipes),
         adapters=AdapterService(database, home, serving.base_model),
-        exports=ExportService(database, home),
+        exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=distillation,
         teaching=TeachingService(distillation, training),

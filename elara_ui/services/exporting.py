@@ -52,11 +52,13 @@ class ExportService:
     Args:
         database: where adapters are recorded.
         home: where their files are, and where exports go.
+        is_local: whether nobody else can reach the page.
     """
 
-    def __init__(self, database: Database, home: Home) -> None:
+    def __init__(self, database: Database, home: Home, is_local: bool = True) -> None:
         self._database = database
         self._home = home
+        self._is_local = is_local
 
     def default_place(self, name: str, target: Target) -> Path:
         """Where an export goes when no destination is given."""
@@ -112,13 +114,21 @@ class ExportService:
         return bool(_read_token())
 
     def check_push(self, name: str, repository: str) -> None:
-        """Refuse what can't be pushed, as far as that is known without the hub.
+        """Refuse what can't be pushed from the page, as far as that is known without the hub.
+
+        The token belongs to whoever runs Elara: on a page that other people can reach, none of them may
+        publish in its owner's name.
 
         Raises:
             NotFound: no adapter of that name.
             AdapterError: it is damaged or only of use on this machine, or the repository's name is wrong.
-            InvalidInput: the hub's token or repository is missing.
+            InvalidInput: the hub's token or repository is missing, or others can reach the page.
         """
+        if not self._is_local:
+            raise InvalidInput(
+                "Adapters are pushed from the page only where Elara listens on this machine alone, and other "
+                "machines can reach this one. Use `python -m elara_ui adapters export … --to hub` on it."
+            )
         self._prepare_push(self._folder(name), repository)
 
     def _prepare_push(self, source: Path, repository: str) -> str:

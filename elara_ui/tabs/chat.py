@@ -108,7 +108,7 @@ def _build_sampling(defaults: Sampling) -> tuple[gr.components.Component, ...]:
             )
             for name, label, help_text, step in SAMPLING_HELP
         ]
-        seed = gr.Number(label="Seed", info="Empty draws afresh each time.", precision=0, value=None)
+        seed = gr.Number(-1, label="Seed", info="−1 draws afresh each time.", precision=0, minimum=-1)
     return (*sliders, seed)
 
 

@@ -364,11 +364,14 @@ def sampling_overrides(
     max_new_tokens: float,
     seed: float | None,
 ) -> dict[str, Any]:
-    """The sampling panel's values by the names of `adapters.engines.base.Sampling`."""
+    """The sampling panel's values by the names of `adapters.engines.base.Sampling`.
+
+    A number field of Gradio shows 0 where it holds nothing, so −1 stands for no seed.
+    """
     return {
         "temperature": temperature,
         "repetition_penalty": repetition_penalty,
         "top_p": top_p,
         "max_new_tokens": None if max_new_tokens is None else int(max_new_tokens),
-        "seed": None if seed is None else int(seed),
+        "seed": None if seed is None or seed < 0 else int(seed),
     }

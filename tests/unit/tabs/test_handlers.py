@@ -19,7 +19,7 @@ from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished
 from elara_ui.tabs.adapters import AdapterHandlers
-from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
+from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState, sampling_overrides
 from elara_ui.tabs.compare import CompareHandlers, CompareState
 from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.review import ReviewHandlers, ReviewState
@@ -375,3 +375,12 @@ def test_a_damaged_adapter_is_told_instead_of_shown(adapters: AdapterHandlers, h
     painted = last_of(adapters.act(0, "", press("details", "patient@1")))
     assert "was changed after training" in painted[adapters.parts.message]
     assert adapters.parts.details not in painted
+
+
+def test_no_seed_is_minus_one_as_an_empty_number_shows_zero() -> None:
+    assert [sampling_overrides(0.1, 1.0, 0.9, 9, seed)["seed"] for seed in (-1, None, 0, 7)] == [
+        None,
+        None,
+        0,
+        7,
+    ]

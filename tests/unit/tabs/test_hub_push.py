@@ -8,9 +8,9 @@ from adapter_factory import make_adapter, register_adapter
 
 from db.home import Home
 from db.session import Database
-from elara_ui.errors import AdapterError
+from elara_ui.errors import AdapterError, InvalidInput
 from elara_ui.services import Services
-from elara_ui.services.exporting import Exported, Target
+from elara_ui.services.exporting import Exported, ExportService, Target
 from elara_ui.tabs.hub_push import HubHandlers, Push, build_hub_push
 
 
@@ -90,3 +90,11 @@ def test_a_refusal_of_the_hub_is_said_and_can_be_tried_again(
     *_, done = panel.push(Push("patient@1", "clinic/patient", public=False))
     assert "did not take" in done[panel.parts.message]
     assert done[panel.parts.ask]["interactive"] is True
+
+
+def test_a_page_that_others_can_reach_pushes_nothing(
+    database: Database, home: Home, adapter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with pytest.raises(InvalidInput, match="listens on this machine alone"):
+        ExportService(database, home, is_local=False).check_push(adapter, "clinic/patient")
