@@ -18,6 +18,8 @@ CRASHES = ("SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE", "SIGTRAP")
 
 _NO_SPACE = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _DISK_FULL = ("no space left", "disk is full", "disk quota exceeded")
+_TOO_LARGE = "file too large"
+_TORN = ("inline_container", "pytorchstreamwriter")  # torch's, which doesn't say why a file can't be written
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
@@ -50,12 +52,8 @@ class Remedy:
 def classify(error: Exception) -> Diagnosis:
     """Name what ended a training; the traceback goes to the log alone."""
     lowered = " ".join(str(each).lower() for each in _causes(error))
-    full = any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in _causes(error))
-    if full or any(words in lowered for words in _DISK_FULL):
-        return Diagnosis(
-            RunFailure.DISK_FULL,
-            "The disk is full. Free some space, then resume the run; it goes on from its last checkpoint.",
-        )
+    if message := _explain_disk(error, lowered):
+        return Diagnosis(RunFailure.DISK_FULL, message)
     if isinstance(error, MemoryError) or any(words in lowered for words in _OUT_OF_MEMORY):
         return Diagnosis(
             RunFailure.OUT_OF_MEMORY,
@@ -179,6 +177,22 @@ def _keep_numbers(settings: Hyperparameters, *, learning: bool) -> Iterator[Reme
         yield Remedy(f"A third of the learning rate: {change['learning_rate']:g}", change)
     if settings.precision != "fp32":
         yield Remedy("Computing in fp32: slower, and safe from overflow", {"precision": "fp32"})
+
+
+def _explain_disk(error: Exception, lowered: str) -> str | None:
+    """How the disk refused and what to do about it; None when it wasn't the disk."""
+    then = "then resume the run; it goes on from its last checkpoint."
+    full = any(isinstance(each, OSError) and each.errno in _NO_SPACE for each in _causes(error))
+    if full or any(words in lowered for words in _DISK_FULL):
+        return f"The disk is full. Free some space, {then}"
+    if any(words in lowered for words in _TORN):
+        return f"A checkpoint can't be written; most likely the disk is full. Free some space, {then}"
+    if _TOO_LARGE in lowered:
+        return (
+            "A file of the run is larger than may be written. Raise the limit (ulimit -f), or take a disk "
+            f"for larger files, {then}"
+        )
+    return None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,7 +4,6 @@ import os
 import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,16 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 from app_process import AppProcess
+from real_runs import ended, wait
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "training"))
 
 from adapters import registry
 from adapters.recipe import Hyperparameters, override
-from adapters.training import record, supervisor
+from adapters.training import supervisor
 from adapters.training.examples import read_examples
 from db import adapters, run_points, runs
 from db.home import Home
-from db.models import Run
 from db.session import Database
 from db.vocabulary import RunFailure, RunStatus
 
@@ -75,23 +74,6 @@ def workers(home: Home) -> list[psutil.Process]:
         if "adapters.training.worker" in words and environment.get("ELARA_HOME") == str(home.root):
             found.append(process)
     return found
-
-
-def wait(
-    database: Database, home: Home, run_id: str, until: Callable[[Run], bool], seconds: float = 60
-) -> Run:
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        with database.reading() as session:
-            run = runs.get(session, run_id)
-        if until(run):
-            return run
-        time.sleep(0.05)
-    pytest.fail(f"{run.status} {run.stage} {run.step} {run.error}\n{record.read_log(home, run_id)}")
-
-
-def ended(run: Run) -> bool:
-    return RunStatus(run.status).ended
 
 
 def suspend(worker: psutil.Process, home: Home) -> None:

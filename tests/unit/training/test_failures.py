@@ -28,6 +28,8 @@ def caused(error, cause):
         (RuntimeError("I/O error: No space left on device (os error 28)"), "disk_full", "The disk is full"),
         (caused(RunError("It can't be stored."), OSError(28, "full")), "disk_full", "resume the run"),
         (StorageError("The database x can't be used: the disk is full."), "disk_full", "The disk is full"),
+        (RuntimeError("I/O error: File too large (os error 27)"), "disk_full", "larger than may be written"),
+        (RuntimeError("[enforce fail at inline_container.cc:672]"), "disk_full", "most likely the disk"),
         (MemoryError(), "out_of_memory", "Memory ran out"),
         (
             RuntimeError("CPU: can't allocate memory: you"),
