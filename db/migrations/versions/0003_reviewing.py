@@ -69,6 +69,7 @@ def _change_reviews() -> None:
     op.add_column("reviews", sa.Column("reviewer_id", sa.String(length=32), nullable=True))
     op.execute(NAME_REVIEWERS)
     op.drop_index("ix_reviews_reviewer", "reviews")
+    op.drop_index("ix_reviews_disposition", "reviews")
     with op.batch_alter_table("reviews", recreate="always") as table:
         table.drop_constraint("uq_reviews_item_id", type_="unique")
         table.drop_column("reviewer")
@@ -79,6 +80,7 @@ def _change_reviews() -> None:
             "fk_reviews_reviewer_id_reviewers", "reviewers", ["reviewer_id"], ["id"], ondelete="RESTRICT"
         )
     op.create_index("ix_reviews_reviewer_id", "reviews", ["reviewer_id", "created_at"])
+    op.create_index("ix_reviews_disposition", "reviews", ["disposition", "created_at"])
 
 
 def _change_items() -> None:
@@ -120,10 +122,16 @@ def _change_items() -> None:
         "ix_review_items_open",
         "review_items",
         ["priority", "sent_at", "id"],
-        sqlite_where=sa.text("judged < wanted AND closed_at IS NULL"),
+        sqlite_where=sa.text("judged < wanted AND closed_at IS NULL AND expected IS NULL"),
     )
     op.create_index(
         "ix_review_items_contested", "review_items", ["sent_at"], sqlite_where=sa.text("contested")
+    )
+    op.create_index(
+        "ix_review_items_calibration",
+        "review_items",
+        ["sent_at", "id"],
+        sqlite_where=sa.text("expected IS NOT NULL"),
     )
 
 
@@ -168,7 +176,7 @@ def _create_judgements() -> None:
         sa.UniqueConstraint("item_id", "reviewer_id", name="uq_preferences_item_id"),
     )
     op.create_index("ix_preferences_created_at", "preferences", ["created_at"])
-    op.create_index("ix_preferences_reviewer_id", "preferences", ["reviewer_id"])
+    op.create_index("ix_preferences_reviewer_id", "preferences", ["reviewer_id", "created_at"])
     op.create_table(
         "review_events",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -182,6 +190,7 @@ def _create_judgements() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_review_events"),
     )
     op.create_index("ix_review_events_item_id", "review_events", ["item_id", "reviewer_id"])
+    op.create_index("ix_review_events_reviewer_id", "review_events", ["reviewer_id", "id"])
     op.create_table(
         "adjudications",
         sa.Column("id", sa.String(length=32), nullable=False),

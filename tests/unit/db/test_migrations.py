@@ -249,7 +249,8 @@ def reviewed_release(first_release: Path) -> Path:
             "INSERT INTO responses (id, audience, base_model, question, context, text, parameters,"
             " prompt_tokens, completion_tokens, seconds, first_token_seconds, tokens_per_second,"
             " finish_reason, dropped_turns, readability, created_at)"
-            " VALUES ('a', 'doctor', 'm', 'Why?', '[]', 'So.', '{}', 1, 1, 1, 1, 1, 'stop', 0, '{}', '2026-01-01')"
+            " VALUES ('a', 'doctor', 'm', 'Why?', '[]', 'So.', '{}', 1, 1, 1, 1, 1, 'stop', 0, '{}',"
+            " '2026-01-01')"
         )
         connection.execute("INSERT INTO review_items VALUES ('i', 'a', 'requested', '2026-01-01 00:00:00')")
         for name, harm in (("Rater A", "none"), ("Rater B", "severe")):
