@@ -94,8 +94,11 @@ def send_new(
 
 
 def sent_response_ids(session: Session, ids: Collection[str]) -> set[str]:
-    """Which of these answers are in the review queue."""
-    return set(session.scalars(select(ReviewItem.response_id).where(ReviewItem.response_id.in_(ids))))
+    """Which of these answers are in the review queue to be judged by themselves."""
+    query = select(ReviewItem.response_id).where(
+        ReviewItem.response_id.in_(ids), ReviewItem.other_response_id.is_(None)
+    )
+    return set(session.scalars(query))
 
 
 def item(session: Session, item_id: str) -> ReviewItem:

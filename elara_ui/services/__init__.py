@@ -14,6 +14,7 @@ from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.recipes import RecipeService
+from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
@@ -85,7 +86,14 @@ def build_services(
         database=database,
         serving=serving,
         conversations=conversations,
-        chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
+        chat=ChatService(
+            database,
+            serving,
+            conversations,
+            recipes,
+            settings.max_question_characters,
+            ReviewSampling(settings.review_share),
+        ),
         reviewing=ReviewingService(database, home),
         pairs=PairsService(database),
         calibration=CalibrationService(database),
