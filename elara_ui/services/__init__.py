@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
+from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.distillation import DistillationService
 from elara_ui.services.exporting import ExportService
+from elara_ui.services.insights import InsightsService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
@@ -39,6 +41,8 @@ class Services:
     exports: ExportService
     transfer: TransferService
     distillation: DistillationService
+    insights: InsightsService
+    adjudication: AdjudicationService
 
     def close(self) -> None:
         """Free the engine and the database. Training runs go on."""
@@ -86,4 +90,6 @@ def build_services(
         exports=ExportService(database, home),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=DistillationService(database, home, serving, recipes),
+        insights=InsightsService(database),
+        adjudication=AdjudicationService(database),
     )
