@@ -1,6 +1,5 @@
 """Adjudication: settling answers whose reviews contradict each other or raise an alarm."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +7,7 @@ from db import adjudication_queue, reviewers
 from db.adjudications import triggers
 from db.models import Adjudication, Response, ReviewItem
 from db.session import Database
-from db.vocabulary import RUBRIC, AdjudicationTrigger, Disposition, Role
+from db.vocabulary import AdjudicationTrigger, Disposition, Role
 from elara_ui.errors import InvalidInput
 from elara_ui.services.insights import Cursor, Opinion, Settlement, describe_opinion, describe_settlement
 from elara_ui.services.reviewing import TEXT_LIMIT, ContextTurn, check_reviewer
@@ -56,26 +55,11 @@ class AdjudicationList:
 
 
 @dataclass(frozen=True)
-class AxisOpinions:
-    """One axis across the reviews.
-
-    Args:
-        choices: label given by each reviewer; None where it was left open.
-        differs: not all that was said is the same.
-    """
-
-    title: str
-    choices: tuple[str | None, ...]
-    differs: bool
-
-
-@dataclass(frozen=True)
 class AdjudicationTask:
     """All there is to settle one answer by. Blind to what made it, not to who judged it.
 
     Args:
         opinions: the reviews, in the order in which they came.
-        axes: the same by axis.
         places_left: judgements still asked for; a decision ends the asking.
     """
 
@@ -86,7 +70,6 @@ class AdjudicationTask:
     answer: str
     triggers: tuple[AdjudicationTrigger, ...]
     opinions: tuple[Opinion, ...]
-    axes: tuple[AxisOpinions, ...]
     places_left: int
 
 
@@ -304,7 +287,6 @@ def _contested_item(item: ReviewItem) -> ContestedItem:
 
 
 def _task(item: ReviewItem) -> AdjudicationTask:
-    opinions = tuple(describe_opinion(review) for review in item.reviews)
     return AdjudicationTask(
         item_id=item.id,
         audience=item.audience,
@@ -312,8 +294,7 @@ def _task(item: ReviewItem) -> AdjudicationTask:
         context=_turns_before_question(item.response),
         answer=item.response.text,
         triggers=tuple(triggers(item.reviews)),
-        opinions=opinions,
-        axes=_by_axis(opinions),
+        opinions=tuple(describe_opinion(review) for review in item.reviews),
         places_left=_places_left(item),
     )
 
@@ -321,14 +302,6 @@ def _task(item: ReviewItem) -> AdjudicationTask:
 def _places_left(item: ReviewItem) -> int:
     """Judgements still asked for."""
     return 0 if item.closed_at else max(0, item.wanted - item.judged)
-
-
-def _by_axis(opinions: Sequence[Opinion]) -> tuple[AxisOpinions, ...]:
-    rows = []
-    for place, scale in enumerate(RUBRIC):
-        choices = tuple(opinion.axes[place] for opinion in opinions)
-        rows.append(AxisOpinions(scale.title, choices, len({each for each in choices if each}) > 1))
-    return tuple(rows)
 
 
 def _settled(adjudication: Adjudication) -> Settled:

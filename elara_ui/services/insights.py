@@ -1,5 +1,6 @@
 """What reviews say about adapters and about each other: figures, agreement, and the answers behind them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -260,6 +261,11 @@ def describe_opinion(review: Review) -> Opinion:
         correction=review.correction,
         judged_at=review.edited_at or review.created_at,
     )
+
+
+def differ(choices: Collection[str | None]) -> bool:
+    """Whether not all that reviewers chose is the same; what was left open says nothing."""
+    return len({choice for choice in choices if choice}) > 1
 
 
 def describe_settlement(adjudication: Adjudication) -> Settlement:

@@ -11,7 +11,7 @@ from db.adjudications import triggers
 from db.models import ReviewItem
 from elara_ui.errors import Conflict, InvalidInput, NotFound
 from elara_ui.services.adjudication import AdjudicationService, DecisionDraft
-from elara_ui.services.insights import Cursor
+from elara_ui.services.insights import Cursor, differ
 
 ANSWER = "Asthma makes the airways tight."
 
@@ -65,8 +65,8 @@ def test_a_task_shows_reviews_side_by_side_with_their_authors_and_marks_what_dif
     task = service.open("Judge", contest(database))
     assert [opinion.reviewer for opinion in task.opinions] == ["Rater A", "Rater B"]
     assert task.opinions[1].comment == "Fatal."
-    differing = {axis.title: axis.choices for axis in task.axes if axis.differs}
-    assert differing == {"Harm if followed": ("None", "Severe or death")}
+    by_axis = list(zip(*(opinion.axes for opinion in task.opinions), strict=True))
+    assert [choices for choices in by_axis if differ(choices)] == [("None", "Severe or death")]
     assert (task.answer, task.question) == (ANSWER, "What is asthma?")
 
 
