@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select, text, union_all
 from sqlalchemy.orm import Session, joinedload
 
+from db import adjudication_queue
 from db.adjudications import CONTRADICTIONS, triggers
 from db.models import Adjudication, Assignment, Preference, Review, ReviewEvent, ReviewItem, utc_now
 from db.vocabulary import RUBRIC, Disposition, ReviewAction, ReviewReason
@@ -206,6 +207,10 @@ def recount(session: Session, item_id: str) -> ReviewItem:
             item.reason = ReviewReason.DISAGREEMENT
             item.priority = min(item.priority, ReviewReason.DISAGREEMENT.priority)
             item.wanted += 1
+        if settled:
+            session.flush()
+            session.expire(item, ["reviews"])
+            adjudication_queue.reopen_if_contradicted(session, item_id)
     session.flush()
     return item
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased, joinedload
 
+from db import adjudication_queue
 from db.errors import Conflict, NotFound
 from db.models import Assignment, Preference, Review, Reviewer, ReviewItem, utc_now
 
@@ -76,6 +77,11 @@ def open_item(session: Session, reviewer: Reviewer, item_id: str) -> ReviewItem:
             session.add(Assignment(item_id=item_id, reviewer_id=reviewer.id, opened_at=now, expires_at=now))
             session.flush()
         return item
+    if adjudication_queue.has_opened(session, item_id, reviewer.id):
+        raise Conflict(
+            "An answer is judged without having seen what others say of it, and you have opened this one to "
+            "settle it. Go on to the next answer."
+        )
     if not _has_room_now(session, item, reviewer.id, now):
         raise Conflict(
             f"An answer is judged by at most as many people as it needs, and others have the places of "
@@ -227,7 +233,12 @@ def _skipped_before(session: Session, reviewer: Reviewer, now: datetime) -> Revi
 
 
 def _waiting_for(reviewer: Reviewer) -> tuple[ColumnElement[bool], ...]:
-    return is_open(), in_scope(reviewer), ~judged_by(reviewer.id)
+    return (
+        is_open(),
+        in_scope(reviewer),
+        ~judged_by(reviewer.id),
+        ~adjudication_queue.opened_by(reviewer.id),
+    )
 
 
 def _calibration_for(reviewer: Reviewer) -> tuple[ColumnElement[bool], ...]:

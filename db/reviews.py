@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from db import judgements, responses, reviewers
 from db.errors import Conflict, NotFound
-from db.models import Response, Review, ReviewItem
+from db.models import Adjudication, Response, Review, ReviewItem
 from db.vocabulary import OVERLAP, Disposition, FinishReason, ReviewFlag, ReviewReason, Role
 
 
@@ -18,7 +18,7 @@ class TrainingRow(TypedDict):
     messages: list[dict[str, str]]
     audience: str
     response_id: str
-    review_id: str
+    review_id: str  # of the review or the adjudication that let it in
     adapter: str | None
     base_model: str
 
@@ -177,7 +177,8 @@ def list_reviews(
 def training_rows(session: Session, audience: str | None = None) -> Iterator[TrainingRow]:
     """The answers that reviewers let into training, oldest sent first.
 
-    The rule of `docs/review.md`: an answer comes in by one review that accepts it (accuracy aligned,
+    The rule of `docs/review.md`: a decision in adjudication goes before the reviews, and a contested answer
+    without one stays out. Else an answer comes in by one review that accepts it (accuracy aligned,
     no harm, no great fault) or corrects it, and is kept out by any review that rejects or vetoes it.
     A correction goes before the original text, a newer correction before an older one. An answer that
     was cut off teaches to stop in mid-sentence, so it comes in only when corrected.
@@ -190,14 +191,26 @@ def training_rows(session: Session, audience: str | None = None) -> Iterator[Tra
         select(ReviewItem)
         .where(ReviewItem.reviews.any())
         .order_by(ReviewItem.sent_at, ReviewItem.id)
-        .options(joinedload(ReviewItem.response), selectinload(ReviewItem.reviews))
+        .options(
+            joinedload(ReviewItem.response),
+            selectinload(ReviewItem.reviews),
+            joinedload(ReviewItem.adjudication),
+        )
     )
     if audience is not None:
         query = query.where(ReviewItem.response.has(Response.audience == audience))
     for reviewed in session.scalars(query):
-        accepting = _accepting_review(reviewed.reviews)
+        accepting = None if reviewed.contested else _accepting(reviewed)
         if accepting is not None and (accepting.correction or _is_whole(reviewed.response)):
             yield _training_row(reviewed.response, accepting)
+
+
+def _accepting(reviewed: ReviewItem) -> Review | Adjudication | None:
+    """What lets the answer in: the decision if there is one, else a review; None when it stays out."""
+    decision = reviewed.adjudication
+    if decision is None:
+        return _accepting_review(reviewed.reviews)
+    return None if decision.disposition == Disposition.REJECT else decision
 
 
 def _accepting_review(reviews: list[Review]) -> Review | None:
@@ -235,7 +248,7 @@ def _lets_in(review: Review) -> bool:
     )
 
 
-def _training_row(response: Response, review: Review) -> TrainingRow:
+def _training_row(response: Response, review: Review | Adjudication) -> TrainingRow:
     """The conversation as the engine saw it, ending in the accepted answer."""
     messages: list[dict[str, Any]] = [
         {"role": turn["role"], "content": turn["content"]} for turn in response.context

@@ -129,6 +129,14 @@ class AdjudicationTrigger(StrEnum):
     HARM_GAP = "harm_gap"  # two steps or more between the mildest and the worst
 
 
+class AdjudicationAction(StrEnum):
+    """What an adjudicator did with an answer."""
+
+    OPENED = "opened"  # saw others' judgements of it, so may no longer judge it blind
+    DECIDED = "decided"
+    REOPENED = "reopened"  # the decision no longer stands
+
+
 class ReviewFlag(StrEnum):
     """Extra marks a reviewer can put on an answer."""
 
@@ -247,6 +255,28 @@ RUBRIC: tuple[AxisScale, ...] = (
         (Choice("no", "No"), Choice("partly", "Partly"), Choice("fully", "Fully")),
     ),
 )
+
+ORDER: dict[Axis, tuple[str, ...]] = {
+    Axis.ACCURACY: ("opposed", "partly", "aligned"),
+    Axis.WRONG_CONTENT: ("none", "little", "great"),
+    Axis.OMISSION: ("none", "little", "great"),
+    Axis.HARM: ("none", "mild", "moderate", "severe"),
+    Axis.URGENCY: ("under", "correct", "over"),
+    Axis.READABILITY: ("too_hard", "slightly_hard", "right", "too_simple"),
+    Axis.RELEVANCE: ("no", "partly", "fully"),
+}
+"""Each axis as an ordinal scale. What isn't on it, cannot_judge and not_applicable, counts as no answer."""
+
+BEST: dict[Axis, str] = {
+    Axis.ACCURACY: "aligned",
+    Axis.WRONG_CONTENT: "none",
+    Axis.OMISSION: "none",
+    Axis.HARM: "none",
+    Axis.URGENCY: "correct",
+    Axis.READABILITY: "right",
+    Axis.RELEVANCE: "fully",
+}
+"""What a good answer gets on each axis."""
 
 HARM_LIKELIHOOD: tuple[Choice, ...] = (
     Choice("low", "Low"),

@@ -7,9 +7,11 @@ import gradio as gr
 from elara_ui.services import Services
 from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.settings import Settings
+from elara_ui.tabs.adjudication import build_adjudication_tab
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
+from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.markup import escape
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.review import build_review_tab
@@ -58,6 +60,10 @@ def build_page(services: Services) -> gr.Blocks:
                 chat = build_chat_tab(services)
             with gr.Tab("Review", id="review") as review_tab:
                 review = build_review_tab(services)
+            with gr.Tab("Adjudicate", id="adjudicate") as adjudication_tab:
+                adjudication = build_adjudication_tab(services)
+            with gr.Tab("Insights", id="insights") as insights_tab:
+                insights = build_insights_tab(services)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
@@ -71,9 +77,21 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(review.parts),
             show_progress="hidden",
         )
+        adjudication_tab.select(
+            adjudication.refresh,
+            [adjudication.parts.adjudicator, adjudication.parts.state],
+            components_of(adjudication.parts),
+            show_progress="hidden",
+        )
+        insights_tab.select(
+            insights.refresh,
+            components_of(insights.parts.filters),
+            components_of(insights.parts),
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab):
+        for other in (chat_tab, review_tab, adjudication_tab, insights_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
 

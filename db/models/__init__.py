@@ -7,6 +7,7 @@ from db.models.base import Base, UtcDateTime, new_id, utc_now
 from db.models.chat import Conversation, Message, Response
 from db.models.review import (
     Adjudication,
+    AdjudicationEvent,
     Assignment,
     Preference,
     Review,
@@ -19,6 +20,7 @@ from db.models.training import Adapter, Run, RunPoint, RunSample, Snapshot, Snap
 __all__ = [
     "Adapter",
     "Adjudication",
+    "AdjudicationEvent",
     "Assignment",
     "Base",
     "Conversation",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, new_id, utc_now
@@ -132,10 +132,26 @@ class Assignment(Base):
     draft: Mapped[dict[str, Any] | None] = mapped_column(doc="What was filled in so far")
 
 
+def _audience_of(context: Any) -> Any:
+    """The audience of the item that a review is stored for."""
+    item_id = context.get_current_parameters()["item_id"]
+    return context.connection.scalar(select(ReviewItem.audience).where(ReviewItem.id == item_id))
+
+
+def _maker_of(context: Any) -> Any:
+    """What made the answer that a review is stored for."""
+    item_id = context.get_current_parameters()["item_id"]
+    maker = select(func.coalesce(Response.adapter, Response.base_model)).join(
+        ReviewItem, ReviewItem.response_id == Response.id
+    )
+    return context.connection.scalar(maker.where(ReviewItem.id == item_id))
+
+
 class Review(Base):
     """One clinician's judgement of one response on the seven axes.
 
-    Only a reviewer for whom the matter is out of scope may leave axes unanswered.
+    Only a reviewer for whom the matter is out of scope may leave axes unanswered. What figures are sorted by
+    is kept here too, and fills itself in: counting half a million reviews must not read a million answers.
     """
 
     __tablename__ = "reviews"
@@ -149,11 +165,20 @@ class Review(Base):
         ),
         Index("ix_reviews_reviewer_id", "reviewer_id", "created_at"),
         Index("ix_reviews_disposition", "disposition", "created_at"),
-    )
+        Index(
+            "ix_reviews_figures", "audience", "made_by", "created_at", "id", "item_id", "reviewer_id",
+            "seconds", "disposition", "accuracy", "wrong_content", "omission", "harm", "urgency",
+            "readability", "relevance",
+        ),
+    )  # fmt: skip
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"), index=True)
     reviewer_id: Mapped[str] = mapped_column(ForeignKey("reviewers.id", ondelete="RESTRICT"))
+    audience: Mapped[str] = mapped_column(String(64), default=_audience_of, doc="The item's")
+    made_by: Mapped[str] = mapped_column(
+        String(255), default=_maker_of, doc="The response's adapter, or its base model where it had none"
+    )
     rubric_version: Mapped[str] = mapped_column(String(16))
     accuracy: Mapped[str | None] = mapped_column(String(32))
     wrong_content: Mapped[str | None] = mapped_column(String(32))
@@ -231,7 +256,25 @@ class Adjudication(Base):
     )
     correction: Mapped[str | None] = mapped_column(Text, doc="The corrected answer, for accept_with_edit")
     note: Mapped[str] = mapped_column(Text, doc="Why")
-    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
     item: Mapped[ReviewItem] = relationship(back_populates="adjudication")
     adjudicator: Mapped[Reviewer] = relationship()
+
+
+class AdjudicationEvent(Base):
+    """Every opening, decision and reopening in adjudication, never deleted."""
+
+    __tablename__ = "adjudication_events"
+    __table_args__ = (Index("ix_adjudication_events_item_id", "item_id", "reviewer_id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"))
+    reviewer_id: Mapped[str | None] = mapped_column(
+        ForeignKey("reviewers.id", ondelete="RESTRICT"), doc="Who; null = reopened by a contradicting review"
+    )
+    action: Mapped[str] = mapped_column(String(16), doc="AdjudicationAction")
+    content: Mapped[dict[str, Any]] = mapped_column(doc="The decision made or undone, and why it was undone")
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    reviewer: Mapped[Reviewer | None] = relationship()

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
+from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.distillation import DistillationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
+from elara_ui.services.insights import InsightsService
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.review_sampling import ReviewSampling
@@ -50,6 +52,8 @@ class Services:
     transfer: TransferService
     distillation: DistillationService
     teaching: TeachingService
+    insights: InsightsService
+    adjudication: AdjudicationService
 
     def close(self) -> None:
         """Stop a teacher, free the engine and the database. Training runs go on."""
@@ -112,4 +116,6 @@ def build_services(
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=distillation,
         teaching=TeachingService(distillation, training),
+        insights=InsightsService(database),
+        adjudication=AdjudicationService(database),
     )

@@ -8,6 +8,12 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+# All that counting and looking up judgements reads, so that neither touches the rows themselves.
+FIGURES = [
+    "audience", "made_by", "created_at", "id", "item_id", "reviewer_id", "seconds", "disposition",
+    "accuracy", "wrong_content", "omission", "harm", "urgency", "readability", "relevance",
+]  # fmt: skip
+
 # Whoever has reviewed so far gets a profile of their name.
 ADOPT_REVIEWERS = """
 INSERT INTO reviewers (id, name, created_at)
@@ -15,6 +21,13 @@ SELECT lower(hex(randomblob(6))), reviewer, min(created_at) FROM reviews GROUP B
 """
 NAME_REVIEWERS = """
 UPDATE reviews SET reviewer_id = (SELECT id FROM reviewers WHERE reviewers.name = reviews.reviewer)
+"""
+NAME_MAKERS = """
+UPDATE reviews SET (audience, made_by) = (
+    SELECT responses.audience, coalesce(responses.adapter, responses.base_model)
+    FROM review_items JOIN responses ON responses.id = review_items.response_id
+    WHERE review_items.id = reviews.item_id
+)
 """
 # Answers sent before keep the one judgement they were asked for.
 COUNT_JUDGED = """
@@ -67,13 +80,18 @@ def _create_reviewers() -> None:
 
 def _change_reviews() -> None:
     op.add_column("reviews", sa.Column("reviewer_id", sa.String(length=32), nullable=True))
+    op.add_column("reviews", sa.Column("audience", sa.String(length=64), nullable=True))
+    op.add_column("reviews", sa.Column("made_by", sa.String(length=255), nullable=True))
     op.execute(NAME_REVIEWERS)
+    op.execute(NAME_MAKERS)
     op.drop_index("ix_reviews_reviewer", "reviews")
     op.drop_index("ix_reviews_disposition", "reviews")
     with op.batch_alter_table("reviews", recreate="always") as table:
         table.drop_constraint("uq_reviews_item_id", type_="unique")
         table.drop_column("reviewer")
         table.alter_column("reviewer_id", existing_type=sa.String(length=32), nullable=False)
+        table.alter_column("audience", existing_type=sa.String(length=64), nullable=False)
+        table.alter_column("made_by", existing_type=sa.String(length=255), nullable=False)
         table.add_column(sa.Column("edited_at", sa.DateTime(), nullable=True))
         table.create_unique_constraint("uq_reviews_item_id", ["item_id", "reviewer_id"])
         table.create_foreign_key(
@@ -81,6 +99,7 @@ def _change_reviews() -> None:
         )
     op.create_index("ix_reviews_reviewer_id", "reviews", ["reviewer_id", "created_at"])
     op.create_index("ix_reviews_disposition", "reviews", ["disposition", "created_at"])
+    op.create_index("ix_reviews_figures", "reviews", FIGURES)
 
 
 def _change_items() -> None:
@@ -211,6 +230,20 @@ def _create_judgements() -> None:
         sa.UniqueConstraint("item_id", name="uq_adjudications_item_id"),
     )
     op.create_index("ix_adjudications_adjudicator_id", "adjudications", ["adjudicator_id"])
+    op.create_index("ix_adjudications_created_at", "adjudications", ["created_at"])
+    op.create_table(
+        "adjudication_events",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("item_id", sa.String(length=32), nullable=False),
+        sa.Column("reviewer_id", sa.String(length=32), nullable=True),
+        sa.Column("action", sa.String(length=16), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(), nullable=False),
+        _item("adjudication_events"),
+        _person("reviewer_id", "adjudication_events"),
+        sa.PrimaryKeyConstraint("id", name="pk_adjudication_events"),
+    )
+    op.create_index("ix_adjudication_events_item_id", "adjudication_events", ["item_id", "reviewer_id"])
 
 
 def _change_responses_and_snapshots() -> None:

@@ -85,11 +85,11 @@ def test_a_migrated_database_equals_the_models(home: Home):
 
 def test_the_check_on_answered_axes_is_in_the_database(home: Home):
     migrate(home)
-    row = "'1', 'i', 'r', '1', 'accept', '[]', '', '2025-01-01 00:00:00'"
+    row = "'1', 'i', 'r', 'patient', 'm', '1', 'accept', '[]', '', '2025-01-01 00:00:00'"
     with closing(sqlite3.connect(home.database)) as connection:
         insert = (
-            "INSERT INTO reviews (id, item_id, reviewer_id, rubric_version, disposition, flags, comment,"
-            f" created_at) VALUES ({row})"
+            "INSERT INTO reviews (id, item_id, reviewer_id, audience, made_by, rubric_version, disposition,"
+            f" flags, comment, created_at) VALUES ({row})"
         )
         with pytest.raises(sqlite3.IntegrityError, match="ck_reviews_axes_answered"):
             connection.execute(insert)
@@ -277,4 +277,5 @@ def test_reviews_keep_their_authors_who_become_people_with_a_profile(home: Home,
         (item,) = {review.item for review in listed}
         assert (item.judged, item.wanted, item.audience, item.contested) == (2, 1, "doctor", True)
         assert item.response.origin == "chat"
+        assert {(review.audience, review.made_by) for review in listed} == {("doctor", "m")}
     database.close()
