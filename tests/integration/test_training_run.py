@@ -8,16 +8,18 @@ import time
 from pathlib import Path
 
 import pytest
+from real_runs import ended, wait
 from safetensors.numpy import load_file
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "training"))
 
 from adapters import embedded, registry
+from adapters.engines.base import Turn
 from adapters.recipe import Hyperparameters, find_recipe, override
 from adapters.training import record, supervisor
-from adapters.training.examples import read_examples
+from adapters.training.examples import Example, read_examples
 from db import adapters, run_points, runs
-from db.vocabulary import AdapterStatus, RunFailure, RunStatus
+from db.vocabulary import AdapterStatus, Role, RunFailure, RunStatus
 
 pytestmark = pytest.mark.slow
 
@@ -59,24 +61,6 @@ def launch(database, home, tiny_base):
         for run in runs.running(session):
             if supervisor.is_alive(run):
                 os.kill(run.pid, signal.SIGKILL)
-
-
-def wait(database, home, run_id, until, seconds=120):
-    """Poll as the page does, until the run is as wanted."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        with database.reading() as session:
-            run = runs.get(session, run_id)
-        if until(run):
-            return run
-        if run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED):
-            break
-        time.sleep(0.1)
-    pytest.fail(f"{run.status} {run.stage} {run.step} {run.error}\n{record.read_log(home, run_id)}")
-
-
-def ended(run):
-    return RunStatus(run.status).ended
 
 
 def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home, launch):
@@ -129,6 +113,43 @@ def test_a_killed_worker_is_found_and_its_run_goes_on_from_the_checkpoint(databa
         steps = [point.step for point in run_points.points(session, run_id)]
     assert steps == list(range(1, steps[-1] + 1))  # each dot once
     assert record.read_log(home, run_id, tail=10_000).count(" step 5:") == 1  # not from the start
+
+
+@pytest.mark.parametrize("objective", ["dpo", "kto"])
+def test_preferences_learned_with_a_break_are_those_learned_without(database, home, launch, objective):
+    values = {"objective": objective, "num_epochs": 4, "save_steps": 10, "eval_fraction": 0.2}
+    values["batch_size"] = {"dpo": 1, "kto": 2}[objective]  # 32 steps, as each pair is two answers to kto
+    settings = override(ENDLESS, values | {"probe_samples": 0, "learning_rate": 2e-3})
+    examples = [
+        Example(
+            (Turn(Role.USER, f"What is {number}?"), Turn(Role.ASSISTANT, "one " * (number + 1))),
+            rejected="No.",
+        )
+        for number in range(10)
+    ]
+    broken, whole = (launch(settings, examples=examples) for _ in range(2))
+    run = wait(database, home, broken, lambda run: run.step > 11)
+    os.kill(run.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not supervisor.reconcile(database, home) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    supervisor.resume(database, home, broken)  # it waits for the whole one
+    runs_ended = [wait(database, home, run_id, ended) for run_id in (whole, broken)]
+    assert [run.adapter for run in runs_ended] == ["emergency@1", "emergency@2"]
+    with database.reading() as session:
+        curves = [
+            [(dot.step, dot.train_loss, dot.eval_loss) for dot in run_points.points(session, run_id)]
+            for run_id in (whole, broken)
+        ]
+        first, second = (adapters.get(session, run.adapter).metrics for run in runs_ended)
+    assert curves[1] == [(step, close(train), close(held_out)) for step, train, held_out in curves[0]]
+    assert record.read_log(home, broken, tail=10_000).count(" step 5: train_loss") == 1  # not from the start
+    for name in ("train_loss", "train_tokens", "eval_loss_after", "eval_reward_margin"):
+        assert second[name] == close(first[name])
+
+
+def close(figure):
+    return figure if figure is None else pytest.approx(figure, rel=1e-4)
 
 
 def test_a_worker_survives_the_end_of_what_started_it(database, home, launch):
@@ -202,7 +223,10 @@ def test_the_embedded_model_learns_and_its_adapter_changes_the_answer(
 ):
     for source in (embedded_gguf, embedded_hf):
         (home.models / source.name).symlink_to(source)
-    settings = override(find_recipe("patient").hyperparameters, {"max_steps": 4, "learning_rate": 2e-3})
+    settings = override(
+        find_recipe("patient").hyperparameters,
+        {"max_steps": 4, "learning_rate": 2e-3, "gradient_accumulation_steps": 1, "probe_samples": 0},
+    )
     run_id = launch(settings, base_model="smollm2-135m", audience="patient")
     run = wait(database, home, run_id, ended, seconds=300)
     assert run.adapter == "patient@1"

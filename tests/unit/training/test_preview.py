@@ -294,7 +294,7 @@ def test_the_embedded_model_is_previewed_with_its_own_template(home, embedded_hf
         audience="patient",
         base_model="smollm2-135m",
         hyperparameters=override(Hyperparameters(), {"batch_size": 1}),
-        examples=read_examples(PROJECT_ROOT / "adapters" / "starter" / "patient.jsonl"),
+        examples=read_examples(PROJECT_ROOT / "adapters" / "starter" / "patient.jsonl")[:6],
     )
     assert report.samples[0].pieces[1].text.endswith("<|im_end|>")
     assert report.target_modules == ("q_proj", "k_proj", "v_proj", "o_proj")
