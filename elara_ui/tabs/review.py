@@ -86,9 +86,10 @@ def _wire(handlers: PanelHandlers) -> None:
     desk.rubric.act(handlers.desk.act, [parts.reviewer, desk.state], trigger_mode="multiple", **common)
     own.list.act(handlers.act_on_own, [parts.reviewer, desk.state, own.state], **common)
     own.export.click(handlers.own.export, None, **common)
-    gr.on([profile.name.submit, profile.name.blur], handlers.profile.recognise, [profile.name], **common)
+    profile.name.blur(handlers.profile.recognise, [profile.name], **common)
     fields = [
         profile.name, profile.profession, profile.specialty, profile.years, profile.country,
         profile.registration, profile.audiences, profile.languages,
     ]  # fmt: skip
-    profile.save.click(handlers.save, [desk.state, *fields], **common)
+    profile.name.submit(handlers.enter, [parts.reviewer, *fields], **common)
+    profile.save.click(handlers.save, fields, **common)

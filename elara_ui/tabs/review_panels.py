@@ -67,17 +67,32 @@ class PanelHandlers:
             return self._turn_to(QUEUE) | self.desk.open(reviewer, str(event.item), state)
         return self.own.turn(reviewer, page, older=event.act == "older")
 
-    def save(self, state: ReviewState, *fields: Any) -> Updates:
+    def enter(self, reviewer: str, *fields: Any) -> Updates:
+        """Enter was pressed behind the name: somebody known comes in as they are, anybody else is kept."""
+        name = str(fields[0])
+        try:
+            known = self.profile.find(name) if name.strip() else None
+        except ElaraError as error:
+            return {self.parts.profile.message: notice(error.message)}
+        if known is None or known.name == reviewer:
+            return self.save(*fields)
+        return self._come_in(known.name)
+
+    def save(self, *fields: Any) -> Updates:
         """Keep who reviews, and go to the queue."""
         try:
             profile = self.profile.save(*fields)
         except ElaraError as error:
             return {self.parts.profile.message: notice(error.message)}
+        return self._come_in(profile.name)
+
+    def _come_in(self, name: str) -> Updates:
+        """Review under this name from now on."""
         return {
-            self.parts.reviewer: profile.name,
+            self.parts.reviewer: name,
             self.parts.profile.message: "",
             **self._turn_to(QUEUE),
-            **self.desk.refresh(profile.name, ReviewState()),
+            **self.desk.refresh(name, ReviewState()),
         }
 
     def _turn_to(self, panel: str, *, known: bool = True) -> Updates:

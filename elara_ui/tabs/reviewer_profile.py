@@ -110,12 +110,21 @@ class ProfileHandlers:
         if not name.strip():
             return unchanged(self.parts.message)
         try:
-            profile = self._reviewers.profile(name)
+            known = self.find(name)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
-        if profile == ReviewerProfile(profile.name):  # nobody yet: what is filled in is theirs to keep
+        if known is None:  # what is filled in is theirs to keep
             return {self.parts.message: ""}
-        return self.fill(name)
+        return self.fill(known.name)
+
+    def find(self, name: str) -> ReviewerProfile | None:
+        """Whom a name belongs to; None when nothing is known under it.
+
+        Raises:
+            InvalidInput: the name is too long.
+        """
+        profile = self._reviewers.profile(name)
+        return None if profile == ReviewerProfile(profile.name) else profile
 
     def fill(self, reviewer: str) -> Updates:
         """Show what is known of a reviewer; an empty form for nobody."""
