@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from adapters.recipe import Recipe
-from elara_ui.errors import ElaraError
+from elara_ui.errors import ElaraError, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.reviewers import ReviewerProfile
 from elara_ui.tabs.markup import escape, notice
@@ -49,7 +49,7 @@ class ProfileParts:
     name: gr.Textbox
     profession: gr.Dropdown
     specialty: gr.Dropdown
-    years: gr.Number
+    years: gr.Textbox
     country: gr.Textbox
     registration: gr.Textbox
     audiences: gr.CheckboxGroup
@@ -72,9 +72,8 @@ def build_profile(recipes: Mapping[str, Recipe]) -> ProfileParts:
             list(SPECIALTIES), label="Specialty", value=None, allow_custom_value=True, min_width=200
         )
     with gr.Row():
-        years = gr.Number(  # without a placeholder Gradio shows an empty one as 0
-            label="Years in the profession", precision=0, value=None, placeholder="Not said", min_width=160
-        )
+        # Not gr.Number: it shows "not said" as 0.
+        years = gr.Textbox(label="Years in the profession", max_length=2, max_lines=1, min_width=160)
         country = gr.Textbox(label="Country", max_length=80, max_lines=1, min_width=180)
         registration = gr.Textbox(label="Registration number", max_length=80, max_lines=1, min_width=200)
     audiences = gr.CheckboxGroup(
@@ -141,7 +140,7 @@ class ProfileHandlers:
         name: str,
         profession: str | None,
         specialty: str | None,
-        years: float | None,
+        years: str,
         country: str,
         registration: str,
         audiences: list[str],
@@ -160,7 +159,7 @@ class ProfileHandlers:
                 name=name,
                 profession=profession or "",
                 specialty=specialty or "",
-                years=None if years is None else int(years),
+                years=read_years(years),
                 country=country,
                 registration=registration,
                 audiences=tuple(audiences),
@@ -174,12 +173,28 @@ class ProfileHandlers:
             parts.name: profile.name,
             parts.profession: profile.profession or None,
             parts.specialty: profile.specialty or None,
-            parts.years: profile.years,
+            parts.years: "" if profile.years is None else str(profile.years),
             parts.country: profile.country,
             parts.registration: profile.registration,
             parts.audiences: list(profile.audiences),
             parts.languages: list(profile.languages),
         }
+
+
+def read_years(text: str) -> int | None:
+    """Years as typed; None when nothing was.
+
+    Raises:
+        InvalidInput: it is no whole number.
+    """
+    if not text.strip():
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"Years in the profession are a whole number; got {text!r}. Correct it or leave it out."
+        ) from error
 
 
 def describe_mark(profile: ReviewerProfile) -> str:

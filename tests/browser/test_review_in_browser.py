@@ -289,5 +289,9 @@ def fits(page: Page) -> Any:
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        ends = page.locator(".el-choice, .el-verdict").evaluate_all(
+            "all => all.map(one => one.getBoundingClientRect().right)"
+        )
+        assert max(ends) <= width
     page.set_viewport_size({"width": 1440, "height": 900})
     page.wait_for_timeout(300)

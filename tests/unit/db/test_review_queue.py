@@ -34,7 +34,9 @@ def ask(session):
 
 def send(session, reason="requested", **values):
     """A new answer in the queue."""
-    about = {name: values.pop(name) for name in ("wanted", "specialty", "language", "batch") if name in values}
+    about = {
+        name: values.pop(name) for name in ("wanted", "specialty", "language", "batch") if name in values
+    }
     return reviews.send(session, add_response(session, **values).id, reason, **about)
 
 

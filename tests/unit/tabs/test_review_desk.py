@@ -82,7 +82,7 @@ def test_saving_a_profile_keeps_the_name_and_opens_the_queue(
     panels: PanelHandlers, services: Services
 ) -> None:
     send(services)
-    fields = ("  Dr  Ada ", "Nurse", None, 12.0, "Ghana", "", ["patient"], ["en"])
+    fields = ("  Dr  Ada ", "Nurse", None, "12", "Ghana", "", ["patient"], ["en"])
     painted = panels.save(*fields)
     assert painted[panels.parts.reviewer] == ADA
     assert "Answer 0." in painted[panels.parts.desk.exam]
@@ -91,15 +91,17 @@ def test_saving_a_profile_keeps_the_name_and_opens_the_queue(
 
 
 def test_a_profile_with_a_fault_says_so_and_stays(panels: PanelHandlers) -> None:
-    painted = panels.save("  ", None, None, None, "", "", [], [])
+    painted = panels.save("  ", None, None, "", "", "", [], [])
     assert set(painted) == {panels.parts.profile.message}
     assert "1 to 120 characters" in painted[panels.parts.profile.message]
+    painted = panels.save(ADA, None, None, "ten", "", "", [], [])
+    assert "whole number; got 'ten'" in painted[panels.parts.profile.message].replace("&#x27;", "'")
 
 
 def test_typing_a_known_name_fills_in_its_profile_and_a_new_one_empties_nothing(
     panels: PanelHandlers, services: Services
 ) -> None:
-    panels.save(ADA, "Nurse", None, None, "", "", [], [])
+    panels.save(ADA, "Nurse", None, "", "", "", [], [])
     profile = panels.parts.profile
     assert panels.profile.recognise("dr ada".title())[profile.profession] == "Nurse"
     assert set(panels.profile.recognise("Somebody new")) == {profile.message}
@@ -108,8 +110,8 @@ def test_typing_a_known_name_fills_in_its_profile_and_a_new_one_empties_nothing(
 def test_enter_behind_a_known_name_comes_in_without_emptying_its_profile(
     panels: PanelHandlers, services: Services
 ) -> None:
-    empty = (None, None, None, "", "", [], [])
-    panels.save(ADA, "Nurse", None, None, "", "", [], [])
+    empty = (None, None, "", "", "", [], [])
+    panels.save(ADA, "Nurse", None, "", "", "", [], [])
     assert panels.enter("", ADA, *empty)[panels.parts.reviewer] == ADA
     assert services.reviewers.profile(ADA).profession == "Nurse"
     panels.enter(ADA, ADA, *empty)  # their own form: it says what is to be kept
