@@ -167,7 +167,11 @@ def by_reviewer(
     parts = []
     for table, column in ((Review, Review.disposition), (Preference, Preference.choice)):
         part = select(table.id, table.created_at).where(table.reviewer_id == reviewer_id)
-        parts.append(part if verdict is None else part.where(column == verdict))
+        if verdict is not None:
+            part = part.where(column == verdict)
+        # Each in the order of its index and no longer than needed, so that nothing more is sorted.
+        newest = part.order_by(table.created_at.desc(), text("rowid DESC")).limit(limit + offset).subquery()
+        parts.append(select(newest))
     page = union_all(*parts).order_by(text("created_at DESC"), text("id")).limit(limit).offset(offset)
     ids = [row.id for row in session.execute(page)]
     reviews = select(Review).where(Review.id.in_(ids)).options(*_with_responses(Review))

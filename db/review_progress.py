@@ -4,14 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, select
 from sqlalchemy.orm import Session
 
 from db.models import Assignment, Preference, Review, Reviewer, ReviewItem, utc_now
 from db.review_queue import has_room, in_scope, is_open, judged_by
 
 WAITING_COUNTED = 1000
-"""Waiting items are counted up to here: more is as good as endless, and a long queue stays quick."""
+"""Open items are counted up to here: more is as good as endless, and a long queue stays quick."""
 
 BATCHES_SHOWN = 20
 
@@ -56,10 +56,10 @@ class Blocked:
     """Why an open queue has nothing for a reviewer.
 
     Args:
-        judged_by_me: open items this reviewer has judged.
+        judged_by_me: open items this reviewer has judged, counted up to `WAITING_COUNTED`.
         reserved: items in scope whose last places others have reserved.
         next_free_at: when the first of those falls free, if not judged by then; None when none is.
-        out_of_scope: open items outside the reviewer's declared scope.
+        out_of_scope: open items outside the reviewer's declared scope, counted likewise.
     """
 
     judged_by_me: int
@@ -101,9 +101,7 @@ def count_done(session: Session, reviewer_id: str) -> int:
 
 def progress(session: Session, reviewer: Reviewer) -> ReviewProgress:
     """How many items a reviewer has judged and has left, without the batches."""
-    waiting = select(ReviewItem.id).where(is_open(), in_scope(reviewer), ~judged_by(reviewer.id))
-    counted = waiting.limit(WAITING_COUNTED).subquery()
-    left = session.scalar(select(func.count()).select_from(counted)) or 0
+    left = _count_some(session, is_open(), in_scope(reviewer), ~judged_by(reviewer.id))
     done = count_done(session, reviewer.id)
     return ReviewProgress(done_by_me=done, waiting_for_me=left, total=done + left)
 
@@ -136,30 +134,28 @@ def batches(session: Session, reviewer_id: str) -> tuple[BatchProgress, ...]:
 def blocked(session: Session, reviewer: Reviewer) -> Blocked:
     """What stands between a reviewer and the open items; meant for when they are given none."""
     now = utc_now()
-    mine = select(func.count()).select_from(ReviewItem).where(is_open(), judged_by(reviewer.id))
-    outside = select(func.count()).select_from(ReviewItem).where(
-        is_open(), ~in_scope(reviewer), ~judged_by(reviewer.id)
+    full = (
+        select(func.count(ReviewItem.id.distinct()), func.min(Assignment.expires_at))
+        .join(Assignment, Assignment.item_id == ReviewItem.id)
+        .where(
+            Assignment.expires_at > now,
+            Assignment.skipped_at.is_(None),
+            is_open(), in_scope(reviewer), ~judged_by(reviewer.id), ~has_room(reviewer.id, now),
+        )
     )  # fmt: skip
-    full: tuple[ColumnElement[bool], ...] = (
-        is_open(), in_scope(reviewer), ~judged_by(reviewer.id), ~has_room(reviewer.id, now),
-    )  # fmt: skip
-    free_at = (
-        select(func.min(Assignment.expires_at))
-        .join(ReviewItem, ReviewItem.id == Assignment.item_id)
-        .where(*full, Assignment.skipped_at.is_(None), Assignment.expires_at > now)
-    )
+    reserved, free_at = session.execute(full).one()
     return Blocked(
-        judged_by_me=session.scalar(mine) or 0,
-        reserved=session.scalar(select(func.count()).select_from(ReviewItem).where(*full)) or 0,
-        next_free_at=session.scalar(free_at),
-        out_of_scope=session.scalar(outside) or 0,
+        judged_by_me=_count_some(session, is_open(), judged_by(reviewer.id)),
+        reserved=reserved,
+        next_free_at=free_at,
+        out_of_scope=_count_some(session, is_open(), ~in_scope(reviewer), ~judged_by(reviewer.id)),
     )
 
 
 def figures(session: Session) -> QueueFigures:
     """The queue as a whole, counted."""
 
-    def count(*conditions: ColumnElement[bool]) -> int:
+    def count(*conditions: ColumnExpressionArgument[bool]) -> int:
         return session.scalar(select(func.count()).select_from(ReviewItem).where(*conditions)) or 0
 
     by_disposition = select(Review.disposition, func.count()).group_by(Review.disposition)
@@ -167,12 +163,18 @@ def figures(session: Session) -> QueueFigures:
     return QueueFigures(
         items=count(),
         open=count(is_open()),
-        contested=count(ReviewItem.contested.is_(True)),
+        contested=count(ReviewItem.contested),
         calibration=count(ReviewItem.expected.is_not(None)),
         reviews={str(name): int(number) for name, number in session.execute(by_disposition)},
         preferences=session.scalar(select(func.count(Preference.id))) or 0,
         reviewers=session.scalar(select(func.count()).select_from(people)) or 0,
     )
+
+
+def _count_some(session: Session, *conditions: ColumnElement[bool]) -> int:
+    """How many items meet the conditions, counted up to `WAITING_COUNTED`."""
+    counted = select(ReviewItem.id).where(*conditions).limit(WAITING_COUNTED).subquery()
+    return session.scalar(select(func.count()).select_from(counted)) or 0
 
 
 def _done_by_batch(session: Session, reviewer_id: str, names: Collection[str]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from math import ceil
 
 from db.models import Reviewer, utc_now
-from db.review_progress import Blocked
+from db.review_progress import WAITING_COUNTED, Blocked
 
 EMPTY = (
     "Nothing waits for review. Answers arrive here when someone presses “Send to review” under them in the "
@@ -49,8 +49,9 @@ def describe_scope(reviewer: Reviewer) -> str:
 
 
 def count_answers(number: int) -> str:
-    """“1 answer”, “2 answers”."""
-    return f"{number:,} answer{'' if number == 1 else 's'}"
+    """“1 answer”, “2 answers”, and “1,000 answers or more” where counting ended."""
+    more = " or more" if number >= WAITING_COUNTED else ""
+    return f"{number:,} answer{'' if number == 1 else 's'}{more}"
 
 
 def _still(number: int) -> str:

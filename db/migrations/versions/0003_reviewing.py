@@ -106,8 +106,8 @@ def _change_items() -> None:
         )
     op.execute(COUNT_JUDGED)
     op.execute(CONTEST)
-    for name in ("batch", "other_response_id"):
-        op.create_index(f"ix_review_items_{name}", "review_items", [name])
+    op.create_index("ix_review_items_other_response_id", "review_items", ["other_response_id"])
+    op.create_index("ix_review_items_batch", "review_items", ["batch", "judged", "wanted", "closed_at"])
     op.create_index(
         "ix_review_items_one_rating",
         "review_items",
@@ -121,11 +121,14 @@ def _change_items() -> None:
     op.create_index(
         "ix_review_items_open",
         "review_items",
-        ["priority", "sent_at", "id"],
+        [
+            *("priority", "sent_at", "id"),
+            *("audience", "language", "specialty", "batch", "judged", "wanted", "closed_at", "expected"),
+        ],
         sqlite_where=sa.text("judged < wanted AND closed_at IS NULL AND expected IS NULL"),
     )
     op.create_index(
-        "ix_review_items_contested", "review_items", ["sent_at"], sqlite_where=sa.text("contested")
+        "ix_review_items_contested", "review_items", ["sent_at"], sqlite_where=sa.text("contested = 1")
     )
     op.create_index(
         "ix_review_items_calibration",
@@ -158,7 +161,8 @@ def _create_judgements() -> None:
         _person("reviewer_id", "review_assignments", "CASCADE"),
         sa.PrimaryKeyConstraint("item_id", "reviewer_id", name="pk_review_assignments"),
     )
-    op.create_index("ix_review_assignments_reviewer_id", "review_assignments", ["reviewer_id"])
+    for name in ("reviewer_id", "expires_at"):
+        op.create_index(f"ix_review_assignments_{name}", "review_assignments", [name])
     op.create_table(
         "preferences",
         sa.Column("id", sa.String(length=32), nullable=False),
