@@ -72,8 +72,8 @@ def build_page(services: Services) -> gr.Blocks:
         )
         _wire_chat(page, chat, finetune)
         review_tab.select(
-            review.handlers.refresh,
-            [review.parts.reviewer, review.parts.state],
+            review.choose,
+            review.inputs,
             components_of(review.parts),
             show_progress="hidden",
         )

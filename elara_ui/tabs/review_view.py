@@ -1,61 +1,93 @@
-"""How the review tab looks: pure functions from services' values to HTML."""
+"""How a task of the review queue looks: pure functions from services' values to HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from uuid import uuid4
 
 from adapters.recipe import Recipe
-from db.review_progress import ReviewProgress
-from elara_ui.services.reviewing import ReviewTask, SubmittedReview
-from elara_ui.tabs.markup import escape, markdown, paragraphs
+from elara_ui.services.review_drafts import TEXT_LIMIT
+from elara_ui.services.review_tasks import REASON_SHOWN, ContextTurn, Glance, PairTask, ReviewTask
+from elara_ui.tabs.difference import render_difference
+from elara_ui.tabs.markup import escape, markdown, notice, paragraphs
+from elara_ui.tabs.review_form import RATING_KEYS, render_keys, render_moves
 
 
 def render_task(task: ReviewTask, recipes: Mapping[str, Recipe]) -> str:
     """The answer to judge, with its question and what came before. Names nothing that made it."""
+    return (
+        f'<article class="el-exam">{render_aim(task, recipes)}{render_question(task.question, task.context)}'
+        f'<div class="el-answer-head"><h3 class="el-label">Answer</h3><span class="el-muted">{_describe_glance(task.glance)}</span>'
+        '<button type="button" class="el-act" data-act="correct" aria-keyshortcuts="x">Correct the text<kbd aria-hidden="true">x</kbd></button>'
+        '<button type="button" class="el-act el-restore" data-act="restore">Restore the original</button></div>'
+        f'<div class="el-answer">{markdown(task.answer)}</div>'
+        '<label class="el-correct"><span class="el-muted">Change the text in place. Esc leaves it; then “Accept with edit” (e).</span>'
+        f'<textarea name="correction" aria-label="Corrected answer" maxlength="{TEXT_LIMIT}" data-original="{escape(task.answer)}"></textarea>'
+        "</label></article>"
+    )
+
+
+def render_aim(task: ReviewTask | PairTask, recipes: Mapping[str, Recipe]) -> str:
+    """For whom the answer was written and what it should keep to, and what else is worth knowing first."""
     recipe = recipes.get(task.audience)
-    audience = recipe.title if recipe else task.audience
-    aim = (
-        f" · reading grade ≤ {recipe.readability_aim:g}, at most {recipe.max_explanation_length} words"
-        if recipe and recipe.readability_aim
-        else f" · at most {recipe.max_explanation_length} words"
-        if recipe
-        else ""
-    )
-    context = "".join(
+    parts = [f"Written for: <strong>{escape(recipe.title if recipe else task.audience)}</strong>"]
+    if recipe and recipe.readability_aim is not None:
+        parts.append(f"reading grade ≤ {recipe.readability_aim:g}")
+    if recipe:
+        parts.append(f"at most {recipe.max_explanation_length} words")
+    if isinstance(task, ReviewTask) and task.reason_shown != REASON_SHOWN:
+        parts.append(f"<em>{escape(task.reason_shown)}</em>")
+    if task.judged:
+        parts.append("<em>you have judged this; submitting changes your judgement</em>")
+    return f'<div class="el-muted el-aim">{" · ".join(parts)}</div>'
+
+
+def _describe_glance(glance: Glance) -> str:
+    """Length and reading grade, and whether the answer ends too early."""
+    grade = "" if glance.reading_grade is None else f" · reading grade {glance.reading_grade:.1f}"
+    cut = " · <em>breaks off: it was stopped or met its length limit</em>" if glance.cut_off else ""
+    return f"{glance.words} words{grade}{cut}"
+
+
+def render_question(question: str, context: Sequence[ContextTurn]) -> str:
+    """The question; the turns before it folded in."""
+    turns = "".join(
         f"<p><strong>{escape(str(turn.role)).capitalize()}:</strong> {paragraphs(turn.content)}</p>"
-        for turn in task.context
+        for turn in context
     )
+    count = f"{len(context)} turn{'' if len(context) == 1 else 's'}"
     before = (
-        f'<div><div class="el-label">Before</div><div class="el-context">{context}</div></div>'
-        if context
+        f'<details class="el-context"><summary>The conversation before ({count})</summary>{turns}</details>'
+        if turns
         else ""
     )
+    return f'{before}<h3 class="el-label">Question</h3><div class="el-question">{paragraphs(question)}</div>'
+
+
+def render_changes(original: str, corrected: str, number: str = "") -> str:
+    """What the correction changes, if anything.
+
+    Args:
+        original: the answer as it was given.
+        corrected: the text as it stands in the form; empty counts as unchanged.
+        number: of the draft that is stored with it, for the desk.
+    """
+    difference = render_difference(original, corrected) if corrected.strip() else ""
+    body = (
+        f'<div class="el-changes"><h3 class="el-label">Your correction</h3>{difference}</div>'
+        if difference
+        else ""
+    )
+    return f'<div data-saved="{escape(number)}">{body}</div>'
+
+
+def render_trouble(message: str = "") -> str:
+    """Why something wasn't taken; the same again counts as new. Empty clears it."""
+    return f'<div data-nonce="{uuid4().hex}">{notice(message) if message else ""}</div>'
+
+
+def render_nothing(reason: str) -> str:
+    """No task for this reviewer now, and why."""
     return (
-        f'<div class="el-exam"><div class="el-muted">Written for: <strong>{escape(audience)}</strong>{aim}</div>'
-        f'{before}<div><div class="el-label">Question</div><div>{paragraphs(task.question)}</div></div>'
-        f'<div><div class="el-label">Answer</div><div class="el-answer">{markdown(task.answer)}</div></div></div>'
+        f'<div class="el-nothing el-card" role="status"><p>{paragraphs(reason)}</p>'
+        '<button type="button" class="el-act" data-act="look">Look again</button>'
+        f"{render_moves(('undo', 'back', 'keys'))}</div>{render_keys(RATING_KEYS)}"
     )
-
-
-def render_progress(progress: ReviewProgress) -> str:
-    """How far this reviewer is."""
-    total = progress.done_by_me + progress.waiting_for_me
-    if total == 0:
-        return (
-            '<p class="el-muted">Nothing waits for review. Answers arrive here when someone presses '
-            "“Send to review” under them in the chat.</p>"
-        )
-    share = round(100 * progress.done_by_me / total)
-    state = (
-        "all reviewed, thank you"
-        if progress.waiting_for_me == 0
-        else f"{progress.waiting_for_me} waiting for you"
-    )
-    return (
-        f'<div role="status"><p class="el-muted">{progress.done_by_me} of {total} reviewed · {state}</p>'
-        f'<div class="el-progress"><span style="width:{share}%"></span></div></div>'
-    )
-
-
-def describe_submitted(review: SubmittedReview) -> str:
-    """What is revealed once the judgement is stored."""
-    maker = review.adapter or "the base model alone, without an adapter"
-    return f"Saved. That answer was made by {maker} on {review.base_model}."

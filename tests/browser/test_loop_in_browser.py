@@ -249,25 +249,27 @@ def test_6_audiences_side_by_side(page: Page) -> None:
 
 def test_7_review_with_a_correction(page: Page) -> None:
     open_tab(page, "Review")
-    page.get_by_label("Who is reviewing?").fill("Rater A")
-    page.locator("#begin-review").click()
+    page.get_by_label("Name or pseudonym").fill("Rater A")
+    page.locator("#save-profile").click()
     expect(page.locator(".el-exam")).to_contain_text("What is asthma?")
     expect(page.locator(".el-exam")).not_to_contain_text("smollm2")
     look(page, "review")
-    page.locator("#accept").click()
+    page.get_by_role("button", name="Accept", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("missing: Medical accuracy")
     for title, choice in (
         ("Medical accuracy", "Aligned"), ("Wrong content", "None"),
         ("Omission", "Little clinical significance"),
-        ("Harm if followed", "Mild"), ("How likely is that harm?", "Low"), ("Harm if followed", "None"),
+        ("Harm if followed", "Mild"), ("Likelihood of harm", "Low"), ("Harm if followed", "None"),
         ("Urgency advice", "Correct"), ("Readability", "Right"), ("Relevance", "Fully"),
     ):  # fmt: skip
-        axis = page.locator(".el-axis").filter(has=page.get_by_text(title, exact=True))
-        axis.get_by_label(choice, exact=True).check()
-    page.locator("#correction textarea").fill("Asthma makes your airways tight. Use your inhaler.")
-    page.locator("#accept-with-edit").click()
-    expect(page.get_by_text("Saved. That answer was made by the base model")).to_be_visible()
-    expect(page.get_by_text("1 of 1 reviewed")).to_be_visible()
+        page.get_by_role("radiogroup", name=title).get_by_label(choice).check()
+    page.get_by_role("button", name="Correct the text").click()
+    page.get_by_label("Corrected answer").fill("Asthma makes your airways tight. Use your inhaler.")
+    page.get_by_role("button", name="Accept with edit").click()
+    expect(page.locator("#review-last")).to_contain_text("made by the base model alone")
+    expect(page.locator(".el-standing")).to_contain_text("1 reviewed")
+    page.get_by_role("radio", name="My reviews").check()
+    expect(page.locator("#own-reviews")).to_contain_text("What is asthma?")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download accepted answers").click()
     assert "Asthma makes your airways tight" in Path(download.value.path()).read_text(encoding="utf-8")

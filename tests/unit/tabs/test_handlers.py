@@ -22,7 +22,6 @@ from elara_ui.tabs.adapters import AdapterHandlers
 from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState, sampling_overrides
 from elara_ui.tabs.compare import CompareHandlers, CompareState
 from elara_ui.tabs.parts import Updates
-from elara_ui.tabs.review import ReviewHandlers, ReviewState
 from elara_ui.tabs.run_charts import CHARTS
 from elara_ui.tabs.runs import Painted, RunHandlers, RunsState
 
@@ -43,7 +42,7 @@ def built(services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any
 
         monkeypatch.setattr(kind, "__init__", init)
 
-    for kind in (AdapterHandlers, ChatHandlers, CompareHandlers, ReviewHandlers, RunHandlers):
+    for kind in (AdapterHandlers, ChatHandlers, CompareHandlers, RunHandlers):
         remember(kind)
     build_page(services)
     return made
@@ -174,32 +173,6 @@ def test_a_comparison_that_crashes_can_be_asked_again(built: dict[type, Any], en
     assert painted[handlers._parts.ask]["visible"] is True
     assert "in the log" in painted[handlers._parts.result]
     assert painted[handlers._parts.state] == CompareState("What is fever?", ())
-
-
-def test_a_review_with_an_axis_missing_stays_as_filled_in(built: dict[type, Any], services: Services) -> None:
-    services.reviewing.send(stored_answer(services).response_id)
-    handlers = built[ReviewHandlers]
-    shown = handlers.begin("Rater A", ReviewState())
-    state = shown[handlers._parts.state]
-    painted = handlers.submit("accept", "Rater A", state, None, [], "text", "", *[None] * 7)
-    assert set(painted) == {handlers._parts.trouble}
-    assert "missing: Medical accuracy" in painted[handlers._parts.trouble]
-
-
-def test_reviewing_without_a_name_says_so(built: dict[type, Any]) -> None:
-    handlers = built[ReviewHandlers]
-    painted = handlers.begin("  ", ReviewState())
-    assert "1 to 120 characters" in painted[handlers._parts.message]
-
-
-def test_skipped_answers_come_back_when_nothing_else_is_left(
-    built: dict[type, Any], services: Services
-) -> None:
-    services.reviewing.send(stored_answer(services).response_id)
-    handlers = built[ReviewHandlers]
-    state = handlers.begin("Rater A", ReviewState())[handlers._parts.state]
-    painted = handlers.skip("Rater A", state)
-    assert painted[handlers._parts.state].item_id == state.item_id
 
 
 def test_the_clock_never_changes_which_run_is_looked_at(built: dict[type, Any]) -> None:

@@ -6,13 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.recipe import load_recipes
-from db.review_progress import ReviewProgress
 from db.vocabulary import AdapterStatus, FinishReason, Role, RunStatus
 from elara_ui.services.adapter_details import AdapterDetails, Figure
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.services.files import StoredFile
-from elara_ui.services.reviewing import ReviewTask
 from elara_ui.services.run_views import (
     Advice,
     Comparison,
@@ -23,7 +21,7 @@ from elara_ui.services.run_views import (
     SampleAnswer,
 )
 from elara_ui.services.training import DataPreview
-from elara_ui.tabs import adapters_view, chat_view, review_view, runs_view, training_form_view
+from elara_ui.tabs import adapters_view, chat_view, runs_view, training_form_view
 from elara_ui.tabs.markup import download_link, markdown
 from elara_ui.tabs.run_charts import CHARTS, tabulate, tabulate_compared
 
@@ -112,7 +110,6 @@ def hostile_pages() -> dict[str, str]:
         "list": chat_view.render_list([ConversationSummary("c1", HOSTILE, HOSTILE, now)], "c1"),
         "live": chat_view.render_live_answer(HOSTILE),
         "comparison": chat_view.render_comparison(HOSTILE, {"patient": answer, "doctor": HOSTILE}, RECIPES),
-        "review": review_view.render_task(ReviewTask("i", HOSTILE, HOSTILE, (), HOSTILE, 1, 1), RECIPES),
         "preview": training_form_view.render_data(DataPreview(HOSTILE, ((HOSTILE, HOSTILE),), 1)),
         "adapters": adapters_view.render_adapters([adapter]),
         "details": adapters_view.render_details(hostile_details(), {}),
@@ -175,17 +172,6 @@ def test_only_the_last_exchange_can_be_retried_edited_or_undone() -> None:
     )
     html = chat_view.render_thread(Thread("c1", "t", "patient", messages), RECIPES)
     assert [html.count(f'data-act="{act}"') for act in ("retry", "edit", "undo", "copy")] == [1, 1, 1, 4]
-
-
-def test_a_review_task_shows_neither_model_nor_adapter() -> None:
-    html = review_view.render_task(ReviewTask("i", "patient", "Q?", (), "A.", 1, 3), RECIPES)
-    assert "smollm2" not in html
-    assert "@" not in html
-
-
-def test_progress_says_when_all_is_done() -> None:
-    progress = ReviewProgress(done_by_me=3, waiting_for_me=0, total=3)
-    assert "thank you" in review_view.render_progress(progress)
 
 
 @pytest.mark.parametrize(
