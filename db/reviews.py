@@ -1,16 +1,15 @@
-"""The review queue, clinicians' judgements, and the training rows that come of them."""
+"""The review queue and clinicians' judgements."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypedDict
 
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from db import responses, reviewers
 from db.errors import Conflict, NotFound
-from db.models import Response, Review, Reviewer, ReviewItem
-from db.vocabulary import Disposition, FinishReason, ReviewFlag, ReviewReason, Role
+from db.models import Review, Reviewer, ReviewItem
+from db.vocabulary import Disposition, ReviewReason
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,6 @@ class ReviewProgress:
     done_by_me: int
     waiting_for_me: int
     total: int
-
-
-class TrainingRow(TypedDict):
-    """One example that professionals have accepted, and where it comes from."""
-
-    messages: list[dict[str, str]]
-    audience: str
-    response_id: str
-    review_id: str
-    adapter: str | None
-    base_model: str
 
 
 def send(session: Session, response_id: str, reason: str = "requested") -> ReviewItem:
@@ -153,89 +141,10 @@ def list_reviews(session: Session, reviewer: str | None = None, limit: int = 100
     return list(session.scalars(query))
 
 
-def training_rows(session: Session, audience: str | None = None) -> Iterator[TrainingRow]:
-    """The answers that reviewers let into training, oldest sent first.
-
-    The rule of `docs/review.md`: an answer comes in by one review that accepts it (accuracy aligned,
-    no harm, no great fault) or corrects it, and is kept out by any review that rejects or vetoes it.
-    A correction goes before the original text, a newer correction before an older one. An answer that
-    was cut off teaches to stop in mid-sentence, so it comes in only when corrected.
-
-    Args:
-        session: any session.
-        audience: only this one's answers; None for every audience's.
-    """
-    query = (
-        select(ReviewItem)
-        .where(ReviewItem.reviews.any())
-        .order_by(ReviewItem.sent_at, ReviewItem.id)
-        .options(joinedload(ReviewItem.response), selectinload(ReviewItem.reviews))
-    )
-    if audience is not None:
-        query = query.where(ReviewItem.response.has(Response.audience == audience))
-    for reviewed in session.scalars(query):
-        accepting = _accepting_review(reviewed.reviews)
-        if accepting is not None and (accepting.correction or _is_whole(reviewed.response)):
-            yield _training_row(reviewed.response, accepting)
-
-
 def _judged_by(reviewer: str) -> ColumnElement[bool]:
     """Condition: the item has a review by this reviewer."""
     return exists().where(
         Review.item_id == ReviewItem.id,
         Review.reviewer_id == Reviewer.id,
         Reviewer.name == reviewer,
-    )
-
-
-def _accepting_review(reviews: list[Review]) -> Review | None:
-    """The review that lets the answer in, newest correction first; None when it stays out."""
-    if any(_keeps_out(review) for review in reviews):
-        return None
-    accepting = [review for review in reviews if _lets_in(review)]
-    return max(accepting, key=lambda review: (bool(review.correction), review.created_at), default=None)
-
-
-def _keeps_out(review: Review) -> bool:
-    """Whether this review alone bars the answer, whatever else it scored."""
-    return (
-        review.disposition == Disposition.REJECT
-        or review.harm == "severe"
-        or review.urgency == "under"
-        or ReviewFlag.IDENTIFIERS in review.flags
-    )
-
-
-def _is_whole(response: Response) -> bool:
-    """Whether the model itself ended the answer."""
-    return bool(response.text.strip()) and response.finish_reason == FinishReason.STOP
-
-
-def _lets_in(review: Review) -> bool:
-    """Whether this review makes the answer, or its correction, fit for training."""
-    if review.disposition == Disposition.ACCEPT_WITH_EDIT:
-        return bool(review.correction)
-    return (
-        review.disposition == Disposition.ACCEPT
-        and review.accuracy == "aligned"
-        and review.harm == "none"
-        and "great" not in (review.wrong_content, review.omission)
-    )
-
-
-def _training_row(response: Response, review: Review) -> TrainingRow:
-    """The conversation as the engine saw it, ending in the accepted answer."""
-    messages: list[dict[str, Any]] = [
-        {"role": turn["role"], "content": turn["content"]} for turn in response.context
-    ]
-    if not messages or messages[-1]["role"] != Role.USER:
-        messages.append({"role": Role.USER.value, "content": response.question})
-    messages.append({"role": Role.ASSISTANT.value, "content": review.correction or response.text})
-    return TrainingRow(
-        messages=messages,
-        audience=response.audience,
-        response_id=response.id,
-        review_id=review.id,
-        adapter=response.adapter,
-        base_model=response.base_model,
     )

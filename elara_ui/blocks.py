@@ -21,7 +21,10 @@ CARE_NOTICE = (
 )
 SERVING_POLL_SECONDS = 1.0
 RUN_POLL_SECONDS = 2.0
-PRIVATE = ("elara.sqlite3", "models", "adapters", "runs", "snapshots", "recipes", "exports", "backups")
+PRIVATE = (
+    *("elara.sqlite3", "models", "adapters", "runs", "snapshots", "evaluation", "recipes", "exports"),
+    "backups",
+)
 """What of ELARA_HOME the file routes refuse, whatever else they would allow."""
 
 THEME_SCRIPT = """

@@ -137,10 +137,16 @@ class Review(Base):
             name="axes_answered",
         ),
         Index("ix_reviews_reviewer_id", "reviewer_id", "created_at"),
+        # Holds all that curation counts, so that it needn't read the reviews themselves.
+        Index(
+            "ix_reviews_item_id",
+            *("item_id", "reviewer_id", "disposition", "accuracy", "wrong_content", "omission"),
+            *("harm", "urgency", "flags"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"), index=True)
+    item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"))
     reviewer_id: Mapped[str] = mapped_column(ForeignKey("reviewers.id", ondelete="RESTRICT"))
     rubric_version: Mapped[str] = mapped_column(String(16))
     accuracy: Mapped[str | None] = mapped_column(String(32))

@@ -13,6 +13,7 @@ from db.home import Home
 from db.models import Response, Review
 from db.reviews import ReviewProgress
 from db.session import Database
+from db.training_rows import training_rows
 from db.vocabulary import HARM_LIKELIHOOD, RUBRIC, RUBRIC_VERSION, Axis, Disposition, ReviewFlag, Role
 from elara_ui.errors import InvalidInput
 from elara_ui.services.files import Document, write_atomically
@@ -203,7 +204,7 @@ class ReviewingService:
     def write_rows(self) -> Document:
         """The accepted and corrected answers as JSONL training rows, for a browser; may be empty."""
         with self._database.reading() as session:
-            lines = [json.dumps(row, ensure_ascii=False) for row in review_store.training_rows(session)]
+            lines = [json.dumps(row, ensure_ascii=False) for row in training_rows(session)]
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         return Document(f"reviews-{stamp}.jsonl", "".join(f"{line}\n" for line in lines))
 

@@ -8,10 +8,10 @@ from adapters.training.dataset_import import import_rows, parse_hub_reference
 from adapters.training.examples import ColumnMap, Reading, read_path, read_rows
 from adapters.training.preparation import thaw
 from adapters.training.sources import KNOWN_SUFFIXES
-from db import reviews as review_store
 from db import snapshots as snapshot_store
 from db.home import Home
 from db.session import Database
+from db.training_rows import training_rows
 from elara_ui.errors import DatasetError
 from elara_ui.settings import PROJECT_ROOT
 
@@ -111,7 +111,7 @@ def read_data(database: Database, home: Home, audience: str, data: DataChoice) -
 
 def _read_reviews(database: Database, audience: str) -> Reading:
     with database.reading() as session:
-        rows = list(review_store.training_rows(session, audience))
+        rows = list(training_rows(session, audience))
     if not rows:
         raise DatasetError(
             f"No review for {audience} has been accepted yet, so there is nothing to learn from. "
