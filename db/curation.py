@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from db.curation_rules import BASE_ALONE, CurationRules, LeftOut
-from db.models import Adjudication, Preference, Response, Review, Reviewer, ReviewItem
+from db.models import Adapter, Adjudication, Preference, Response, Review, Reviewer, ReviewItem, Run
 from db.vocabulary import Axis, Disposition, PairChoice, ReviewFlag
 
 Rows = Select[*tuple[Any, ...]]
@@ -103,7 +103,7 @@ def count_rated(session: Session, rules: CurationRules) -> Counter[str]:
     """How many rated answers stand how."""
     found = _standings(rules).subquery()
     query = select(found.c.value, func.count()).group_by(found.c.value)
-    return Counter(dict(session.execute(query).tuples().all()))
+    return Counter(dict(session.execute(query).all()))
 
 
 def count_corrected(session: Session, rules: CurationRules) -> int:
@@ -210,6 +210,29 @@ def thumbed(rules: CurationRules) -> Select[str]:
     return query.where(*_voice(rules)).order_by(Response.id)
 
 
+def list_voices(
+    session: Session,
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Audiences of judged answers; adapters and base models there are; batches they were sent in."""
+    audiences = session.scalars(select(ReviewItem.audience).distinct().order_by(ReviewItem.audience))
+    batch = ReviewItem.batch
+    batches = session.scalars(select(batch).where(batch.is_not(None)).distinct().order_by(batch))
+    made = select(Adapter.name, Adapter.base_model).order_by(Adapter.audience, Adapter.version)
+    adapters = session.execute(made).all()
+    models = session.scalars(select(Run.base_model).distinct())
+    return (
+        tuple(filter(None, audiences)),
+        (BASE_ALONE, *(name for name, _ in adapters)),
+        tuple(sorted({*models, *(model for _, model in adapters)})),
+        tuple(filter(None, batches)),
+    )
+
+
+def count_thumbed(session: Session, rules: CurationRules) -> int:
+    """How many answers a reader's thumb alone speaks for or against."""
+    return session.scalar(select(func.count()).select_from(thumbed(rules).order_by(None).subquery())) or 0
+
+
 def lets_in(rules: CurationRules, *, wanted: bool = True) -> ColumnElement[bool]:
     """Condition on a review: it lets the answer, or its correction, into training.
 
@@ -229,7 +252,7 @@ def counts(rules: CurationRules, reviewer: Any) -> ColumnElement[bool]:
 def first_responses(session: Session, item_ids: Collection[str]) -> dict[str, str]:
     """Of compared items, the answer that `PairChoice.FIRST` means."""
     query = select(ReviewItem.id, ReviewItem.response_id).where(ReviewItem.id.in_(item_ids))
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _standings(
@@ -471,7 +494,7 @@ def _vetoed(session: Session, rules: CurationRules, ids: Collection[str]) -> dic
         LeftOut.UNDER_TRIAGE, LeftOut.REJECTED, WORSE,
     )  # fmt: skip
     query = select(found.c.response_id, found.c.value).where(found.c.value.in_(against))
-    judged = dict(session.execute(query).tuples().all()) if ids else {}
+    judged = dict(session.execute(query).all()) if ids else {}
     gone = select(Response.id).where(_among(Response.id, ids), Response.withdrawn_at.is_not(None))
     return (
         judged

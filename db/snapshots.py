@@ -118,7 +118,7 @@ def _find_people(session: Session, judgement_ids: Iterable[str]) -> dict[str, st
         (Adjudication, Adjudication.adjudicator_id),
     ):
         query = select(table.id, person).where(table.id.in_(ids))
-        found |= dict(session.execute(query).tuples().all())
+        found |= dict(session.execute(query).all())
     return found
 
 

@@ -9,6 +9,7 @@ from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.settings import Settings
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
+from elara_ui.tabs.datasets import build_datasets_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.markup import escape
 from elara_ui.tabs.parts import components_of
@@ -61,6 +62,8 @@ def build_page(services: Services) -> gr.Blocks:
                 chat = build_chat_tab(services)
             with gr.Tab("Review", id="review") as review_tab:
                 review = build_review_tab(services)
+            with gr.Tab("Datasets", id="datasets") as datasets_tab:
+                datasets = build_datasets_tab(services)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
@@ -74,9 +77,15 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(review.parts),
             show_progress="hidden",
         )
+        datasets_tab.select(
+            datasets.refresh,
+            [datasets.parts.state, datasets.parts.rows.show, *datasets.parts.rules.inputs],
+            components_of(datasets.parts),
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab):
+        for other in (chat_tab, review_tab, datasets_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
 

@@ -244,13 +244,15 @@ def _split(
     examples: Sequence[Example], fraction: float, draw: random.Random, evaluated: Sequence[str] = ()
 ) -> tuple[list[Example], list[Example]]:
     """Hold out whole clusters of questions: no question stands on both sides, nor one that is like it."""
+    wanted = round(len(examples) * fraction)
+    if fraction and len(examples) >= SMALLEST_SET_WITH_EVALUATION:
+        wanted = max(wanted, 1)
+    if not wanted and not evaluated:
+        return list(examples), []
     known = [_normal(question) for question in evaluated]
     labels = cluster([*known, *(_normal(example.question) for example in examples)])
     again = set(labels[: len(known)])
     labels = labels[len(known) :]
-    wanted = round(len(examples) * fraction)
-    if fraction and len(examples) >= SMALLEST_SET_WITH_EVALUATION:
-        wanted = max(wanted, 1)
     sizes = Counter(labels)  # in the order in which the clusters turn up
     held_out = again & sizes.keys()
     size = sum(sizes[label] for label in held_out)

@@ -8,12 +8,15 @@ from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
 from elara_ui.services.exporting import ExportService
+from elara_ui.services.lineage import LineageService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
+from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
 from elara_ui.settings import Settings
@@ -39,6 +42,9 @@ class Services:
     exports: ExportService
     transfer: TransferService
     distillation: DistillationService
+    curation: CurationService
+    snapshots: SnapshotService
+    lineage: LineageService
 
     def close(self) -> None:
         """Free the engine and the database. Training runs go on."""
@@ -86,4 +92,7 @@ def build_services(
         exports=ExportService(database, home),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=DistillationService(database, home, serving, recipes),
+        curation=CurationService(database, home),
+        snapshots=SnapshotService(database, home),
+        lineage=LineageService(database),
     )

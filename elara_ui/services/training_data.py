@@ -37,7 +37,8 @@ class DataChoice:
         path: the file or folder, for `DataSource.FILE`.
         columns: where question and answer are in it; None finds them by name.
         name: what to call the file, when its path is a temporary one.
-        reference: ``owner/name[/config][:split]`` for `DataSource.HUB`, an id for `DataSource.SNAPSHOT`.
+        reference: ``owner/name[/config][:split]`` for `DataSource.HUB`; an id or ``name@version`` for
+            `DataSource.SNAPSHOT`.
         split: the part of a dataset folder, e.g. ``test`` or ``train[:500]``.
         skip_bad_rows: leave bad rows out and report them, rather than refuse.
     """
@@ -64,8 +65,9 @@ def parse_data(dataset: str, *, skip_bad_rows: bool = False) -> DataChoice:
     """The rows that one word names, as on the command line.
 
     Args:
-        dataset: ``starter``, ``reviews``, ``snapshot:ID``, a file, a folder with or without ``:split``, or
-            ``owner/name[/config][:split]`` of the Hugging Face hub. What exists on disk goes first.
+        dataset: ``starter``, ``reviews``, ``snapshot:ID`` or ``snapshot:NAME@VERSION``, a file, a folder with
+            or without ``:split``, or ``owner/name[/config][:split]`` of the Hugging Face hub. What exists on
+            disk goes first.
         skip_bad_rows: leave bad rows out and report them, rather than refuse.
     """
     if dataset in (DataSource.STARTER, DataSource.REVIEWS):
@@ -122,7 +124,7 @@ def _read_reviews(database: Database, audience: str) -> Reading:
 
 def _read_snapshot(database: Database, home: Home, snapshot_id: str) -> Reading:
     with database.reading() as session:
-        snapshot = snapshot_store.get(session, snapshot_id)
+        snapshot = snapshot_store.find_reference(session, snapshot_id)
         path, digest = home.root / snapshot.path, snapshot.sha256
     train, evaluation = thaw(path, digest)
     return Reading((*train, *evaluation))
