@@ -12,7 +12,7 @@ from db.vocabulary import Disposition, PairChoice
 TOPICS = (
     "asthma inhalers", "high blood pressure", "type two diabetes", "migraine with aura", "iron tablets",
     "knee replacement surgery", "a broken wrist", "gout in the big toe", "an underactive thyroid",
-    "hay fever in spring", "kidney stones", "a sprained ankle", "shingles on the face", "acid reflux at night",
+    "hay fever in spring", "kidney stones", "a sprained ankle", "shingles on the face", "acid reflux",
     "ringing in the ears", "varicose veins", "eczema on the hands", "a blocked tear duct", "sleep apnoea",
     "vitamin D in winter", "a trapped nerve", "measles vaccination", "night cramps", "chronic cough",
 )  # fmt: skip

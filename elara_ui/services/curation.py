@@ -378,8 +378,8 @@ def _require_freezable(report: CheckReport, *, accept_identifiers: bool) -> None
     if report.leak_count:
         leak = report.leaks[0]
         raise InvalidInput(
-            f"No prompt of an evaluation set may be learned, but {report.leak_count} rows share one, such as "
-            f"{leak.question[:80]!r} in {leak.set_name}. Leave these rows out, or take the set away."
+            f"No prompt of an evaluation set may be learned, but some share one ({report.leak_count} rows), "
+            f"such as {leak.question[:80]!r} in {leak.set_name}. Leave these rows out, or take the set away."
         )
     if report.problem:
         raise DatasetError(report.problem)

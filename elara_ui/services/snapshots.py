@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import hub
+from adapters.training.preparation import EVALUATION
 from db import lineage, snapshots
 from db.home import Home
 from db.models import Run, Snapshot
@@ -81,12 +82,17 @@ class SnapshotView:
 
 @dataclass(frozen=True)
 class RowChange:
-    """One row that two sets differ in."""
+    """One row that two sets differ in.
+
+    Args:
+        moved: into which part, when it changed that.
+    """
 
     response_id: str
     question: str
     before: str
     after: str
+    moved: str = ""
 
 
 @dataclass(frozen=True)
@@ -353,7 +359,10 @@ def _taught(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _change(key: RowKey, before: Mapping[str, Any], after: Mapping[str, Any]) -> RowChange:
     asked = [turn["content"] for turn in (before or after)["messages"] if turn["role"] == "user"]
     old, new = (str(row["messages"][-1]["content"]) if row else "" for row in (before, after))
-    return RowChange(key[0], asked[-1] if asked else "", old, new)
+    moved = ""
+    if before and after and before["part"] != after["part"]:
+        moved = "now held out" if after["part"] == EVALUATION else "no longer held out"
+    return RowChange(key[0], asked[-1] if asked else "", old, new, moved)
 
 
 def _write_folder(found: Snapshot, source: Path, place: Path, manifest: str) -> None:

@@ -117,25 +117,24 @@ def _build_rows() -> RowParts:
         elem_classes="el-segments",
         elem_id="dataset-show",
     )
-    rows = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="dataset-rows")
-    with gr.Row():
-        back = gr.Button("Back", size="sm", interactive=False, min_width=80)
-        more = gr.Button("More", size="sm", interactive=False, min_width=80)
     reason = gr.Textbox(
-        label="Why, when you include or exclude one by hand",
-        info="It is kept with the set.",
+        label="Why you include or exclude one by hand",
+        placeholder="Kept with the set, for whoever asks later.",
         max_lines=1,
         max_length=300,
         elem_id="dataset-reason",
     )
     message = gr.HTML(elem_id="dataset-row-message")
+    rows = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="dataset-rows")
+    with gr.Row():
+        back = gr.Button("Back", size="sm", interactive=False, min_width=80)
+        more = gr.Button("More", size="sm", interactive=False, min_width=80)
     return RowParts(count, show, reason, message, rows, back, more)
 
 
 def _build_freezing() -> FreezeParts:
-    with gr.Group(elem_classes="el-freeze"):
-        report = gr.HTML(NOT_CHECKED, elem_id="dataset-check")
     check = gr.Button("Check the selection", elem_id="check-dataset", variant="primary")
+    report = gr.HTML(NOT_CHECKED, elem_id="dataset-check")
     leave = gr.Checkbox(label="Leave out the rows that share prompts with evaluation sets", visible=False)
     accept = gr.Checkbox(label="I have looked at what was found; it may stay", visible=False)
     with gr.Row(equal_height=True, elem_classes="el-freeze-row"):

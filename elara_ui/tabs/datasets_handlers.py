@@ -65,15 +65,16 @@ class DatasetsHandlers:
         """The page before."""
         return self._paint(replace(state, pages=state.pages[:-1]), show, values)
 
-    def pick(self, reason: str, state: DatasetsState, show: str, *values_and_event: Any) -> Updates:
+    def pick(
+        self, event: gr.EventData, reason: str, state: DatasetsState, show: str, *values: Any
+    ) -> Updates:
         """Include or exclude an answer by hand, or leave it to the rules again."""
-        *values, event = values_and_event
         act, answer = str(event.act), str(event.item)
         why = " ".join((reason or "").split())
         include = {key: text for key, text in state.include.items() if key != answer}
         exclude = {key: text for key, text in state.exclude.items() if key != answer}
         if act in ("include", "exclude") and not why:
-            said = "Say why first, in the field under the rows: the reason is kept with the set."
+            said = "Say why first, in the field above the rows: the reason is kept with the set."
             return {self._rows.message: notice(said)}
         if act == "include":
             include[answer] = why
@@ -125,7 +126,10 @@ class DatasetsHandlers:
                 self._freezing.freeze: gr.update(interactive=True),
             }
             return
-        said = f"{made.label}: {made.train} rows to learn from, {made.evaluation} held out. It can be chosen in Fine-tune."
+        said = (
+            f"{made.label}: {made.train} rows to learn from, {made.evaluation} held out. It can be chosen in "
+            "Fine-tune."
+        )
         yield {self._freezing.message: notice(said, "good"), **self._list(state)}
 
     # The sets there are

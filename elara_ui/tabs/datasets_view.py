@@ -1,5 +1,6 @@
 """How the datasets look: pure functions from services' values to HTML."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
 from elara_ui.services.curation import RowCount, RowPreview
@@ -93,7 +94,10 @@ def render_check(report: CheckReport) -> str:
         if report.held_again
         else ""
     )
-    return f'<div class="el-figures">{figures}</div>{again}{_render_leaks(report)}{_render_findings(report)}'
+    return (
+        f'<section class="el-card" aria-label="Checks"><div class="el-figures">{figures}</div>{again}'
+        f"{_render_leaks(report)}{_render_findings(report)}</section>"
+    )
 
 
 def _render_leaks(report: CheckReport) -> str:
@@ -106,11 +110,15 @@ def _render_leaks(report: CheckReport) -> str:
     )
     return (
         notice(
-            f"{report.leak_count} rows share a prompt with an evaluation set, or one like it. They can't be learned."
+            f"{_rows(report.leak_count)} a prompt with an evaluation set, or one like it: not to be learned."
         )
         + '<div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th>Question</th><th>Set</th>'
         f"<th>Its prompt</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _rows(number: int) -> str:
+    return "1 row shares" if number == 1 else f"{number:,} rows share"
 
 
 def _render_findings(report: CheckReport) -> str:
@@ -191,7 +199,7 @@ def render_details(found: SnapshotView) -> str:
         "Rubric": str(manifest.get("rubric_version", "")),
         "Id": found.snapshot_id,
         "SHA-256": found.sha256,
-        "Train on it": f"python -m elara_ui train --dataset snapshot:{found.label} --set objective={found.objective}",
+        "Train on it": _train_command(found),
     }
     facts = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in counts.items() if text)
     exports = "".join(
@@ -210,6 +218,11 @@ def render_details(found: SnapshotView) -> str:
         '<p class="el-muted">With its manifest, under exports in ELARA_HOME. To the Hugging Face hub: '
         "<code>python -m elara_ui snapshots export … --to hub</code>.</p></section>"
     )
+
+
+def _train_command(found: SnapshotView) -> str:
+    dataset = shlex.quote(f"snapshot:{found.label}")
+    return f"python -m elara_ui train --audience … --dataset {dataset} --set objective={found.objective}"
 
 
 def render_diff(diff: SnapshotDiff) -> str:
@@ -237,10 +250,11 @@ def render_diff(diff: SnapshotDiff) -> str:
 
 
 def _render_change(word: str, change: RowChange) -> str:
-    before = f"<del>{_fold(change.before)}</del>" if change.before and word != "Added" else ""
+    moved = f" · {escape(change.moved)}" if change.moved else ""
+    before = f"<del>{_fold(change.before)}</del>" if change.before != change.after and word != "Added" else ""
     after = f"<ins>{_fold(change.after)}</ins>" if change.after and word != "Gone" else ""
     return (
-        f'<article class="el-row-card"><div class="el-row-head"><span><b>{word}</b></span></div>'
+        f'<article class="el-row-card"><div class="el-row-head"><span><b>{word}</b>{moved}</span></div>'
         f'<p class="el-row-question">{paragraphs(change.question)}</p>'
         f'<div class="el-row-answer el-change">{before}{after}</div>'
         f'<p class="el-meta">{escape(change.response_id)}</p></article>'

@@ -67,12 +67,15 @@ def _build_data(services: Services) -> DataParts:
             gr.Dropdown([], label=f"Column with the {held}", visible=False, min_width=180)
             for held in ("question", "answer", "question's context", "rejected answer", "label")
         )
-    reference = gr.Textbox(
+    reference = gr.Dropdown(
+        [],
         label="Which one",
-        info="owner/name or owner/name:split of the Hugging Face hub, or the id of a stored set, which every "
-        "run shows.",
-        max_lines=1,
+        info="owner/name or owner/name:split of the Hugging Face hub; or a stored set: one of Datasets, or "
+        "the id that a run shows.",
+        allow_custom_value=True,
+        filterable=True,
         visible=False,
+        elem_id="train-reference",
     )
     skip = gr.Checkbox(
         label="Leave bad rows out", info="Otherwise one bad row refuses the whole set.", visible=False

@@ -41,11 +41,18 @@ class FormHandlers:
         named = source in (DataSource.HUB, DataSource.SNAPSHOT)
         return {
             self._data.file: gr.update(visible=source == DataSource.FILE),
-            self._data.reference: gr.update(visible=named),
+            self._data.reference: gr.update(visible=named, choices=self._list_sets(source), value=""),
             self._data.skip: gr.update(visible=source in (DataSource.FILE, DataSource.HUB)),
             **dict.fromkeys(self._data.columns, gr.update(visible=False)),
             self._data.preview: "",
         }
+
+    def _list_sets(self, source: str) -> list[tuple[str, str]]:
+        """The named sets, when one of them is wanted."""
+        if source != DataSource.SNAPSHOT:
+            return []
+        listed = self._services.snapshots.list()
+        return [(f"{each.label} · {each.rows} rows for {each.objective}", each.label) for each in listed]
 
     def choose_file(self, file: str | None) -> Updates:
         """Read the column names of an uploaded file and propose which hold what."""

@@ -28,7 +28,7 @@ class DataParts:
     context_column: gr.Dropdown
     rejected_column: gr.Dropdown
     label_column: gr.Dropdown
-    reference: gr.Textbox
+    reference: gr.Dropdown
     skip: gr.Checkbox
     check: gr.Button
     preview: gr.HTML

@@ -300,7 +300,7 @@ def test_prompts_of_evaluation_sets_are_refused_or_left_out(database, home, cura
     assert [(leak.question, leak.set_name) for leak in report.leaks] == [
         ("What should I know about asthma inhalers?", "exam.jsonl")
     ]
-    with pytest.raises(InvalidInput, match=r"1 rows share one, such as .*exam\.jsonl"):
+    with pytest.raises(InvalidInput, match=r"share one \(1 rows\), such as .*exam\.jsonl"):
         curation.freeze(CurationRules(), "plain")
     made = curation.freeze(CurationRules(), "plain", leave_out_leaks=True)
     assert made.rows == 11
