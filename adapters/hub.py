@@ -1,4 +1,4 @@
-"""Putting an adapter on the Hugging Face hub. The token is only passed on, never stored or shown."""
+"""Putting adapters and datasets on the Hugging Face hub. The token is only passed on, never kept or shown."""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +40,13 @@ def check_shareable(manifest: Manifest) -> None:
 
 
 def push(
-    folder: Path, repository: str, token: str, *, public: bool = False, endpoint: str | None = None
+    folder: Path,
+    repository: str,
+    token: str,
+    *,
+    public: bool = False,
+    endpoint: str | None = None,
+    dataset: bool = False,
 ) -> str:
     """Upload a folder to a repository, made when missing, in one commit.
 
@@ -50,6 +56,7 @@ def push(
         token: with the right to write.
         public: whether everybody may see it; a repository that is there keeps what it is.
         endpoint: of the hub; None takes ``HF_ENDPOINT`` or huggingface.co.
+        dataset: whether it is a dataset and no adapter.
 
     Returns:
         The address of the commit.
@@ -60,29 +67,35 @@ def push(
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=endpoint, token=token)
-    with _explained():
-        api.create_repo(repository, private=not public, exist_ok=True)
-        private = api.repo_info(repository).private
+    what = "dataset" if dataset else "adapter"
+    kind = "dataset" if dataset else None
+    with _explained(what):
+        api.create_repo(repository, private=not public, exist_ok=True, repo_type=kind)
+        private = api.repo_info(repository, repo_type=kind).private
     if not public and not private:
         raise AdapterError(
-            f"The repository {repository} is public, and everybody would see the adapter. Make it private "
+            f"The repository {repository} is public, and everybody would see the {what}. Make it private "
             "on the hub, give another one, or ask for public."
         )
-    with _explained():
+    article = "a" if dataset else "an"
+    with _explained(what):
         commit = api.upload_folder(
-            folder_path=folder, repo_id=repository, commit_message="Upload an adapter made with Elara"
+            folder_path=folder,
+            repo_id=repository,
+            commit_message=f"Upload {article} {what} made with Elara",
+            repo_type=kind,
         )
     return str(commit.commit_url)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(what: str) -> Iterator[None]:
     """What the hub or the way to it refuses, in our words; its library's HTTP client is its own affair."""
     try:
         yield
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise AdapterError(
-            f"The hub did not take the adapter: {reason} Check the connection, the repository's name, and "
+            f"The hub did not take the {what}: {reason} Check the connection, the repository's name, and "
             "that HF_TOKEN may write to it."
         ) from error

@@ -42,6 +42,11 @@ class Home:
         return self.root / "snapshots"
 
     @property
+    def evaluation(self) -> Path:
+        """Evaluation sets, JSONL: no prompt in them may come into a training set."""
+        return self.root / "evaluation"
+
+    @property
     def recipes(self) -> Path:
         """Recipes that people have saved."""
         return self.root / "recipes"
@@ -77,6 +82,7 @@ class Home:
             self.adapters,
             self.runs,
             self.snapshots,
+            self.evaluation,
             self.recipes,
             self.exports,
             self.uploads,

@@ -1,26 +1,14 @@
-"""Answers sent to review, clinicians' reviews of them, and the training rows that come of them."""
+"""Answers sent to review, and clinicians' reviews of them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, TypedDict
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from db import judgements, responses, reviewers
 from db.errors import Conflict, NotFound
-from db.models import Adjudication, Response, Review, ReviewItem
-from db.vocabulary import OVERLAP, Disposition, FinishReason, ReviewFlag, ReviewReason, Role
-
-
-class TrainingRow(TypedDict):
-    """One example that professionals have accepted, and where it comes from."""
-
-    messages: list[dict[str, str]]
-    audience: str
-    response_id: str
-    review_id: str  # of the review or the adjudication that let it in
-    adapter: str | None
-    base_model: str
+from db.models import Response, Review, ReviewItem
+from db.vocabulary import OVERLAP, ReviewReason
 
 
 def send(
@@ -172,95 +160,3 @@ def list_reviews(
             (Review.created_at < before.created_at) | (Review.id > before.id),
         )
     return list(session.scalars(query))
-
-
-def training_rows(session: Session, audience: str | None = None) -> Iterator[TrainingRow]:
-    """The answers that reviewers let into training, oldest sent first.
-
-    The rule of `docs/review.md`: a decision in adjudication goes before the reviews, and a contested answer
-    without one stays out. Else an answer comes in by one review that accepts it (accuracy aligned,
-    no harm, no great fault) or corrects it, and is kept out by any review that rejects or vetoes it.
-    A correction goes before the original text, a newer correction before an older one. An answer that
-    was cut off teaches to stop in mid-sentence, so it comes in only when corrected.
-
-    Args:
-        session: any session.
-        audience: only this one's answers; None for every audience's.
-    """
-    query = (
-        select(ReviewItem)
-        .where(ReviewItem.reviews.any())
-        .order_by(ReviewItem.sent_at, ReviewItem.id)
-        .options(
-            joinedload(ReviewItem.response),
-            selectinload(ReviewItem.reviews),
-            joinedload(ReviewItem.adjudication),
-        )
-    )
-    if audience is not None:
-        query = query.where(ReviewItem.response.has(Response.audience == audience))
-    for reviewed in session.scalars(query):
-        accepting = None if reviewed.contested else _accepting(reviewed)
-        if accepting is not None and (accepting.correction or _is_whole(reviewed.response)):
-            yield _training_row(reviewed.response, accepting)
-
-
-def _accepting(reviewed: ReviewItem) -> Review | Adjudication | None:
-    """What lets the answer in: the decision if there is one, else a review; None when it stays out."""
-    decision = reviewed.adjudication
-    if decision is None:
-        return _accepting_review(reviewed.reviews)
-    return None if decision.disposition == Disposition.REJECT else decision
-
-
-def _accepting_review(reviews: list[Review]) -> Review | None:
-    """The review that lets the answer in, newest correction first; None when it stays out."""
-    if any(_keeps_out(review) for review in reviews):
-        return None
-    accepting = [review for review in reviews if _lets_in(review)]
-    return max(accepting, key=lambda review: (bool(review.correction), review.created_at), default=None)
-
-
-def _keeps_out(review: Review) -> bool:
-    """Whether this review alone bars the answer, whatever else it scored."""
-    return (
-        review.disposition == Disposition.REJECT
-        or review.harm == "severe"
-        or review.urgency == "under"
-        or ReviewFlag.IDENTIFIERS in review.flags
-    )
-
-
-def _is_whole(response: Response) -> bool:
-    """Whether the model itself ended the answer."""
-    return bool(response.text.strip()) and response.finish_reason == FinishReason.STOP
-
-
-def _lets_in(review: Review) -> bool:
-    """Whether this review makes the answer, or its correction, fit for training."""
-    if review.disposition == Disposition.ACCEPT_WITH_EDIT:
-        return bool(review.correction)
-    return (
-        review.disposition == Disposition.ACCEPT
-        and review.accuracy == "aligned"
-        and review.harm == "none"
-        and "great" not in (review.wrong_content, review.omission)
-    )
-
-
-def _training_row(response: Response, review: Review | Adjudication) -> TrainingRow:
-    """The conversation as the engine saw it, ending in the accepted answer."""
-    messages: list[dict[str, Any]] = [
-        {"role": turn["role"], "content": turn["content"]} for turn in response.context
-    ]
-    if not messages or messages[-1]["role"] != Role.USER:
-        messages.append({"role": Role.USER.value, "content": response.question})
-    messages.append({"role": Role.ASSISTANT.value, "content": review.correction or response.text})
-    return TrainingRow(
-        messages=messages,
-        audience=response.audience,
-        response_id=response.id,
-        review_id=review.id,
-        adapter=response.adapter,
-        base_model=response.base_model,
-    )

@@ -10,6 +10,7 @@ from elara_ui.settings import Settings
 from elara_ui.tabs.adjudication import build_adjudication_tab
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
+from elara_ui.tabs.datasets import build_datasets_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.markup import escape
@@ -23,7 +24,10 @@ CARE_NOTICE = (
 )
 SERVING_POLL_SECONDS = 1.0
 RUN_POLL_SECONDS = 2.0
-PRIVATE = ("elara.sqlite3", "models", "adapters", "runs", "snapshots", "recipes", "exports", "backups")
+PRIVATE = (
+    *("elara.sqlite3", "models", "adapters", "runs", "snapshots", "evaluation", "recipes", "exports"),
+    "backups",
+)
 """What of ELARA_HOME the file routes refuse, whatever else they would allow."""
 
 THEME_SCRIPT = """
@@ -64,6 +68,8 @@ def build_page(services: Services) -> gr.Blocks:
                 adjudication = build_adjudication_tab(services)
             with gr.Tab("Insights", id="insights") as insights_tab:
                 insights = build_insights_tab(services)
+            with gr.Tab("Datasets", id="datasets") as datasets_tab:
+                datasets = build_datasets_tab(services)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
@@ -89,9 +95,15 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(insights.parts),
             show_progress="hidden",
         )
+        datasets_tab.select(
+            datasets.refresh,
+            [datasets.parts.state, datasets.parts.rows.show, *datasets.parts.rules.inputs],
+            components_of(datasets.parts),
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab, adjudication_tab, insights_tab):
+        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
 

@@ -1,9 +1,11 @@
 """From checked examples to an immutable, hashed training set: deduplicated, bounded, capped and split."""
 
 import json
+import os
 import random
+import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from adapters.engines.base import Turn
 from adapters.errors import DatasetError
-from adapters.files import write_whole
 from adapters.recipe import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.objectives import require_both_labels, require_supervision, unpair
@@ -101,6 +102,7 @@ def prepare(
     hyperparameters: Hyperparameters,
     max_words: int,
     rejects: Sequence[Rejects] = (),
+    evaluated: Sequence[str] = (),
 ) -> Prepared:
     """Choose what is learned from and what is held out; the same input always gives the same result.
 
@@ -111,6 +113,7 @@ def prepare(
         hyperparameters: gives the objective, the cap, the held-out share and the seed.
         max_words: most words in an answer of this audience.
         rejects: bad rows that were left out while reading, for the report.
+        evaluated: questions that were held out before; they and their like are held out again.
 
     Raises:
         DatasetError: nothing is left to learn from, or not what the objective learns from.
@@ -129,7 +132,7 @@ def prepare(
     else:
         differing = _drop_near_duplicates(short, objective, tally)
         chosen = _draw(differing, hyperparameters.max_samples, draw, tally)
-        train, evaluation = _split(chosen, hyperparameters.eval_fraction, draw)
+        train, evaluation = _split(chosen, hyperparameters.eval_fraction, draw, evaluated)
     _require_any(train, len(distinct) - len(evaluation), max_words)
     if objective == "kto":
         require_both_labels([item.label for item in unpair(train)])
@@ -238,28 +241,30 @@ def _draw(examples: list[Example], most: int, draw: random.Random, tally: Reject
 
 
 def _split(
-    examples: Sequence[Example], fraction: float, draw: random.Random
+    examples: Sequence[Example], fraction: float, draw: random.Random, evaluated: Sequence[str] = ()
 ) -> tuple[list[Example], list[Example]]:
     """Hold out whole clusters of questions: no question stands on both sides, nor one that is like it."""
     wanted = round(len(examples) * fraction)
     if fraction and len(examples) >= SMALLEST_SET_WITH_EVALUATION:
         wanted = max(wanted, 1)
-    if not wanted:
+    if not wanted and not evaluated:
         return list(examples), []
-    labels = cluster([_normal(example.question) for example in examples])
+    known = [_normal(question) for question in evaluated]
+    labels = cluster([*known, *(_normal(example.question) for example in examples)])
+    again = set(labels[: len(known)])
+    labels = labels[len(known) :]
     sizes = Counter(labels)  # in the order in which the clusters turn up
-    if len(sizes) < 2:
-        return list(examples), []
-    clusters = list(sizes)
-    draw.shuffle(clusters)
-    held_out: set[int] = set()
-    size = 0
-    for label in clusters[:-1]:  # one cluster at least stays to be learned
-        if size + sizes[label] <= wanted:
-            held_out.add(label)
-            size += sizes[label]
-    if not held_out:
-        held_out.add(min(clusters, key=lambda label: sizes[label]))
+    held_out = again & sizes.keys()
+    size = sum(sizes[label] for label in held_out)
+    clusters = [label for label in sizes if label not in held_out]
+    if wanted and len(clusters) > 1:
+        draw.shuffle(clusters)
+        for label in clusters[:-1]:  # one cluster at least stays to be learned
+            if size + sizes[label] <= wanted:
+                held_out.add(label)
+                size += sizes[label]
+        if not held_out:
+            held_out.add(min(clusters, key=lambda label: sizes[label]))
     train = [example for example, label in zip(examples, labels, strict=True) if label not in held_out]
     return train, [example for example, label in zip(examples, labels, strict=True) if label in held_out]
 
@@ -273,7 +278,15 @@ def _normal(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def freeze(home: Home, session: Session, prepared: Prepared, source: str) -> Snapshot:
+def freeze(
+    home: Home,
+    session: Session,
+    prepared: Prepared,
+    source: str,
+    *,
+    objective: str = "sft",
+    manifest: Mapping[str, Any] | None = None,
+) -> Snapshot:
     """Write the set to `home.snapshots`, named by its hash, and record it. Equal sets are stored once.
 
     Args:
@@ -281,27 +294,56 @@ def freeze(home: Home, session: Session, prepared: Prepared, source: str) -> Sna
         session: an open session; the caller commits.
         prepared: what to freeze.
         source: ``starter``, ``reviews``, or the name of the file or dataset.
+        objective: what the rows are for.
+        manifest: what is to be kept beside the counts of the preparation.
 
     Raises:
         DatasetError: the disk refuses the file.
     """
-    content = b"".join(_lines(prepared.train, TRAIN)) + b"".join(_lines(prepared.evaluation, EVALUATION))
-    digest = sha256(content).hexdigest()
-    path = home.snapshots / f"{digest}.jsonl"
+    origins: list[snapshots.Origin] = []
     try:
-        write_whole(path, content)
+        path, digest = _write(home.snapshots, prepared, origins)
     except OSError as error:
         raise DatasetError(
             f"The training set can't be stored in {home.snapshots}: {error.strerror}."
         ) from error
-    return snapshots.add(
+    snapshot = snapshots.add(
         session,
         sha256=digest,
         path=path.relative_to(home.root).as_posix(),
-        rows=len(prepared.train) + len(prepared.evaluation),
+        rows=len(origins),
         source=source,
-        manifest=prepared.report.to_dict(),
+        manifest=prepared.report.to_dict() | dict(manifest or {}),
+        objective=objective,
     )
+    if any(origin.response_id for origin in origins):
+        snapshots.add_rows(session, snapshot.id, origins)
+    return snapshot
+
+
+def _write(folder: Path, prepared: Prepared, origins: list[snapshots.Origin]) -> tuple[Path, str]:
+    """Write the lines to a file named by their hash, and note where each came from."""
+    digest = sha256()
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".part-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for part, examples in ((TRAIN, prepared.train), (EVALUATION, prepared.evaluation)):
+                for example, line in zip(examples, _lines(examples, part), strict=True):
+                    file.write(line)
+                    digest.update(line)
+                    origins.append(_describe_origin(example, line))
+            file.flush()
+            os.fsync(file.fileno())
+        path = folder / f"{digest.hexdigest()}.jsonl"
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    return path, digest.hexdigest()
+
+
+def _describe_origin(example: Example, line: bytes) -> snapshots.Origin:
+    found = [example.origin.get(name) or None for name in ("response_id", "other_response_id", "review_id")]
+    return snapshots.Origin(sha256(line).hexdigest(), *found)
 
 
 def thaw(path: Path, digest: str) -> tuple[list[Example], list[Example]]:

@@ -103,7 +103,7 @@ def launch(
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length, rejects)
     require_consistent(hyperparameters, prepared)
     with database.session() as session:
-        snapshot = freeze(home, session, prepared, source)
+        snapshot = freeze(home, session, prepared, source, objective=hyperparameters.objective)
         run = runs.create(session, audience, frozen.base_model, snapshot.id, hyperparameters.to_dict())
         open_record(run_folder(home, run.id), frozen, snapshot)
     start_queued(database, home, at_once)

@@ -7,7 +7,7 @@ what a clinician has judged.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, new_id, utc_now
@@ -36,6 +36,11 @@ class Response(Base):
     """A model's answer, with the adapter, parameters and timings that made it."""
 
     __tablename__ = "responses"
+    __table_args__ = (  # the few that curation treats in a way of their own
+        Index("ix_responses_cut_off", "id", sqlite_where=text("finish_reason <> 'stop'")),
+        Index("ix_responses_withdrawn", "id", sqlite_where=text("withdrawn_at IS NOT NULL")),
+        Index("ix_responses_thumbed", "id", sqlite_where=text("thumb IS NOT NULL")),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     conversation_id: Mapped[str | None] = mapped_column(

@@ -170,10 +170,16 @@ class Review(Base):
             "seconds", "disposition", "accuracy", "wrong_content", "omission", "harm", "urgency",
             "readability", "relevance",
         ),
+        # Holds all that curation counts, so that it needn't read the reviews themselves.
+        Index(
+            "ix_reviews_item_id",
+            *("item_id", "reviewer_id", "disposition", "accuracy", "wrong_content", "omission"),
+            *("harm", "urgency", "flags"),
+        ),
     )  # fmt: skip
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
-    item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"), index=True)
+    item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"))
     reviewer_id: Mapped[str] = mapped_column(ForeignKey("reviewers.id", ondelete="RESTRICT"))
     audience: Mapped[str] = mapped_column(String(64), default=_audience_of, doc="The item's")
     made_by: Mapped[str] = mapped_column(

@@ -10,10 +10,12 @@ from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
+from elara_ui.services.lineage import LineageService
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.review_sampling import ReviewSampling
@@ -21,6 +23,7 @@ from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
+from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
@@ -54,6 +57,9 @@ class Services:
     teaching: TeachingService
     insights: InsightsService
     adjudication: AdjudicationService
+    curation: CurationService
+    snapshots: SnapshotService
+    lineage: LineageService
 
     def close(self) -> None:
         """Stop a teacher, free the engine and the database. Training runs go on."""
@@ -118,4 +124,7 @@ def build_services(
         teaching=TeachingService(distillation, training),
         insights=InsightsService(database),
         adjudication=AdjudicationService(database),
+        curation=CurationService(database, home),
+        snapshots=SnapshotService(database, home),
+        lineage=LineageService(database),
     )

@@ -16,6 +16,7 @@ from db.home import Home
 from db.models import Assignment, Reviewer, ReviewItem, utc_now
 from db.review_progress import QueueFigures, ReviewProgress
 from db.session import Database
+from db.training_rows import training_rows
 from db.vocabulary import ReviewAction
 from elara_ui.errors import InvalidInput
 from elara_ui.services.calibration import CalibrationResult, compare_with_expected
@@ -343,7 +344,7 @@ class ReviewingService:
     def write_rows(self) -> Document:
         """The accepted and corrected answers as JSONL training rows, for a browser; may be empty."""
         with self._database.reading() as session:
-            lines = [json.dumps(row, ensure_ascii=False) for row in review_store.training_rows(session)]
+            lines = [json.dumps(row, ensure_ascii=False) for row in training_rows(session)]
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         return Document(f"reviews-{stamp}.jsonl", "".join(f"{line}\n" for line in lines))
 

@@ -10,10 +10,10 @@ from adapters.training.dataset_import import DatasetReference, import_rows, pars
 from adapters.training.examples import ColumnMap, Reading, read_path, read_rows
 from adapters.training.preparation import thaw
 from adapters.training.sources import KNOWN_SUFFIXES, name_fields, read_columns
-from db import reviews as review_store
 from db import snapshots as snapshot_store
 from db.home import Home
 from db.session import Database
+from db.training_rows import training_rows
 from elara_ui.errors import DatasetError, InvalidInput
 from elara_ui.settings import PROJECT_ROOT
 
@@ -40,7 +40,8 @@ class DataChoice:
         path: the file or folder, for `DataSource.FILE`.
         columns: where question and answer are in it; None finds them by name.
         name: what to call the file, when its path is a temporary one.
-        reference: ``owner/name[/config][:split]`` for `DataSource.HUB`, an id for `DataSource.SNAPSHOT`.
+        reference: ``owner/name[/config][:split]`` for `DataSource.HUB`; an id or ``name@version`` for
+            `DataSource.SNAPSHOT`.
         split: the part of a dataset folder, e.g. ``test`` or ``train[:500]``.
         skip_bad_rows: leave bad rows out and report them, rather than refuse.
     """
@@ -95,8 +96,9 @@ def parse_data(dataset: str, *, skip_bad_rows: bool = False) -> DataChoice:
     """The rows that one word names, as on the command line.
 
     Args:
-        dataset: ``starter``, ``reviews``, ``snapshot:ID``, a file, a folder with or without ``:split``, or
-            ``owner/name[/config][:split]`` of the Hugging Face hub. What exists on disk goes first.
+        dataset: ``starter``, ``reviews``, ``snapshot:ID`` or ``snapshot:NAME@VERSION``, a file, a folder with
+            or without ``:split``, or ``owner/name[/config][:split]`` of the Hugging Face hub. What exists on
+            disk goes first.
         skip_bad_rows: leave bad rows out and report them, rather than refuse.
     """
     if dataset in (DataSource.STARTER, DataSource.REVIEWS):
@@ -151,7 +153,12 @@ def list_stored(database: Database) -> tuple[StoredSet, ...]:
     """Every stored set, newest first."""
     with database.reading() as session:
         return tuple(
-            StoredSet(item.id, item.source, item.rows, item.created_at)
+            StoredSet(
+                item.id,
+                f"{item.name}@{item.version}" if item.name else item.source,
+                item.rows,
+                item.created_at,
+            )
             for item in snapshot_store.list_recent(session)
         )
 
@@ -186,7 +193,7 @@ def read_data(database: Database, home: Home, audience: str, data: DataChoice) -
 
 def _read_reviews(database: Database, audience: str) -> Reading:
     with database.reading() as session:
-        rows = list(review_store.training_rows(session, audience))
+        rows = list(training_rows(session, audience))
     if not rows:
         raise DatasetError(
             f"No review for {audience} has been accepted yet, so there is nothing to learn from. "
@@ -199,7 +206,7 @@ def _read_snapshot(database: Database, home: Home, snapshot_id: str) -> Reading:
     if not snapshot_id:
         raise DatasetError("No stored set has been chosen. Pick one from the list, or give its id.")
     with database.reading() as session:
-        snapshot = snapshot_store.get(session, snapshot_id)
+        snapshot = snapshot_store.find_reference(session, snapshot_id)
         path, digest = home.root / snapshot.path, snapshot.sha256
     train, evaluation = thaw(path, digest)
     return Reading((*train, *evaluation))

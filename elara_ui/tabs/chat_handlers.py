@@ -162,6 +162,9 @@ class ChatHandlers:
                     yield from self._retry(audience, state, sampling)
                 case "edit" | "undo":
                     yield self._take_back(audience, state, keep=event.act == "edit")
+                case "lineage":
+                    shaped = self._services.lineage.what_shaped(str(event.item))
+                    yield {self._main.live: notice(shaped.summary, "info")}
                 case "up" | "down" | "review":
                     self._judge(event.act, event.item)
                     yield self.show(state, audience)

@@ -103,6 +103,10 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
         actions += button(
             "Send to review", "review", answer.response_id, title="Let a professional rate this answer"
         )
+    if answer.adapter:
+        actions += button(
+            "What shaped this?", "lineage", answer.response_id, title="The training set and reviews behind it"
+        )
     body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
     return (
         f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'

@@ -100,6 +100,15 @@ def _change_reviews() -> None:
     op.create_index("ix_reviews_reviewer_id", "reviews", ["reviewer_id", "created_at"])
     op.create_index("ix_reviews_disposition", "reviews", ["disposition", "created_at"])
     op.create_index("ix_reviews_figures", "reviews", FIGURES)
+    op.drop_index("ix_reviews_item_id", "reviews")
+    op.create_index(
+        "ix_reviews_item_id",
+        "reviews",
+        [
+            *("item_id", "reviewer_id", "disposition", "accuracy", "wrong_content", "omission"),
+            *("harm", "urgency", "flags"),
+        ],
+    )
 
 
 def _change_items() -> None:
@@ -252,6 +261,12 @@ def _change_responses_and_snapshots() -> None:
     )
     op.add_column("responses", sa.Column("withdrawn_at", sa.DateTime(), nullable=True))
     op.add_column("responses", sa.Column("withdrawn_reason", sa.Text(), nullable=False, server_default=""))
+    for name, few in (
+        ("cut_off", "finish_reason <> 'stop'"),
+        ("withdrawn", "withdrawn_at IS NOT NULL"),
+        ("thumbed", "thumb IS NOT NULL"),
+    ):
+        op.create_index(f"ix_responses_{name}", "responses", ["id"], sqlite_where=sa.text(few))
     with op.batch_alter_table("snapshots", recreate="always") as table:
         table.add_column(sa.Column("name", sa.String(length=100), nullable=True))
         table.add_column(sa.Column("version", sa.Integer(), nullable=True))

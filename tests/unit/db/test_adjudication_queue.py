@@ -3,7 +3,7 @@
 import pytest
 from factories import add_response, add_review
 
-from db import adjudication_queue, reviewers, reviews
+from db import adjudication_queue, reviewers, training_rows
 from db.adjudications import triggers
 from db.errors import Conflict, NotFound
 from db.models import Adjudication, Review, ReviewItem, utc_now
@@ -48,7 +48,7 @@ def late_review(session, item: ReviewItem, **values) -> Review:
 
 
 def answers_that_train(session) -> list[str]:
-    return [row["messages"][-1]["content"] for row in reviews.training_rows(session)]
+    return [row["messages"][-1]["content"] for row in training_rows.training_rows(session)]
 
 
 def test_what_is_contested_waits_for_whoever_has_not_judged_it(session):
@@ -109,7 +109,7 @@ def test_a_decision_goes_before_the_reviews_in_training(session):
     settle(session, contest(session, "As corrected."), "accept_with_edit", correction="Corrected.")
     settle(session, contest(session, "Left out.", harm="none", accuracy="opposed"), "reject")
     assert sorted(answers_that_train(session)) == ["Corrected.", "Taken as it is."]
-    rows = {row["response_id"]: row["review_id"] for row in reviews.training_rows(session)}
+    rows = {row["response_id"]: row["review_id"] for row in training_rows.training_rows(session)}
     decision = adjudication_queue.decided(session, [accepted.id])[accepted.id]
     assert rows[accepted.response_id] == decision.adjudication_id
 

@@ -1,0 +1,549 @@
+"""How each judged answer stands by some rules: one SQL expression that counts, pages and freezing share.
+
+The clinical rule of `docs/review.md` is in here and can't be changed by rules: what lets an answer in, and
+the vetoes that keep it out.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+)
+from sqlalchemy.orm import Session, aliased
+
+from db.curation_rules import BASE_ALONE, CurationRules, LeftOut
+from db.models import Adapter, Adjudication, Preference, Response, Review, Reviewer, ReviewItem, Run
+from db.vocabulary import Axis, Disposition, PairChoice, ReviewFlag
+
+Rows = Select[*tuple[Any, ...]]
+
+BETTER, WORSE = "better", "worse"
+"""Standings of answers that are taken, as wanted and as not wanted; every other standing is a `LeftOut`."""
+
+# One sum over an item's reviews counts all of these at once, in eight bits each: SQLite then looks each
+# review up once, in an index only, which is what makes counting quick.
+_ACCEPT, _CORRECT, _OTHERWISE, _REJECT, _FLAGGED, _UNDER, _SEVERE, _IDENTIFIERS = range(0, 64, 8)
+_CUT_OFF = text("finish_reason <> 'stop'")  # as the partial index has it
+_WITHDRAWN = text("withdrawn_at IS NOT NULL")
+_THUMBED = text("thumb IS NOT NULL")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one rated answer stands.
+
+    Args:
+        value: `BETTER`, `WORSE` or a `LeftOut`.
+        accepting: reviewers who let it in, within the rules.
+        correcting: those of them who corrected it.
+        rejecting: reviewers who rejected it.
+        decision: an adjudicator's disposition, when there was one.
+        included: whether it was picked by hand.
+    """
+
+    item_id: str
+    response_id: str
+    sent_at: datetime
+    value: str
+    accepting: int
+    correcting: int
+    rejecting: int
+    decision: str | None
+    included: bool
+
+
+@dataclass(frozen=True)
+class Vote:
+    """How two compared answers stand.
+
+    Args:
+        left_out: a `LeftOut`; empty when the pair is taken.
+    """
+
+    item_id: str
+    sent_at: datetime
+    better_id: str
+    worse_id: str
+    left_out: str
+    votes: int
+    against: int
+
+
+@dataclass(frozen=True)
+class Match:
+    """An accepted and a rejected answer to the same prompt, as items of the queue."""
+
+    better_item: str
+    better_id: str
+    worse_item: str
+    worse_id: str
+
+
+def count_rated(session: Session, rules: CurationRules) -> Counter[str]:
+    """How many rated answers stand how."""
+    found = _standings(rules).subquery()
+    query = select(found.c.value, func.count()).group_by(found.c.value)
+    return Counter(dict(session.execute(query).all()))
+
+
+def count_corrected(session: Session, rules: CurationRules) -> int:
+    """How many answers come in with a correction."""
+    found = _standings(rules).subquery()
+    query = select(func.count()).where(found.c.value == BETTER, found.c.corrected)
+    return session.scalar(query) or 0
+
+
+def rated(
+    session: Session,
+    rules: CurationRules,
+    *,
+    after: tuple[datetime, str] | None = None,
+    limit: int = 1000,
+    values: Collection[str] = (),
+    corrected: bool = False,
+) -> list[Standing]:
+    """One page of rated answers, the longest sent first.
+
+    Args:
+        session: any session.
+        rules: what is asked.
+        after: `sent_at` and id of the item before the page.
+        limit: most answers.
+        values: only these standings; empty for all.
+        corrected: only those that come in with a correction.
+    """
+    found = _standings(rules, after, ordered=True).subquery()
+    query = select(found).limit(limit)  # in the order of what is beneath; sorting again would read it all
+    if values:
+        query = query.where(found.c.value.in_(values))
+    if corrected:
+        query = query.where(found.c.value == BETTER, found.c.corrected)
+    return [
+        Standing(
+            row.item_id, row.response_id, row.sent_at, row.value,
+            _slot(row.tally, _ACCEPT) + _slot(row.tally, _CORRECT), _slot(row.tally, _CORRECT),
+            _slot(row.tally, _REJECT), row.decision, bool(row.included),
+        )
+        for row in session.execute(query)
+    ]  # fmt: skip
+
+
+def matches(session: Session, rules: CurationRules) -> list[Match]:
+    """Each rejected answer beside an accepted one to the same conversation, in the order they were sent.
+
+    Several rejected answers to one prompt are spread over those that were accepted.
+    """
+    query = _matched(rules)
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for better_item, better_id, worse_item, worse_id in session.execute(query):
+        groups.setdefault((worse_item, worse_id), []).append((better_item, better_id))
+    taken: Counter[tuple[str, str]] = Counter()
+    found = []
+    for worse, betters in groups.items():
+        better = betters[taken[betters[0]] % len(betters)]
+        taken[betters[0]] += 1
+        found.append(Match(*better, *worse))
+    return found
+
+
+def count_matches(session: Session, rules: CurationRules) -> int:
+    """How many rejected answers stand beside an accepted one."""
+    found = _matched(rules).order_by(None).subquery()
+    return session.scalar(select(func.count(found.c.worse_item.distinct()))) or 0
+
+
+def votes(
+    session: Session, rules: CurationRules, *, after: tuple[datetime, str] | None = None, limit: int = 1000
+) -> list[Vote]:
+    """One page of compared answers with how the reviewers chose, the longest sent first."""
+    rows = session.execute(_compared(rules, after).limit(limit)).all()
+    vetoes = _vetoed(session, rules, {id for row in rows for id in (row.response_id, row.other_response_id)})
+    return [_count_votes(row, rules, vetoes) for row in rows]
+
+
+def each_vote(session: Session, rules: CurationRules, page: int = 2000) -> Iterator[Vote]:
+    """All compared answers, page by page."""
+    after = None
+    while found := votes(session, rules, after=after, limit=page):
+        yield from found
+        after = found[-1].sent_at, found[-1].item_id
+
+
+def thumbed(rules: CurationRules) -> Select[str]:
+    """Ids of the answers that a reader's thumb alone speaks for or against.
+
+    Whoever restricts reviewers wants no unknown reader; a review, of whatever outcome, goes before a thumb.
+    """
+    if not rules.thumbs or rules.reviewers or rules.verified_only or rules.batches:
+        return select(Response.id).where(false())
+    reviewed = exists().where(
+        ReviewItem.response_id == Response.id, ReviewItem.other_response_id.is_(None), ReviewItem.judged > 0
+    )
+    query = select(Response.id).where(
+        _THUMBED, Response.withdrawn_at.is_(None), ~_among(Response.id, rules.exclude), ~reviewed
+    )
+    query = query.where(or_(Response.thumb == -1, Response.finish_reason == "stop"))
+    if rules.answers:
+        query = query.where(_among(Response.id, rules.answers))
+    if rules.audiences:
+        query = query.where(Response.audience.in_(rules.audiences))
+    return query.where(*_voice(rules)).order_by(Response.id)
+
+
+def list_voices(
+    session: Session,
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """Audiences of judged answers; adapters and base models there are; batches they were sent in."""
+    audiences = session.scalars(select(ReviewItem.audience).distinct().order_by(ReviewItem.audience))
+    batch = ReviewItem.batch
+    batches = session.scalars(select(batch).where(batch.is_not(None)).distinct().order_by(batch))
+    made = select(Adapter.name, Adapter.base_model).order_by(Adapter.audience, Adapter.version)
+    adapters = session.execute(made).all()
+    models = session.scalars(select(Run.base_model).distinct())
+    return (
+        tuple(filter(None, audiences)),
+        (BASE_ALONE, *(name for name, _ in adapters)),
+        tuple(sorted({*models, *(model for _, model in adapters)})),
+        tuple(filter(None, batches)),
+    )
+
+
+def count_thumbed(session: Session, rules: CurationRules) -> int:
+    """How many answers a reader's thumb alone speaks for or against."""
+    return session.scalar(select(func.count()).select_from(thumbed(rules).order_by(None).subquery())) or 0
+
+
+def lets_in(rules: CurationRules, *, wanted: bool = True) -> ColumnElement[bool]:
+    """Condition on a review: it lets the answer, or its correction, into training.
+
+    Args:
+        rules: whose reviewers count.
+        wanted: only within the rules' own limits; else whatever the clinical rule allows.
+    """
+    as_it_is, correcting = _accepting(rules, wanted=wanted)
+    return or_(as_it_is, correcting)
+
+
+def counts(rules: CurationRules, reviewer: Any) -> ColumnElement[bool]:
+    """Condition on a column of reviewers' ids: the judgement of this one counts."""
+    return _reviewers(rules, reviewer)
+
+
+def first_responses(session: Session, item_ids: Collection[str]) -> dict[str, str]:
+    """Of compared items, the answer that `PairChoice.FIRST` means."""
+    query = select(ReviewItem.id, ReviewItem.response_id).where(ReviewItem.id.in_(item_ids))
+    return dict(session.execute(query).all())
+
+
+def _standings(
+    rules: CurationRules, after: tuple[datetime, str] | None = None, *, ordered: bool = False
+) -> Rows:
+    """Every rated answer within the rules' scope, with how it stands; the longest sent first if ordered."""
+    tally = (
+        select(func.sum(_weight(rules))).where(Review.item_id == ReviewItem.id).scalar_subquery()
+    )  # correlates with the item
+    decision = (
+        select(
+            case((Reviewer.withdrawn_at.is_not(None), "withdrawn"), else_=Adjudication.disposition),
+        )
+        .where(Adjudication.item_id == ReviewItem.id, Reviewer.id == Adjudication.adjudicator_id)
+        .scalar_subquery()
+    )
+    query = select(
+        ReviewItem.id.label("item_id"),
+        ReviewItem.response_id,
+        ReviewItem.sent_at,
+        ReviewItem.contested,
+        func.coalesce(tally, 0).label("tally"),
+        decision.label("decision"),
+        _among(ReviewItem.response_id, rules.include).label("included"),
+    ).where(ReviewItem.other_response_id.is_(None), ReviewItem.judged > 0)
+    query = query.where(or_(and_(*_scope(rules)), _among(ReviewItem.response_id, rules.include)))
+    if rules.answers:
+        query = query.where(_among(ReviewItem.response_id, rules.answers))
+    query = _after(query, after)
+    if ordered:
+        query = query.order_by(ReviewItem.sent_at, ReviewItem.id)
+    # The limit keeps SQLite from merging the queries, which would sum the reviews anew at every mention.
+    facts = query.limit(-1).subquery()
+    corrected = case(
+        (facts.c.decision.is_(None), _count(facts.c.tally, _CORRECT) > 0),
+        else_=facts.c.decision == Disposition.ACCEPT_WITH_EDIT,
+    )
+    judged = select(
+        facts.c.item_id, facts.c.response_id, facts.c.sent_at, facts.c.tally, facts.c.decision,
+        facts.c.included, corrected.label("corrected"), _judge(facts.c, corrected, rules).label("value"),
+    )  # fmt: skip
+    return judged.limit(-1)
+
+
+def _judge(facts: Any, corrected: ColumnElement[bool], rules: CurationRules) -> ColumnElement[str]:
+    """The standing: the order of the conditions is that of `LeftOut`."""
+    count = {slot: _count(facts.tally, slot) for slot in range(0, 64, 8)}
+    taken = count[_ACCEPT] + count[_CORRECT]
+    accepted = taken + count[_OTHERWISE]
+    vetoed = count[_SEVERE] + count[_UNDER] > 0
+    undecided = facts.decision.is_(None)
+    cut_off = and_(~corrected, facts.response_id.in_(select(Response.id).where(_CUT_OFF)))
+    bounded = and_(undecided, ~facts.included)
+    return case(
+        (facts.response_id.in_(select(Response.id).where(_WITHDRAWN)), LeftOut.WITHDRAWN),
+        (_among(facts.response_id, rules.exclude), LeftOut.EXCLUDED),
+        (count[_IDENTIFIERS] > 0, LeftOut.IDENTIFIERS),
+        (facts.contested, LeftOut.CONTESTED),
+        (facts.decision == "withdrawn", LeftOut.WITHDRAWN),
+        (facts.decision == Disposition.REJECT, WORSE),
+        (facts.decision.not_in([*rules.dispositions]), LeftOut.OUTSIDE),
+        (and_(undecided, count[_SEVERE] > 0), LeftOut.SEVERE_HARM),
+        (and_(undecided, vetoed), LeftOut.UNDER_TRIAGE),
+        (and_(undecided, count[_REJECT] > 0, accepted == 0), WORSE),
+        (and_(undecided, count[_REJECT] > rules.max_rejecting), LeftOut.REJECTED),
+        (and_(undecided, accepted == 0), LeftOut.NOT_ACCEPTED),
+        (and_(bounded, count[_FLAGGED] > 0), LeftOut.FLAGGED),
+        (and_(bounded, taken == 0), LeftOut.OUTSIDE),
+        (and_(bounded, taken < rules.min_accepting), LeftOut.TOO_FEW),
+        (cut_off, LeftOut.CUT_OFF),
+        else_=BETTER,
+    )
+
+
+def _weight(rules: CurationRules) -> ColumnElement[int]:
+    """What one review adds to its item's tally."""
+    as_it_is, correcting = _accepting(rules)
+    base = or_(*_accepting(rules, wanted=False))
+    steps = [
+        (and_(cast(Review.flags, Text) != "[]", _flag(ReviewFlag.IDENTIFIERS)), 1 << _IDENTIFIERS),
+        (Review.harm == "severe", 1 << _SEVERE),
+        (Review.urgency == "under", 1 << _UNDER),
+        (as_it_is, 1 << _ACCEPT),
+        (correcting, 1 << _CORRECT),
+        (and_(Review.disposition == Disposition.REJECT, _reviewers(rules)), 1 << _REJECT),
+        (base, 1 << _OTHERWISE),
+    ]
+    # Written out: bound numbers would hide from SQLite that it may compare them as they are.
+    weight = case(*((condition, literal_column(str(unit))) for condition, unit in steps), else_=0)
+    if not rules.without_flags:
+        return weight
+    return weight + case((or_(*map(_flag, rules.without_flags)), literal_column(str(1 << _FLAGGED))), else_=0)
+
+
+def _accepting(
+    rules: CurationRules, *, wanted: bool = True
+) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Conditions on a review: it lets the answer in as it is; it lets its correction in."""
+    as_it_is = and_(
+        Review.disposition == Disposition.ACCEPT,
+        Review.accuracy == "aligned",
+        Review.harm == "none",
+        Review.wrong_content != "great",
+        Review.omission != "great",
+    )
+    correcting = Review.disposition == Disposition.ACCEPT_WITH_EDIT
+    if not wanted:
+        standing = _reviewers(CurationRules())
+        return and_(as_it_is, standing), and_(correcting, standing)
+    axes = [getattr(Review, Axis(axis)).in_(values) for axis, values in rules.axes.items() if values]
+    allowed = {
+        verdict: true() if verdict in rules.dispositions else false()
+        for verdict in (Disposition.ACCEPT, Disposition.ACCEPT_WITH_EDIT)
+    }
+    counted = _reviewers(rules)
+    return (
+        and_(as_it_is, *axes, allowed[Disposition.ACCEPT], counted),
+        and_(correcting, allowed[Disposition.ACCEPT_WITH_EDIT], counted),
+    )
+
+
+def _reviewers(rules: CurationRules, column: Any = Review.reviewer_id) -> ColumnElement[bool]:
+    """Condition: the judgement is by someone whose judgement counts."""
+    known = select(Reviewer.id).where(Reviewer.withdrawn_at.is_(None))
+    if rules.verified_only:
+        known = known.where(Reviewer.verified)
+    if rules.reviewers:
+        known = known.where(or_(Reviewer.name.in_(rules.reviewers), Reviewer.id.in_(rules.reviewers)))
+    if rules.without_reviewers:
+        out = rules.without_reviewers
+        known = known.where(Reviewer.name.not_in(out), Reviewer.id.not_in(out))
+    return column.in_(known)  # type: ignore[no-any-return]
+
+
+def _flag(flag: str) -> ColumnElement[bool]:
+    return cast(Review.flags, Text).contains(f'"{flag}"')
+
+
+def _scope(rules: CurationRules) -> list[ColumnElement[bool]]:
+    """Conditions on an item: the rules ask for answers like this at all."""
+    conditions: list[ColumnElement[bool]] = [true()]
+    if rules.audiences:
+        conditions.append(ReviewItem.audience.in_(rules.audiences))
+    if rules.batches:
+        conditions.append(ReviewItem.batch.in_(rules.batches))
+    if voice := _voice(rules):
+        conditions.append(exists().where(Response.id == ReviewItem.response_id, *voice))
+    return conditions
+
+
+def _voice(rules: CurationRules) -> list[ColumnElement[bool]]:
+    """Conditions on a response: what answered, and when."""
+    conditions: list[ColumnElement[bool]] = []
+    if rules.adapters:
+        names = [name for name in rules.adapters if name != BASE_ALONE]
+        alone = Response.adapter.is_(None) if BASE_ALONE in rules.adapters else false()
+        conditions.append(or_(Response.adapter.in_(names), alone))
+    if rules.base_models:
+        conditions.append(Response.base_model.in_(rules.base_models))
+    if rules.since:
+        conditions.append(Response.created_at >= datetime.combine(rules.since, time(), UTC))
+    if rules.until:
+        end = datetime.combine(rules.until, time(), UTC) + timedelta(days=1)
+        conditions.append(Response.created_at < end)
+    return conditions
+
+
+def _matched(rules: CurationRules) -> Select[str, str, str, str]:
+    """Accepted and rejected answers whose conversations are equal, system prompts left aside."""
+    found: CTE = _standings(rules).cte("standings")
+    better, worse = aliased(Response), aliased(Response)
+    sides = [
+        select(
+            found.c.item_id, found.c.response_id, found.c.sent_at, side.audience, side.question,
+            _without_system(side).label("turns"), side.text,
+        )
+        .where(found.c.value == value, side.id == found.c.response_id)
+        .cte(value).prefix_with("MATERIALIZED", dialect="sqlite")
+        for side, value in ((better, BETTER), (worse, WORSE))
+    ]  # fmt: skip
+    good, bad = sides
+    return (
+        select(
+            good.c.item_id.label("better_item"), good.c.response_id.label("better_id"),
+            bad.c.item_id.label("worse_item"), bad.c.response_id.label("worse_id"),
+        )
+        .where(
+            good.c.question == bad.c.question,
+            good.c.audience == bad.c.audience,
+            good.c.turns == bad.c.turns,
+            good.c.text != bad.c.text,
+        )
+        .order_by(bad.c.sent_at, bad.c.item_id, good.c.sent_at, good.c.item_id)
+    )  # fmt: skip
+
+
+def _without_system(response: Any) -> ColumnElement[str]:
+    """The conversation that was answered, without its system prompt, as JSON."""
+    context = cast(response.context, String)
+    first = func.json_extract(context, "$[0].role")
+    return case((first == "system", func.json_remove(context, "$[0]")), else_=func.json(context))
+
+
+def _compared(rules: CurationRules, after: tuple[datetime, str] | None) -> Rows:
+    """Pairs that someone whose judgement counts has compared."""
+    counted = _reviewers(rules, Preference.reviewer_id)
+    chose = [
+        func.sum(case((and_(Preference.choice == choice, counted), 1), else_=0)).label(choice.value)
+        for choice in PairChoice
+        if choice is not PairChoice.BOTH_UNSAFE
+    ]
+    unsafe = func.sum(case((Preference.choice == PairChoice.BOTH_UNSAFE, 1), else_=0)).label("unsafe")
+    query = (
+        select(
+            ReviewItem.id, ReviewItem.sent_at, ReviewItem.response_id, ReviewItem.other_response_id,
+            *chose, unsafe,
+        )
+        .join(Preference, Preference.item_id == ReviewItem.id)
+        .where(ReviewItem.other_response_id.is_not(None), *_scope(rules))
+        .group_by(ReviewItem.sent_at, ReviewItem.id)
+        .order_by(ReviewItem.sent_at, ReviewItem.id)
+    )  # fmt: skip
+    if rules.answers:
+        query = query.where(
+            _among(ReviewItem.response_id, rules.answers),
+            _among(ReviewItem.other_response_id, rules.answers),
+        )
+    return _after(query, after)
+
+
+def _vetoed(session: Session, rules: CurationRules, ids: Collection[str]) -> dict[str, str]:
+    """What speaks against these answers, by response id: why they are out, or that they were rejected."""
+    asked = CurationRules(
+        answers=tuple(ids), exclude=rules.exclude, max_rejecting=rules.max_rejecting
+    )  # the reviews of both are judged by the clinical rule alone
+    found = _standings(asked).subquery()
+    against = (
+        LeftOut.WITHDRAWN, LeftOut.EXCLUDED, LeftOut.IDENTIFIERS, LeftOut.CONTESTED, LeftOut.SEVERE_HARM,
+        LeftOut.UNDER_TRIAGE, LeftOut.REJECTED, WORSE,
+    )  # fmt: skip
+    query = select(found.c.response_id, found.c.value).where(found.c.value.in_(against))
+    judged = dict(session.execute(query).all()) if ids else {}
+    gone = select(Response.id).where(_among(Response.id, ids), Response.withdrawn_at.is_not(None))
+    return (
+        judged
+        | dict.fromkeys(set(rules.exclude) & set(ids), LeftOut.EXCLUDED)
+        | dict.fromkeys(session.scalars(gone), LeftOut.WITHDRAWN)
+    )
+
+
+def _count_votes(row: Any, rules: CurationRules, against: dict[str, str]) -> Vote:
+    first, second, tie = row.first, row.second, row.tie
+    better, worse = row.response_id, row.other_response_id
+    if second > first:
+        better, worse = worse, better
+    most = max(first, second)
+    left_out = ""
+    veto = against.get(better, "") or against.get(worse, "").replace(WORSE, "")
+    if veto in (LeftOut.WITHDRAWN, LeftOut.EXCLUDED):
+        left_out = veto
+    elif row.unsafe:
+        left_out = LeftOut.BOTH_UNSAFE
+    elif veto:
+        left_out = LeftOut.VETOED
+    elif 2 * most <= first + second + tie:
+        left_out = LeftOut.NO_WINNER
+    elif most < rules.min_accepting:
+        left_out = LeftOut.TOO_FEW
+    return Vote(row.id, row.sent_at, better, worse, left_out, most, min(first, second) + tie)
+
+
+def _after(query: Rows, after: tuple[datetime, str] | None) -> Rows:
+    if after is None:
+        return query
+    sent_at, item_id = after
+    return query.where(
+        ReviewItem.sent_at >= sent_at, or_(ReviewItem.sent_at > sent_at, ReviewItem.id > item_id)
+    )
+
+
+def _among(column: Any, ids: Collection[str]) -> ColumnElement[bool]:
+    """Condition: one of these ids, however many they are (a statement takes only so many parameters)."""
+    if not ids:
+        return false()
+    listed = func.json_each(json.dumps(sorted(ids))).table_valued("value")
+    return column.in_(select(listed.c.value))  # type: ignore[no-any-return]
+
+
+def _count(tally: Any, slot: int) -> ColumnElement[int]:
+    return tally.op(">>")(slot).op("&")(255)  # type: ignore[no-any-return]
+
+
+def _slot(tally: int, slot: int) -> int:
+    return tally >> slot & 255

@@ -1,0 +1,452 @@
+"""From judgements to training sets: counting, looking at, checking and freezing what rules select."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import islice
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from adapters.engines.base import Turn
+from adapters.hyperparameters import Hyperparameters
+from adapters.training.examples import Example
+from adapters.training.preparation import Prepared, freeze, prepare
+from db import curation, lineage, snapshots
+from db import reviewers as reviewer_store
+from db.curation import BETTER, WORSE
+from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
+from db.home import Home
+from db.models import Reviewer
+from db.session import Database
+from db.training_rows import Candidate, Cursor, candidates, select_rows
+from db.vocabulary import RUBRIC_VERSION, Role
+from elara_ui.errors import DatasetError, InvalidInput
+from elara_ui.services.curation_check import (
+    SHOWN,
+    CheckReport,
+    find_identifiers,
+    find_leaks,
+    read_evaluation_sets,
+    read_held_out,
+)
+from elara_ui.services.rule_files import dump_rules, parse_rules
+from elara_ui.services.snapshots import SnapshotView, describe_snapshot, rows_by_answer
+
+NAME = re.compile(r"[\w][\w .+-]{0,99}")
+NO_LIMIT = 1_000_000
+"""Rows and words: a curated set is not cut; a run cuts it to its own limits."""
+
+WHY_IN: Mapping[str, str] = {
+    RowKind.ACCEPTED: "accepted as it is",
+    RowKind.CORRECTED: "accepted as corrected",
+    RowKind.DECIDED: "decided by an adjudicator",
+    RowKind.MATCHED: "accepted, beside a rejected answer to the same prompt",
+    RowKind.PREFERRED: "preferred to the other answer",
+    RowKind.REJECTED: "rejected: shown as not wanted",
+    RowKind.THUMB: "a reader's thumb",
+}
+WHY_OUT: Mapping[str, str] = {
+    LeftOut.WITHDRAWN: "the answer, or who decided on it, was withdrawn",
+    LeftOut.EXCLUDED: "excluded by hand",
+    LeftOut.IDENTIFIERS: "a reviewer saw identifiers in it",
+    LeftOut.CONTESTED: "waits for adjudication",
+    LeftOut.SEVERE_HARM: "a reviewer saw severe harm",
+    LeftOut.UNDER_TRIAGE: "a reviewer saw under-triage",
+    LeftOut.REJECTED: "rejected by a reviewer",
+    LeftOut.NOT_ACCEPTED: "nobody accepted it as aligned, harmless and without a great fault",
+    LeftOut.FLAGGED: "has a flag that these rules keep out",
+    LeftOut.OUTSIDE: "accepted, but not as these rules ask",
+    LeftOut.TOO_FEW: "accepted by too few reviewers",
+    LeftOut.CUT_OFF: "the answer is empty or was cut off",
+    LeftOut.BOTH_UNSAFE: "a reviewer called both answers unsafe",
+    LeftOut.NO_WINNER: "no answer has most of the votes",
+    LeftOut.VETOED: "one of the two answers is kept out by its reviews",
+    LeftOut.SAME_TEXT: "both answers say the same",
+}
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """How many rows some rules give.
+
+    Args:
+        rows: before duplicates are taken out.
+        kinds: why they are in → how many.
+        left_out: why answers stay out → how many; in words of `WHY_OUT`.
+    """
+
+    rows: int
+    kinds: Mapping[str, int]
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RowPreview:
+    """One answer as the rules see it.
+
+    Args:
+        taken: whether it is in.
+        why: in words.
+        picked: ``include`` or ``exclude`` when by hand, else empty.
+    """
+
+    response_id: str
+    taken: bool
+    why: str
+    audience: str
+    adapter: str | None
+    base_model: str
+    question: str
+    answer: str
+    rejected: str
+    label: bool | None
+    picked: str
+
+
+@dataclass(frozen=True)
+class RowPage:
+    """Some of the answers that rules look at.
+
+    Args:
+        after: for the next page; None when this is the last.
+    """
+
+    rows: tuple[RowPreview, ...]
+    after: Cursor | None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What there is to choose from in rules."""
+
+    audiences: tuple[str, ...]
+    adapters: tuple[str, ...]
+    base_models: tuple[str, ...]
+    batches: tuple[str, ...]
+    reviewers: tuple[str, ...]
+
+
+class CurationService:
+    """Makes training sets of what was judged.
+
+    Args:
+        database: where judgements are.
+        home: where snapshots go and evaluation sets are.
+    """
+
+    def __init__(self, database: Database, home: Home) -> None:
+        self._database = database
+        self._home = home
+
+    def choices(self) -> Choices:
+        """What answers in review come from, for a form."""
+        with self._database.reading() as session:
+            people = tuple(person.name for person in reviewer_store.everyone(session))
+            return Choices(*curation.list_voices(session), reviewers=people)
+
+    def count(self, rules: CurationRules) -> RowCount:
+        """How many rows the rules give, and why other answers stay out; quick enough to follow a form."""
+        with self._database.reading() as session:
+            standings = curation.count_rated(session, rules)
+            better, worse = standings.pop(BETTER, 0), standings.pop(WORSE, 0)
+            left_out, kinds = Counter(standings), Counter[str]()
+            corrected = curation.count_corrected(session, rules) if better else 0
+            kinds[RowKind.CORRECTED] = corrected
+            match rules.objective:
+                case Objective.SFT:
+                    kinds[RowKind.ACCEPTED] = better - corrected
+                    left_out[LeftOut.REJECTED] += worse
+                case Objective.KTO:
+                    kinds[RowKind.ACCEPTED] = better - corrected
+                    kinds[RowKind.REJECTED] = worse
+                    kinds[RowKind.THUMB] = curation.count_thumbed(session, rules)
+                case Objective.DPO:
+                    kinds[RowKind.MATCHED] = curation.count_matches(session, rules) if worse else 0
+                    votes = Counter(vote.left_out for vote in curation.each_vote(session, rules))
+                    kinds[RowKind.PREFERRED] = votes.pop("", 0)
+                    left_out += votes
+        return RowCount(
+            sum(kinds.values()),
+            {WHY_IN[kind]: number for kind, number in kinds.items() if number},
+            {WHY_OUT[reason]: left_out[reason] for reason in LeftOut if left_out[reason]},
+        )
+
+    def preview(
+        self, rules: CurationRules, after: Cursor | None = None, *, limit: int = 20, show: str = "all"
+    ) -> RowPage:
+        """One page of the answers that the rules look at, each with why it is in or out.
+
+        Args:
+            rules: what is asked.
+            after: of the page before; None for the first.
+            limit: most answers.
+            show: ``in``, ``out`` or ``all``.
+        """
+        values: tuple[str, ...] = tuple(LeftOut) if show == "out" else ()
+        if values and rules.objective is not Objective.KTO:
+            values = (*values, WORSE)
+        with self._database.reading() as session:
+            found = candidates(session, rules, after=after, only_in=show == "in", values=values)
+            wanted = (each for each in found if show == "all" or bool(each.left_out) is (show == "out"))
+            page = list(islice(wanted, limit + 1))
+        more = page[limit - 1].cursor if len(page) > limit else None
+        return RowPage(tuple(_preview(each, rules) for each in page[:limit]), more)
+
+    def check(self, rules: CurationRules) -> CheckReport:
+        """What freezing would keep, and what speaks against it. Takes a minute for a hundred thousand rows.
+
+        Raises:
+            DatasetError: an evaluation set can't be read.
+        """
+        with self._database.reading() as session:
+            examples = _read_examples(session, rules)
+            held_out = read_held_out(session, self._home)
+        return self._check(examples, rules, held_out)[0]
+
+    def freeze(
+        self,
+        rules: CurationRules,
+        name: str,
+        *,
+        accept_identifiers: bool = False,
+        leave_out_leaks: bool = False,
+    ) -> SnapshotView:
+        """Make an immutable training set of what the rules select now, as the next version of a name.
+
+        The part that is held out is chosen first, by clusters of alike prompts; what earlier sets that were
+        trained on held out is held out again.
+
+        Args:
+            rules: what to take.
+            name: such as ``patient-plain``; versions are counted by themselves.
+            accept_identifiers: likely identifiers were looked at and may stay.
+            leave_out_leaks: leave rows out whose prompts are in an evaluation set, rather than refuse.
+
+        Raises:
+            InvalidInput: the name is no name, identifiers were found, or prompts of evaluation sets.
+            DatasetError: nothing is left to learn from, or the disk refuses.
+            Conflict: these very rows are stored under another name.
+        """
+        name = check_name(name)
+        with self._database.reading() as session:
+            examples = _read_examples(session, rules)
+            held_out = read_held_out(session, self._home)
+        report, prepared, leaking = self._check(examples, rules, held_out)
+        if leaking and leave_out_leaks:
+            reasons = dict.fromkeys(leaking, "its prompt is in an evaluation set") | dict(rules.exclude)
+            rules = replace(rules, exclude=reasons)
+            kept = [each for each in examples if each.origin["response_id"] not in leaking]
+            report, prepared, leaking = self._check(kept, rules, held_out)
+        _require_freezable(report, accept_identifiers=accept_identifiers)
+        if prepared is None:
+            raise DatasetError(report.problem)
+        return self._store(prepared, rules, name, {"identifiers": dict(report.identifiers)})
+
+    def rebuild_without(self, reference: str) -> SnapshotView:
+        """Freeze a set anew without what has been withdrawn since, as the next version of its name.
+
+        Only answers that are in the set come in, judged by its own rules as everything stands now; each
+        keeps the part it was in.
+
+        Args:
+            reference: the set's id or ``name@version``.
+
+        Raises:
+            NotFound: there is no such set.
+            InvalidInput: it was not made by rules, or nothing of it has changed.
+            DatasetError: nothing would be left.
+        """
+        with self._database.reading() as session:
+            old = snapshots.find_reference(session, reference)
+            if old.name is None or "rules" not in old.manifest:
+                raise InvalidInput(
+                    f"Only a set made by rules can be made anew, and {reference} came from {old.source}. "
+                    "Start from its source, or freeze a selection under a name."
+                )
+            rules = parse_rules(old.manifest["rules"])
+            parts = {key[0]: row["part"] for key, row in rows_by_answer(self._home, old).items()}
+            members = snapshots.members(session, old.id)
+            ids = {id for row in members for id in (row.response_id, row.other_response_id) if id}
+            found = _read_examples(session, replace(rules, answers=tuple(ids)))
+        examples = [
+            replace(each, part=parts[each.origin["response_id"]])
+            for each in found
+            if each.origin["response_id"] in parts
+        ]
+        if not examples:
+            raise DatasetError(f"Nothing of {reference} is left once what was withdrawn is gone.")
+        prepared = prepare(examples, _settings(rules), NO_LIMIT)
+        made = self._store(prepared, rules, old.name, {"rebuilt_from": old.id})
+        if made.snapshot_id == old.id:
+            raise InvalidInput(
+                f"Nothing of {made.label} was withdrawn or judged anew, so it would be the same set. "
+                "Use it as it is."
+            )
+        return made
+
+    def _check(
+        self, examples: Sequence[Example], rules: CurationRules, held_out: Sequence[str]
+    ) -> tuple[CheckReport, Prepared | None, set[str]]:
+        """The report, what would be frozen, and the answers that leak."""
+        leaks = find_leaks(examples, read_evaluation_sets(self._home))
+        kinds, findings = find_identifiers(examples)
+        prepared, problem = None, "No answer fits these rules. Loosen them, or review more answers."
+        again = find_leaks(examples, dict.fromkeys(held_out, "held out before"))
+        if examples and len(again) == len(examples):
+            problem = (
+                "Every prompt here was held out by a set that was trained on, so nothing is left to learn "
+                "from. Review answers to other questions."
+            )
+        elif examples:
+            try:
+                prepared = prepare(examples, _settings(rules), NO_LIMIT, evaluated=held_out)
+                problem = ""
+            except DatasetError as error:
+                problem = error.message
+        report = CheckReport(
+            rows=len(examples),
+            train=len(prepared.train) if prepared else 0,
+            evaluation=len(prepared.evaluation) if prepared else 0,
+            held_again=len(again),
+            duplicates=prepared.report.duplicates if prepared else 0,
+            near_duplicates=prepared.report.near_duplicates if prepared else 0,
+            identifiers=dict(kinds),
+            findings=findings,
+            leaks=tuple(leaks[:SHOWN]),
+            leak_count=len(leaks),
+            problem=problem,
+        )
+        return report, prepared, {leak.response_id for leak in leaks}
+
+    def _store(
+        self, prepared: Prepared, rules: CurationRules, name: str, more: Mapping[str, Any]
+    ) -> SnapshotView:
+        with self._database.session() as session:
+            rules = _by_id(session, rules)
+            manifest = describe_selection(prepared, rules) | dict(more)
+            objective = rules.objective
+            snapshot = freeze(
+                self._home, session, prepared, "curation", objective=objective, manifest=manifest
+            )
+            snapshots.give_name(session, snapshot, name)
+            withdrawn = lineage.count_withdrawn(session, [snapshot.id])
+            return describe_snapshot(snapshot, (), withdrawn.get(snapshot.id, 0))
+
+
+def check_name(name: str) -> str:
+    """A set's name without surplus space.
+
+    Raises:
+        InvalidInput: it is no name.
+    """
+    name = " ".join(name.split())
+    if not NAME.fullmatch(name):
+        raise InvalidInput(
+            "A dataset's name has 1 to 100 letters, digits, spaces, dots, plus signs and hyphens; this is "
+            f"{name[:60]!r}. The version is counted by itself."
+        )
+    return name
+
+
+def pseudonym(reviewer_id: str) -> str:
+    """What a reviewer is called in what leaves the database: always the same, and not to be turned back."""
+    return "rater-" + sha256(f"elara rater {reviewer_id}".encode()).hexdigest()[:12]
+
+
+def describe_selection(prepared: Prepared, rules: CurationRules) -> dict[str, Any]:
+    """What the manifest says of a curated set: its rules, and who and what is in it."""
+    origins = [example.origin for example in (*prepared.train, *prepared.evaluation)]
+    count = {
+        name: dict(Counter(origin[name] for origin in origins if name in origin).most_common())
+        for name in ("audience", "base_model", "adapter", "rater", "why")
+    }
+    return {
+        "rules": dump_rules(rules),
+        "rubric_version": RUBRIC_VERSION,
+        "audiences": count["audience"],
+        "base_models": count["base_model"],
+        "adapters": count["adapter"],
+        "raters": count["rater"],
+        "kinds": count["why"],
+    }
+
+
+def _require_freezable(report: CheckReport, *, accept_identifiers: bool) -> None:
+    if report.leak_count:
+        leak = report.leaks[0]
+        raise InvalidInput(
+            f"No prompt of an evaluation set may be learned, but some share one ({report.leak_count} rows), "
+            f"such as {leak.question[:80]!r} in {leak.set_name}. Leave these rows out, or take the set away."
+        )
+    if report.problem:
+        raise DatasetError(report.problem)
+    if report.identifiers and not accept_identifiers:
+        found = ", ".join(f"{number} × {kind}" for kind, number in report.identifiers.items())
+        raise InvalidInput(
+            f"Likely identifiers were found: {found}. Look at them, exclude or correct those answers, or "
+            "confirm that they may stay."
+        )
+
+
+def _read_examples(session: Session, rules: CurationRules) -> list[Example]:
+    return [_to_example(found, number, rules) for number, found in enumerate(select_rows(session, rules), 1)]
+
+
+def _to_example(found: Candidate, number: int, rules: CurationRules) -> Example:
+    origin = {
+        "audience": found.audience,
+        "response_id": found.response_id,
+        "other_response_id": found.other_response_id,
+        "review_id": found.review_id,
+        "rater": pseudonym(found.reviewer_id) if found.reviewer_id else "",
+        "base_model": found.base_model,
+        "adapter": found.adapter or "",
+        "other_adapter": found.other_adapter or "",
+        "why": found.kind,
+        "included": rules.include.get(found.response_id, ""),
+    }
+    turns = tuple(Turn(Role(turn["role"]), turn["content"]) for turn in found.messages)
+    return Example(
+        (*turns, Turn(Role.ASSISTANT, found.answer)),
+        {name: value for name, value in origin.items() if value},
+        number,
+        rejected=found.rejected,
+        label=found.label,
+    )
+
+
+def _settings(rules: CurationRules) -> Hyperparameters:
+    return Hyperparameters(
+        objective=rules.objective.value, max_samples=NO_LIMIT, eval_fraction=rules.eval_fraction,
+        seed=rules.seed,
+    )  # fmt: skip
+
+
+def _by_id(session: Session, rules: CurationRules) -> CurationRules:
+    """The rules with reviewers by id: manifests travel, and names don't."""
+    people: list[Reviewer] = reviewer_store.everyone(session)
+    ids = {person.name: person.id for person in people} | {person.id: person.id for person in people}
+    return replace(
+        rules,
+        reviewers=tuple(ids.get(name, name) for name in rules.reviewers),
+        without_reviewers=tuple(ids.get(name, name) for name in rules.without_reviewers),
+    )
+
+
+def _preview(found: Candidate, rules: CurationRules) -> RowPreview:
+    why = WHY_OUT[found.left_out] if found.left_out else WHY_IN[found.kind]
+    if not found.left_out and found.accepting + found.rejecting > 1:
+        why += f" ({found.accepting} for, {found.rejecting} against)"
+    picked = "include" if found.response_id in rules.include else ""
+    if found.response_id in rules.exclude:
+        picked = "exclude"
+        why = f"{why}: {rules.exclude[found.response_id]}" if found.left_out == LeftOut.EXCLUDED else why
+    elif picked:
+        why = f"{why}; picked by hand: {rules.include[found.response_id]}"
+    return RowPreview(
+        found.response_id, not found.left_out, why, found.audience, found.adapter, found.base_model,
+        found.question, found.answer, found.rejected, found.label, picked,
+    )  # fmt: skip

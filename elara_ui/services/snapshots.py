@@ -1,0 +1,430 @@
+"""Stored training sets: listing, comparing and exporting them."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from adapters import hub
+from adapters.training.preparation import EVALUATION
+from db import lineage, snapshots
+from db.home import Home
+from db.models import Run, Snapshot
+from db.session import Database
+from elara_ui.clinical import identifiers
+from elara_ui.errors import DatasetError, InvalidInput, StorageError
+from elara_ui.services.exporting import TOKEN
+
+RowKey = tuple[str, str]
+"""What makes two rows of different sets the same one: the answer, and the one it was preferred to."""
+SHOWN = 50
+PARQUET_ROWS = 2000
+"""Rows held in memory at a time while a table is written."""
+
+
+class DatasetForm(StrEnum):
+    """The form in which a set leaves."""
+
+    JSONL = "jsonl"
+    PARQUET = "parquet"
+    FOLDER = "folder"
+    HUB = "hub"
+
+
+@dataclass(frozen=True)
+class RunUse:
+    """A run that learned from a set."""
+
+    run_id: str
+    audience: str
+    status: str
+    adapter: str | None
+
+
+@dataclass(frozen=True)
+class SnapshotView:
+    """One stored training set.
+
+    Args:
+        label: ``name@version``; of one without a name, its id.
+        train: rows to learn from.
+        evaluation: rows held out.
+        runs: that learned from it.
+        withdrawn: rows by reviewers, or of answers, withdrawn since it was frozen.
+        curated: whether rules made it, so that it can be made anew.
+        manifest: its rules, counts and pseudonymous raters.
+    """
+
+    snapshot_id: str
+    label: str
+    name: str | None
+    version: int | None
+    objective: str
+    rows: int
+    train: int
+    evaluation: int
+    source: str
+    sha256: str
+    created_at: datetime
+    runs: tuple[RunUse, ...]
+    withdrawn: int
+    curated: bool
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """One row that two sets differ in.
+
+    Args:
+        moved: into which part, when it changed that.
+    """
+
+    response_id: str
+    question: str
+    before: str
+    after: str
+    moved: str = ""
+
+
+@dataclass(frozen=True)
+class SnapshotDiff:
+    """How one set differs from another: counts, and the first rows of each kind."""
+
+    before: str
+    after: str
+    added: int
+    gone: int
+    changed: int
+    kept: int
+    rows_added: tuple[RowChange, ...]
+    rows_gone: tuple[RowChange, ...]
+    rows_changed: tuple[RowChange, ...]
+
+
+@dataclass(frozen=True)
+class DatasetExport:
+    """What was written: a file, a folder, or an address of the hub."""
+
+    place: str
+    rows: int
+    identifiers: Mapping[str, int]
+
+
+class SnapshotService:
+    """Reads stored sets; never changes one.
+
+    Args:
+        database: where they are recorded.
+        home: where their files are, and where exports go.
+    """
+
+    def __init__(self, database: Database, home: Home) -> None:
+        self._database = database
+        self._home = home
+
+    def list(self, *, named: bool = True) -> tuple[SnapshotView, ...]:
+        """The stored sets, newest first.
+
+        Args:
+            named: only those that were given a name; every run leaves one without.
+        """
+        with self._database.reading() as session:
+            found = snapshots.list_all(session, named=named)
+            ids = [snapshot.id for snapshot in found]
+            runs, withdrawn = snapshots.runs_of(session, ids), lineage.count_withdrawn(session, ids)
+            return tuple(
+                describe_snapshot(each, runs.get(each.id, ()), withdrawn.get(each.id, 0)) for each in found
+            )
+
+    def show(self, reference: str) -> SnapshotView:
+        """One set by its id or ``name@version``.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self._database.reading() as session:
+            found = snapshots.find_reference(session, reference)
+            runs = snapshots.runs_of(session, [found.id])
+            withdrawn = lineage.count_withdrawn(session, [found.id])
+            return describe_snapshot(found, runs.get(found.id, ()), withdrawn.get(found.id, 0))
+
+    def diff(self, before: str, after: str) -> SnapshotDiff:
+        """Rows that the second set has and the first hasn't, the other way round, and those with other text.
+
+        Args:
+            before: id or ``name@version``.
+            after: of the set compared with it.
+
+        Raises:
+            NotFound: there is no such set.
+            DatasetError: a set's file is gone or was changed.
+        """
+        with self._database.reading() as session:
+            old, new = (snapshots.find_reference(session, each) for each in (before, after))
+        rows_old, rows_new = rows_by_answer(self._home, old), rows_by_answer(self._home, new)
+        added = [key for key in rows_new if key not in rows_old]
+        gone = [key for key in rows_old if key not in rows_new]
+        both = [key for key in rows_old if key in rows_new]
+        changed = [key for key in both if _taught(rows_old[key]) != _taught(rows_new[key])]
+        return SnapshotDiff(
+            label(old), label(new), len(added), len(gone), len(changed), len(both) - len(changed),
+            tuple(_change(key, {}, rows_new[key]) for key in added[:SHOWN]),
+            tuple(_change(key, rows_old[key], {}) for key in gone[:SHOWN]),
+            tuple(_change(key, rows_old[key], rows_new[key]) for key in changed[:SHOWN]),
+        )  # fmt: skip
+
+    def manifest(self, reference: str) -> dict[str, Any]:
+        """All that is said of a set beside its rows: rules, counts, raters, and each row's hash and origin.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self._database.reading() as session:
+            found = snapshots.find_reference(session, reference)
+            rows = [
+                {
+                    "sha256": row.sha256,
+                    "response_id": row.response_id,
+                    "other_response_id": row.other_response_id,
+                    "review_id": row.review_id,
+                }
+                for row in snapshots.members(session, found.id)
+            ]
+        return {
+            "name": label(found),
+            "id": found.id,
+            "sha256": found.sha256,
+            "objective": found.objective,
+            "created_at": found.created_at.isoformat(),
+            **found.manifest,
+            "rows": rows,
+        }
+
+    def export(
+        self,
+        reference: str,
+        form: DatasetForm,
+        destination: str = "",
+        *,
+        accept_identifiers: bool = False,
+        public: bool = False,
+    ) -> DatasetExport:
+        """Write a set out, with its manifest. Likely identifiers in it have to be confirmed first.
+
+        Args:
+            reference: id or ``name@version``.
+            form: one JSONL or Parquet file, a folder that ``datasets`` loads, or a dataset of the hub.
+            destination: the file or folder, which must not exist, under ELARA_HOME/exports if not given; for
+                the hub, ``owner/name``.
+            accept_identifiers: what was found was looked at and may leave.
+            public: on the hub, whether everybody may see it.
+
+        Raises:
+            NotFound: there is no such set.
+            InvalidInput: identifiers were found, the destination exists, or the hub's token is missing.
+            DatasetError: the set's file is gone or was changed.
+            AdapterError: the hub refuses.
+        """
+        with self._database.reading() as session:
+            found = snapshots.find_reference(session, reference)
+        kinds = _search(self._home, found)
+        if kinds and not accept_identifiers:
+            listed = ", ".join(f"{number} × {kind}" for kind, number in kinds.items())
+            raise InvalidInput(
+                f"Likely identifiers are in {label(found)}: {listed}. Look at them, or confirm that they may "
+                "leave this machine."
+            )
+        if public and form is not DatasetForm.HUB:
+            raise InvalidInput("Only what goes to the hub can be public. Leave it out, or export to hub.")
+        if form is DatasetForm.HUB:
+            return DatasetExport(self._push(found, destination, public=public), found.rows, kinds)
+        ending = "" if form is DatasetForm.FOLDER else f".{form}"
+        place = (
+            Path(destination).expanduser().absolute()
+            if destination
+            else self._home.exports / f"{label(found).replace('@', '-').replace(' ', '-')}{ending}"
+        )
+        self._write(found, form, place)
+        return DatasetExport(str(place), found.rows, kinds)
+
+    def _push(self, found: Snapshot, repository: str, *, public: bool) -> str:
+        token = os.environ.get(TOKEN, "").strip()
+        if not token:
+            raise InvalidInput(
+                f"Pushing to the hub needs a token with the right to write in {TOKEN}, and there is none. "
+                "Make one at huggingface.co/settings/tokens and start Elara with it."
+            )
+        hub.check_repository(repository)
+        with tempfile.TemporaryDirectory(prefix="push-", dir=self._home.exports) as scratch:
+            folder = Path(scratch) / "dataset"
+            self._write(found, DatasetForm.FOLDER, folder)
+            return hub.push(folder, repository, token, public=public, dataset=True)
+
+    def _write(self, found: Snapshot, form: DatasetForm, place: Path) -> None:
+        if place.exists():
+            raise InvalidInput(f"{place} exists already. Remove it, or give another place.")
+        manifest = json.dumps(self.manifest(found.id), ensure_ascii=False, indent=1)
+        source = _checked(self._home, found)
+        try:
+            if form is DatasetForm.FOLDER:
+                _write_folder(found, source, place, manifest)
+                return
+            if form is DatasetForm.JSONL:
+                shutil.copyfile(source, place)
+            else:
+                _write_parquet(source, place)
+            place.with_name(f"{place.name}.manifest.json").write_text(manifest, encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"The dataset can't be written to {place}: {error.strerror}. Choose another place."
+            ) from error
+
+
+def label(snapshot: Snapshot) -> str:
+    """What people call a set."""
+    return f"{snapshot.name}@{snapshot.version}" if snapshot.name else snapshot.id
+
+
+def describe_snapshot(snapshot: Snapshot, runs: Iterable[Run], withdrawn: int) -> SnapshotView:
+    """A stored set as a value."""
+    manifest = snapshot.manifest
+    return SnapshotView(
+        snapshot.id, label(snapshot), snapshot.name, snapshot.version, snapshot.objective, snapshot.rows,
+        manifest.get("train", snapshot.rows), manifest.get("evaluation", 0), snapshot.source,
+        snapshot.sha256, snapshot.created_at,
+        tuple(RunUse(run.id, run.audience, run.status, run.adapter) for run in runs),
+        withdrawn, "rules" in manifest, manifest,
+    )  # fmt: skip
+
+
+def rows_by_answer(home: Home, snapshot: Snapshot) -> dict[RowKey, dict[str, Any]]:
+    """The rows of a set's file by what makes them the same row in another set.
+
+    Raises:
+        DatasetError: the file is gone or was changed.
+    """
+    found: dict[RowKey, dict[str, Any]] = {}
+    with _checked(home, snapshot).open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            origin = row["origin"]
+            answer = origin.get("response_id") or sha256(json.dumps(row["messages"]).encode()).hexdigest()
+            found[answer, origin.get("other_response_id", "")] = row
+    return found
+
+
+def _checked(home: Home, snapshot: Snapshot) -> Path:
+    """The set's file, unless it isn't what was frozen."""
+    path = home.root / snapshot.path
+    digest = sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise DatasetError(
+            f"The file of {label(snapshot)} can't be read: {error.strerror}. Freeze the selection again."
+        ) from error
+    if digest.hexdigest() != snapshot.sha256:
+        raise DatasetError(
+            f"The file of {label(snapshot)} was changed after it was frozen. Freeze the selection again."
+        )
+    return path
+
+
+def _search(home: Home, snapshot: Snapshot) -> dict[str, int]:
+    """Likely identifiers in a set's texts, by kind."""
+    kinds: Counter[str] = Counter()
+    with _checked(home, snapshot).open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            texts = [*(turn["content"] for turn in row["messages"]), row.get("rejected", "")]
+            kinds.update(str(each.kind) for each in identifiers.find("\n".join(texts)))
+    return dict(kinds)
+
+
+def _taught(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["messages"], row.get("rejected"), row.get("label"), row["part"]
+
+
+def _change(key: RowKey, before: Mapping[str, Any], after: Mapping[str, Any]) -> RowChange:
+    asked = [turn["content"] for turn in (before or after)["messages"] if turn["role"] == "user"]
+    old, new = (str(row["messages"][-1]["content"]) if row else "" for row in (before, after))
+    moved = ""
+    if before and after and before["part"] != after["part"]:
+        moved = "now held out" if after["part"] == EVALUATION else "no longer held out"
+    return RowChange(key[0], asked[-1] if asked else "", old, new, moved)
+
+
+def _write_folder(found: Snapshot, source: Path, place: Path, manifest: str) -> None:
+    """A folder as ``datasets`` loads it: a table a part, a card, and the manifest."""
+    (place / "data").mkdir(parents=True)
+    parts = [
+        part
+        for part in ("train", "evaluation")
+        if _write_parquet(source, place / "data" / f"{part}.parquet", part)
+    ]
+    (place / "manifest.json").write_text(manifest, encoding="utf-8")
+    files = "".join(f"  - split: {part}\n    path: data/{part}.parquet\n" for part in parts)
+    (place / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n\n# {label(found)}\n\n"
+        f"{found.rows} rows for {found.objective}, made with Elara from answers that professionals have "
+        "judged. `manifest.json` holds the rules, the pseudonymous raters, and the hash and origin of each "
+        "row.\n\nNot a medical device, and no substitute for clinical judgement.\n",
+        encoding="utf-8",
+    )
+
+
+def _write_parquet(source: Path, target: Path, part: str = "") -> int:
+    """Write the rows of a part, or all, as a table; how many there were. No rows, no file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
+    schema = pa.schema(
+        [
+            ("messages", pa.list_(turn)),
+            ("rejected", pa.string()),
+            ("label", pa.bool_()),
+            ("part", pa.string()),
+            ("origin", pa.string()),
+        ]
+    )
+    count, writer = 0, None
+    try:
+        with source.open(encoding="utf-8") as lines:
+            for page in _pages(json.loads(line) for line in lines):
+                rows = [_flatten(row) for row in page if not part or row["part"] == part]
+                if rows:
+                    writer = writer or pq.ParquetWriter(target, schema)
+                    writer.write_table(pa.Table.from_pylist(rows, schema))
+                    count += len(rows)
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
+
+
+def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with one column each for what it is and where it came from."""
+    return {**row, "origin": json.dumps(row["origin"], sort_keys=True)}
+
+
+def _pages(rows: Iterable[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
+    page: list[dict[str, Any]] = []
+    for row in rows:
+        page.append(row)
+        if len(page) == PARQUET_ROWS:
+            yield page
+            page = []
+    if page:
+        yield page

@@ -1,0 +1,94 @@
+import pytest
+from curation_factory import add_accepted
+from factories import add_response, add_run
+
+from db import adapters as adapter_store
+from db.home import Home
+from db.session import Database
+from elara_ui.errors import NotFound
+from elara_ui.services.curation import CurationRules, CurationService, pseudonym
+from elara_ui.services.lineage import Destinations, LineageService, Origins
+
+
+@pytest.fixture
+def chain(database: Database, home: Home):
+    """Reviews → plain@1 → a run → patient@7, live → an answer."""
+    with database.session() as session:
+        judged = add_accepted(session, 12)
+        reviews = [review.id for response in judged for review in _reviews_of(session, response)]
+    made = CurationService(database, home).freeze(CurationRules(), "plain")
+    with database.session() as session:
+        run = add_run(session)
+        run.snapshot_id = made.snapshot_id
+        adapter_store.add(
+            session, audience="patient", version=7, base_model="smollm2-135m", run_id=run.id, path="x",
+            sha256="a" * 64, metrics={},
+        )  # fmt: skip
+        adapter_store.promote(session, "patient@7")
+        answer = add_response(session, adapter="patient@7")
+        return {
+            "judged": [each.id for each in judged],
+            "reviews": reviews,
+            "run": run.id,
+            "answer": answer.id,
+        }
+
+
+def _reviews_of(session, response):
+    from sqlalchemy import select
+
+    from db.models import Review, ReviewItem
+
+    return session.scalars(select(Review).join(ReviewItem).where(ReviewItem.response_id == response.id))
+
+
+def test_an_answer_knows_what_shaped_it(database, chain):
+    origins = LineageService(database).what_shaped(chain["answer"])
+    assert origins.summary == (
+        "patient@7 learned from 12 rows of plain@1; 12 of them came of 12 judgements by one person."
+    )
+    assert {row.judgement for row in origins.rows} == set(chain["reviews"])
+    assert {row.verdict for row in origins.rows} == {"accept"}
+    assert all(row.rater.startswith("rater-") for row in origins.rows)
+    assert LineageService(database).trace("patient@7").rows == origins.rows
+
+
+def test_a_review_knows_where_it_went(database, chain):
+    went = LineageService(database).where_it_went(chain["reviews"][0])
+    assert [(each.label, each.rows) for each in went.snapshots] == [("plain@1", 1)]
+    assert went.runs == (chain["run"],)
+    assert [(each.name, each.live) for each in went.adapters] == [("patient@7", True)]
+    assert "from which patient@7 (live) learned" in went.summary
+
+
+def test_whatever_a_reviewer_or_answer_shaped_is_listed(database, chain):
+    lineage = LineageService(database)
+    by_person = lineage.shaped_by(reviewer="Rater A")
+    assert by_person.snapshots[0].rows == 12
+    by_answer = lineage.shaped_by(response=chain["judged"][0])
+    assert (by_answer.snapshots[0].rows, by_answer.adapters) == (1, by_person.adapters)
+    assert lineage.shaped_by(response=chain["answer"]).summary.endswith("is in no training set.")
+
+
+def test_any_name_is_traced_by_what_it_is(database, chain):
+    lineage = LineageService(database)
+    assert isinstance(lineage.trace(chain["answer"]), Origins)
+    assert isinstance(lineage.trace(chain["reviews"][0]), Destinations)
+    for unknown in ("nothing", "patient@99"):
+        with pytest.raises(NotFound):
+            lineage.trace(unknown)
+    with pytest.raises(NotFound, match="Nobody"):
+        lineage.shaped_by(reviewer="Nobody")
+
+
+def test_the_base_model_alone_was_shaped_by_nobody(database):
+    with database.session() as session:
+        alone, foreign = add_response(session, adapter=None).id, add_response(session, adapter="patient@3").id
+    lineage = LineageService(database)
+    assert "no review has shaped this" in lineage.what_shaped(alone).summary
+    assert "not known here" in lineage.what_shaped(foreign).summary
+
+
+def test_pseudonyms_are_steady_and_hide_the_id():
+    assert pseudonym("ab12") == pseudonym("ab12") != pseudonym("ab13")
+    assert "ab12" not in pseudonym("ab12")
