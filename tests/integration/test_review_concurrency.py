@@ -30,7 +30,7 @@ from elara_ui.services.pairs import PairDraft, PairsService
 from elara_ui.services.reviewing import PairTask, ReviewDraft, ReviewingService
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = float(os.environ.get("ELARA_TEST_SECONDS", "4"))
+SECONDS = float(os.environ.get("ELARA_TEST_SECONDS", "3"))
 
 
 def fill(database: Database, ratings: int, wanted: int = 2, pairs: int = 0) -> None:

@@ -404,9 +404,7 @@ def test_answers_are_imported_and_counted(call: Call, tmp_path: Path) -> None:
     rows = [{"prompt": "Q?", "response": "A.", "model": "m"}, {"prompt": "Q?"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     imported = call("reviews", "import", str(tmp_path / "a.jsonl"), "--audience", "patient", "--batch", "b")
-    assert imported.out == (
-        "1 answers wait for review as “b”; 1 rows left out.\n  line 2: has no text as answer\n"
-    )
+    assert imported.out == ("Sent to review as “b”: 1. Rows left out: 1.\n  line 2: has no text as answer\n")
     again = call("reviews", "import", str(tmp_path / "a.jsonl"), "--audience", "patient", "--json")
     assert again.document["kept"] == 0
     assert [row["line"] for row in again.document["dropped"]] == [1, 2]
@@ -414,7 +412,7 @@ def test_answers_are_imported_and_counted(call: Call, tmp_path: Path) -> None:
         "items": 1, "open": 1, "contested": 0, "calibration": 0,
         "reviews": {}, "preferences": 0, "reviewers": 0,
     }  # fmt: skip
-    assert "1 items sent to review: 1 open" in call("reviews", "stats").out
+    assert "Sent to review: 1; 1 open" in call("reviews", "stats").out
 
 
 def test_reviewers_are_listed_verified_and_withdrawn(call: Call, database: Database) -> None:
