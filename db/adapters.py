@@ -75,6 +75,12 @@ def get(session: Session, name: str) -> Adapter:
     return adapter
 
 
+def status_of(session: Session, name: str) -> AdapterStatus | None:
+    """Where an adapter stands; None when there is none of this name."""
+    status = session.scalar(select(Adapter.status).where(Adapter.name == name))
+    return AdapterStatus(status) if status else None
+
+
 def list_all(session: Session, audience: str | None = None) -> list[Adapter]:
     """Every adapter, or one audience's; by audience, newest version first."""
     query = select(Adapter).order_by(Adapter.audience, Adapter.version.desc())

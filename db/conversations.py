@@ -88,7 +88,10 @@ def delete(session: Session, conversation_id: str) -> None:
     """
     conversation = get(session, conversation_id)
     of_conversation = Response.conversation_id == conversation_id
-    in_review = exists().where(ReviewItem.response_id == Response.id)
+    in_review = or_(
+        exists().where(ReviewItem.response_id == Response.id),
+        exists().where(ReviewItem.other_response_id == Response.id),
+    )
     session.execute(update(Response).where(of_conversation, in_review).values(conversation_id=None))
     session.execute(delete_rows(Response).where(of_conversation))
     session.delete(conversation)

@@ -1,9 +1,14 @@
 """Answers of the model, as stored."""
 
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from db.errors import InvalidValue, NotFound
 from db.models import Response
+
+_AT_ONCE = 500  # ids in one statement
 
 
 def get(session: Session, response_id: str) -> Response:
@@ -36,3 +41,29 @@ def set_thumb(session: Session, response_id: str, value: int | None) -> Response
     response.thumb = value
     session.flush()
     return response
+
+
+def stored(session: Session, ids: Collection[str]) -> set[str]:
+    """Which of these responses are there."""
+    wanted, found = list(ids), set[str]()
+    for start in range(0, len(wanted), _AT_ONCE):
+        part = wanted[start : start + _AT_ONCE]
+        found |= set(session.scalars(select(Response.id).where(Response.id.in_(part))))
+    return found
+
+
+def add_unless_stored(session: Session, responses: Sequence[Response]) -> list[Response]:
+    """Store answers that are named by what they say.
+
+    Args:
+        session: a writing session.
+        responses: new ones, each with its id.
+
+    Returns:
+        Those that weren't there.
+    """
+    known = stored(session, [response.id for response in responses])
+    fresh = [response for response in responses if response.id not in known]
+    session.add_all(fresh)
+    session.flush()
+    return fresh

@@ -1,31 +1,15 @@
-"""The review queue, clinicians' judgements, and the training rows that come of them."""
+"""Answers sent to review, clinicians' reviews of them, and the training rows that come of them."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from db import responses, reviewers
+from db import judgements, responses, reviewers
 from db.errors import Conflict, NotFound
-from db.models import Adjudication, Response, Review, Reviewer, ReviewItem
-from db.vocabulary import Disposition, FinishReason, ReviewFlag, ReviewReason, Role
-
-
-@dataclass(frozen=True)
-class ReviewProgress:
-    """How far one reviewer is.
-
-    Args:
-        done_by_me: items this reviewer has judged.
-        waiting_for_me: items this reviewer hasn't.
-        total: items in the queue, judged or not.
-    """
-
-    done_by_me: int
-    waiting_for_me: int
-    total: int
+from db.models import Adjudication, Response, Review, ReviewItem
+from db.vocabulary import OVERLAP, Disposition, FinishReason, ReviewFlag, ReviewReason, Role
 
 
 class TrainingRow(TypedDict):
@@ -39,33 +23,82 @@ class TrainingRow(TypedDict):
     base_model: str
 
 
-def send(session: Session, response_id: str, reason: str = "requested") -> ReviewItem:
-    """Put an answer in the review queue; one that is there already stays as it is.
+def send(
+    session: Session,
+    response_id: str,
+    reason: str = ReviewReason.REQUESTED,
+    *,
+    wanted: int = OVERLAP,
+    specialty: str = "",
+    language: str = "en",
+    batch: str | None = None,
+) -> ReviewItem:
+    """Put an answer in the review queue; one that is there already isn't put there twice.
+
+    What is there stays as it is, but a more pressing reason moves it forward.
 
     Args:
         session: a writing session.
         response_id: the answer.
         reason: a `ReviewReason`.
+        wanted: independent judgements asked for.
+        specialty: whom it is for; empty for anyone.
+        language: of the answer, ISO 639-1.
+        batch: name of what is sent together.
 
     Raises:
         NotFound: there is no such answer.
     """
     response = responses.get(session, response_id)
+    known = ReviewReason(reason)
     rating = ReviewItem.response_id == response_id, ReviewItem.other_response_id.is_(None)
     sent = session.scalar(select(ReviewItem).where(*rating))
     if sent is None:
-        known = ReviewReason(reason)
         sent = ReviewItem(
-            response_id=response_id, reason=known, priority=known.priority, audience=response.audience
-        )
+            response_id=response_id, reason=known, priority=known.priority, wanted=wanted,
+            audience=response.audience, specialty=specialty.strip().casefold(),
+            language=language, batch=batch,
+        )  # fmt: skip
         session.add(sent)
-        session.flush()
+    elif known.priority < sent.priority:
+        sent.reason, sent.priority = known, known.priority
+    session.flush()
     return sent
 
 
+def send_new(
+    session: Session,
+    answers: Iterable[Response],
+    reason: ReviewReason,
+    *,
+    languages: Mapping[str, str],
+    batch: str,
+) -> None:
+    """Put many answers in the queue, none of which was there.
+
+    Args:
+        session: a writing session.
+        answers: stored ones.
+        reason: why they are sent.
+        languages: response id → ISO 639-1.
+        batch: name of what is sent together.
+    """
+    session.add_all(
+        ReviewItem(
+            response_id=answer.id, reason=reason, priority=reason.priority, audience=answer.audience,
+            language=languages[answer.id], batch=batch,
+        )
+        for answer in answers
+    )  # fmt: skip
+    session.flush()
+
+
 def sent_response_ids(session: Session, ids: Collection[str]) -> set[str]:
-    """Which of these answers are in the review queue."""
-    return set(session.scalars(select(ReviewItem.response_id).where(ReviewItem.response_id.in_(ids))))
+    """Which of these answers are in the review queue to be judged by themselves."""
+    query = select(ReviewItem.response_id).where(
+        ReviewItem.response_id.in_(ids), ReviewItem.other_response_id.is_(None)
+    )
+    return set(session.scalars(query))
 
 
 def item(session: Session, item_id: str) -> ReviewItem:
@@ -81,28 +114,6 @@ def item(session: Session, item_id: str) -> ReviewItem:
     return found
 
 
-def next_item(session: Session, reviewer: str, skip: Collection[str] = ()) -> ReviewItem | None:
-    """What a reviewer should judge next: the least reviewed, then the longest waiting.
-
-    Args:
-        session: any session.
-        reviewer: declared name; items this one has judged don't come back.
-        skip: ids of items to leave for later.
-
-    Returns:
-        The item with its response loaded; None when nothing is left.
-    """
-    count = select(func.count()).where(Review.item_id == ReviewItem.id).scalar_subquery()
-    query = (
-        select(ReviewItem)
-        .where(~_judged_by(reviewer), ReviewItem.id.not_in(skip))
-        .order_by(count, ReviewItem.sent_at, ReviewItem.id)
-        .limit(1)
-        .options(joinedload(ReviewItem.response))
-    )
-    return session.scalar(query)
-
-
 def submit(session: Session, review: Review) -> Review:
     """Store a judgement. What it may hold is checked by the reviewing service.
 
@@ -116,31 +127,32 @@ def submit(session: Session, review: Review) -> Review:
     """
     judged = item(session, review.item_id)
     reviewer = reviewers.get(session, review.reviewer_id)
-    if reviewer.id in {earlier.reviewer_id for earlier in judged.reviews}:
+    if judgements.find(session, judged.id, reviewer.id) is not None:
         raise Conflict(
             f"Each reviewer judges an answer once, and {reviewer.name!r} has judged this one. "
             "The first review stands; go on to the next answer."
         )
-    session.add(review)
-    judged.judged += review.disposition != Disposition.OUT_OF_SCOPE
-    session.flush()
+    judgements.add(session, review)
+    session.refresh(judged, ["reviews"])
     return review
 
 
-def progress(session: Session, reviewer: str) -> ReviewProgress:
-    """How many items a reviewer has judged and has left."""
-    total = session.scalar(select(func.count(ReviewItem.id))) or 0
-    done = session.scalar(select(func.count(ReviewItem.id)).where(_judged_by(reviewer))) or 0
-    return ReviewProgress(done_by_me=done, waiting_for_me=total - done, total=total)
-
-
-def list_reviews(session: Session, reviewer: str | None = None, limit: int = 100) -> list[Review]:
+def list_reviews(
+    session: Session,
+    reviewer: str | None = None,
+    limit: int = 100,
+    *,
+    disposition: str | None = None,
+    before: Review | None = None,
+) -> list[Review]:
     """Judgements, newest first, with their items and responses loaded.
 
     Args:
         session: any session.
-        reviewer: only this one's; None for everybody's.
+        reviewer: only this one's, by name; None for everybody's.
         limit: most reviews returned.
+        disposition: only those with this verdict.
+        before: the last review of the page before; None for the first page.
     """
     query = (
         select(Review)
@@ -149,7 +161,16 @@ def list_reviews(session: Session, reviewer: str | None = None, limit: int = 100
         .options(joinedload(Review.reviewer), joinedload(Review.item).joinedload(ReviewItem.response))
     )
     if reviewer is not None:
-        query = query.where(Review.reviewer.has(Reviewer.name == reviewer))
+        known = reviewers.find(session, reviewer)
+        query = query.where(Review.reviewer_id == (known.id if known else None))
+    if disposition is not None:
+        query = query.where(Review.disposition == disposition)
+    if before is not None:
+        # The first condition lets the index by time be used; the second parts those of one instant.
+        query = query.where(
+            Review.created_at <= before.created_at,
+            (Review.created_at < before.created_at) | (Review.id > before.id),
+        )
     return list(session.scalars(query))
 
 
@@ -182,15 +203,6 @@ def training_rows(session: Session, audience: str | None = None) -> Iterator[Tra
         accepting = None if reviewed.contested else _accepting(reviewed)
         if accepting is not None and (accepting.correction or _is_whole(reviewed.response)):
             yield _training_row(reviewed.response, accepting)
-
-
-def _judged_by(reviewer: str) -> ColumnElement[bool]:
-    """Condition: the item has a review by this reviewer."""
-    return exists().where(
-        Review.item_id == ReviewItem.id,
-        Review.reviewer_id == Reviewer.id,
-        Reviewer.name == reviewer,
-    )
 
 
 def _accepting(reviewed: ReviewItem) -> Review | Adjudication | None:

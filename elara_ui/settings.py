@@ -58,6 +58,13 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(
         default=200, ge=1, le=10_000, description="Largest file that the page accepts, in megabytes."
     )
+    review_share: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the chat's answers that go to review by themselves, drawn by chance: 0 none, "
+        "1 all. Candidates' answers always go.",
+    )
     model_file: Path | None = Field(
         default=None,
         description="A wheel or GGUF of the embedded model placed by hand, for machines without internet.",

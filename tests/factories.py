@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import reviewers, reviews, snapshots
-from db.models import Response, Review, Run, Snapshot
+from db import pairs, reviewers, reviews, snapshots
+from db.models import Response, Review, ReviewItem, Run, Snapshot
 from db.vocabulary import RUBRIC_VERSION, Disposition
 
 GOOD_AXES = {
@@ -53,6 +53,12 @@ def add_review(session: Session, response: Response, reviewer: str = "Rater A", 
     defaults = {"rubric_version": RUBRIC_VERSION, "disposition": Disposition.ACCEPT, **GOOD_AXES}
     by = reviewers.ensure(session, reviewer)
     return reviews.submit(session, Review(item_id=item.id, reviewer_id=by.id, **(defaults | values)))
+
+
+def add_pair(session: Session, **values: Any) -> ReviewItem:
+    """Ask which of two answers to the same question is better."""
+    first, second = add_response(session), add_response(session, text="A disease of the lungs.", adapter=None)
+    return pairs.send(session, first.id, second.id, **values)
 
 
 def add_snapshot(session: Session, sha256: str = "a" * 64) -> Snapshot:

@@ -10,7 +10,8 @@ from db.models.base import Base, new_id, utc_now
 from db.models.chat import Response
 from db.vocabulary import OVERLAP
 
-_IS_OPEN = text("judged < wanted AND closed_at IS NULL")
+_IS_OPEN = text("judged < wanted AND closed_at IS NULL AND expected IS NULL")
+_IS_CALIBRATION = text("expected IS NOT NULL")
 
 
 class Reviewer(Base):
@@ -50,20 +51,30 @@ class ReviewItem(Base):
             sqlite_where=text("other_response_id IS NULL"),
             postgresql_where=text("other_response_id IS NULL"),
         ),
+        Index("ix_review_items_batch", "batch", "judged", "wanted", "closed_at"),
         Index("ix_review_items_one_pair", "response_id", "other_response_id", unique=True),
         Index(
             "ix_review_items_open",
             "priority",
             "sent_at",
             "id",
+            # The rest is read from the index itself, so that passing over items costs no look at the table.
+            *("audience", "language", "specialty", "batch", "judged", "wanted", "closed_at", "expected"),
             sqlite_where=_IS_OPEN,
             postgresql_where=_IS_OPEN,
         ),
         Index(
             "ix_review_items_contested",
             "sent_at",
-            sqlite_where=text("contested"),
+            sqlite_where=text("contested = 1"),
             postgresql_where=text("contested"),
+        ),
+        Index(
+            "ix_review_items_calibration",
+            "sent_at",
+            "id",
+            sqlite_where=_IS_CALIBRATION,
+            postgresql_where=_IS_CALIBRATION,
         ),
     )
 
@@ -87,7 +98,7 @@ class ReviewItem(Base):
         String(80), default="", server_default="", doc="Whom it is for; empty = anyone"
     )
     language: Mapped[str] = mapped_column(String(8), default="en", server_default="en", doc="ISO 639-1")
-    batch: Mapped[str | None] = mapped_column(String(100), index=True, doc="Sent together under this name")
+    batch: Mapped[str | None] = mapped_column(String(100), doc="Sent together under this name")
     expected: Mapped[dict[str, Any] | None] = mapped_column(
         doc="Set: a calibration item, and this is its known judgement: axes and disposition"
     )
@@ -116,7 +127,7 @@ class Assignment(Base):
         ForeignKey("reviewers.id", ondelete="CASCADE"), primary_key=True, index=True
     )
     opened_at: Mapped[datetime] = mapped_column(default=utc_now)
-    expires_at: Mapped[datetime] = mapped_column(doc="Until then nobody else gets this place")
+    expires_at: Mapped[datetime] = mapped_column(index=True, doc="Until then nobody else gets this place")
     skipped_at: Mapped[datetime | None] = mapped_column(doc="Set: left for later, nothing reserved")
     draft: Mapped[dict[str, Any] | None] = mapped_column(doc="What was filled in so far")
 
@@ -153,6 +164,7 @@ class Review(Base):
             name="axes_answered",
         ),
         Index("ix_reviews_reviewer_id", "reviewer_id", "created_at"),
+        Index("ix_reviews_disposition", "disposition", "created_at"),
         Index(
             "ix_reviews_figures", "audience", "made_by", "created_at", "id", "item_id", "reviewer_id",
             "seconds", "disposition", "accuracy", "wrong_content", "omission", "harm", "urgency",
@@ -176,7 +188,7 @@ class Review(Base):
     urgency: Mapped[str | None] = mapped_column(String(32))
     readability: Mapped[str | None] = mapped_column(String(32))
     relevance: Mapped[str | None] = mapped_column(String(32))
-    disposition: Mapped[str] = mapped_column(String(32), index=True, doc="Disposition")
+    disposition: Mapped[str] = mapped_column(String(32), doc="Disposition")
     correction: Mapped[str | None] = mapped_column(Text, doc="The corrected answer, for accept_with_edit")
     flags: Mapped[list[Any]] = mapped_column(default=list, doc="ReviewFlag values")
     comment: Mapped[str] = mapped_column(Text, default="")
@@ -192,11 +204,14 @@ class Preference(Base):
     """One clinician's choice between the two responses of an item."""
 
     __tablename__ = "preferences"
-    __table_args__ = (UniqueConstraint("item_id", "reviewer_id"),)
+    __table_args__ = (
+        UniqueConstraint("item_id", "reviewer_id"),
+        Index("ix_preferences_reviewer_id", "reviewer_id", "created_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"))
-    reviewer_id: Mapped[str] = mapped_column(ForeignKey("reviewers.id", ondelete="RESTRICT"), index=True)
+    reviewer_id: Mapped[str] = mapped_column(ForeignKey("reviewers.id", ondelete="RESTRICT"))
     choice: Mapped[str] = mapped_column(
         String(16), doc="PairChoice: first is the item's response, second the other, however they were shown"
     )
@@ -214,7 +229,10 @@ class ReviewEvent(Base):
     """What was once stored of a judgement: every submission, change and undoing, never deleted."""
 
     __tablename__ = "review_events"
-    __table_args__ = (Index("ix_review_events_item_id", "item_id", "reviewer_id"),)
+    __table_args__ = (
+        Index("ix_review_events_item_id", "item_id", "reviewer_id"),
+        Index("ix_review_events_reviewer_id", "reviewer_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     item_id: Mapped[str] = mapped_column(ForeignKey("review_items.id", ondelete="RESTRICT"))

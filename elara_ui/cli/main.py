@@ -27,6 +27,7 @@ from elara_ui.cli.parts import (
     parse_settings,
 )
 from elara_ui.cli.recipes import recipes_cli
+from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
@@ -42,6 +43,7 @@ cli.add_typer(adapters_cli, name="adapters")
 cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 reviews_cli.command("agreement")(show_agreement)
+cli.add_typer(reviewers_cli, name="reviewers")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,12 +9,39 @@ import typer
 from elara_ui.cli.parts import HomeOption, JsonOption, make_group, open_services
 from elara_ui.cli.text import write_document
 
-reviews_cli = make_group(help="What clinicians have judged.")
+DROPPED_SHOWN = 10
+
+reviews_cli = make_group(help="What clinicians judge and have judged.")
 
 
 @reviews_cli.callback()
 def reviews() -> None:
     """Work with what clinicians have judged."""
+
+
+@reviews_cli.command("import")
+def import_answers(
+    file: Annotated[Path, typer.Argument(help="JSONL, CSV or TSV with prompt, response, model, audience.")],
+    audience: Annotated[
+        str | None, typer.Option(help="For whom those answers are that don't say so themselves.")
+    ] = None,
+    batch: Annotated[
+        str, typer.Option(help="Name of these answers in the queue; made up if not given.")
+    ] = "",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Bring in answers of any model and send them to review."""
+    with open_services(home) as services:
+        report = services.importing.import_answers(file, audience, batch=batch)
+    if as_json:
+        write_document(asdict(report))
+        return
+    print(f"{report.kept} answers wait for review as “{report.batch}”; {len(report.dropped)} rows left out.")
+    for row in report.dropped[:DROPPED_SHOWN]:
+        print(f"  line {row.line}: {row.reason}")
+    if len(report.dropped) > DROPPED_SHOWN:
+        print(f"  and {len(report.dropped) - DROPPED_SHOWN} more; --json lists them all")
 
 
 @reviews_cli.command("export")
@@ -30,3 +57,19 @@ def export_reviews(
         write_document(asdict(export))
     else:
         print(f"{export.rows} training rows written to {export.path}.")
+
+
+@reviews_cli.command("stats")
+def show_stats(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Count what waits and what was judged."""
+    with open_services(home) as services:
+        figures = services.reviewing.figures()
+    if as_json:
+        write_document(asdict(figures))
+        return
+    print(
+        f"{figures.items} items sent to review: {figures.open} open, {figures.contested} to adjudicate, "
+        f"{figures.calibration} for calibration."
+    )
+    verdicts = ", ".join(f"{number} {name}" for name, number in sorted(figures.reviews.items())) or "none yet"
+    print(f"Reviews: {verdicts}. Comparisons: {figures.preferences}. Reviewers: {figures.reviewers}.")

@@ -7,12 +7,17 @@ from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
+from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.distillation import DistillationService
 from elara_ui.services.exporting import ExportService
+from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
+from elara_ui.services.pairs import PairsService
 from elara_ui.services.recipes import RecipeService
+from elara_ui.services.review_sampling import ReviewSampling
+from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
@@ -34,6 +39,10 @@ class Services:
     conversations: ConversationService
     chat: ChatService
     reviewing: ReviewingService
+    pairs: PairsService
+    calibration: CalibrationService
+    reviewers: ReviewersService
+    importing: ImportingService
     recipe_book: RecipeService
     training: TrainingService
     runs: RunService
@@ -81,8 +90,19 @@ def build_services(
         database=database,
         serving=serving,
         conversations=conversations,
-        chat=ChatService(database, serving, conversations, recipes, settings.max_question_characters),
+        chat=ChatService(
+            database,
+            serving,
+            conversations,
+            recipes,
+            settings.max_question_characters,
+            ReviewSampling(settings.review_share),
+        ),
         reviewing=ReviewingService(database, home),
+        pairs=PairsService(database),
+        calibration=CalibrationService(database),
+        reviewers=ReviewersService(database, tuple(recipes)),
+        importing=ImportingService(database, tuple(recipes)),
         recipe_book=RecipeService(home, recipes),
         training=TrainingService(database, home, recipes, settings.max_runs),
         runs=RunService(database, home, settings.max_runs, recipes),

@@ -17,6 +17,7 @@ from elara_ui.clinical.readability import measure
 from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.serving import ServingService
 from elara_ui.services.window import LimitedText, fit_window
 
@@ -58,6 +59,7 @@ class ChatService:
         conversations: changes what is already stored.
         recipes: audience → recipe.
         max_question_characters: longest question accepted, characters.
+        sampling: sends answers to review by itself; none if not given.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class ChatService:
         conversations: ConversationService,
         recipes: Mapping[str, Recipe],
         max_question_characters: int,
+        sampling: ReviewSampling | None = None,
     ) -> None:
         self._database = database
         self._serving = serving
         self._conversations = conversations
         self._recipes = recipes
         self._max_characters = max_question_characters
+        self._sampling = sampling
         self._stopped: set[str] = set()  # stopped by their reader and not ended yet
 
     def check(
@@ -259,7 +263,8 @@ class ChatService:
                 conversation_store.append_message(
                     session, conversation_id, Role.ASSISTANT, response.text, response.id
                 )
-        return describe_answer(response, in_review=False)
+            sent = self._sampling is not None and self._sampling.consider(session, response)
+        return describe_answer(response, in_review=sent)
 
 
 def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampling:

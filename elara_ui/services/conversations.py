@@ -9,7 +9,7 @@ from db import conversations as conversation_store
 from db import responses as response_store
 from db import reviews as review_store
 from db.session import Database
-from db.vocabulary import Role
+from db.vocabulary import ReviewReason, Role
 from elara_ui.errors import InvalidInput
 from elara_ui.services.answers import (
     Answer,
@@ -118,10 +118,15 @@ class ConversationService:
             return describe_answer(response, in_review=in_review)
 
     def rate(self, response_id: str, thumb: int) -> None:
-        """Thumb up (+1) or down (-1); the same thumb again takes it back."""
+        """Thumb up (+1) or down (-1); the same thumb again takes it back.
+
+        A thumb down sends the answer to review, where it stays when the thumb is taken back.
+        """
         with self._database.session() as session:
             given = response_store.get(session, response_id).thumb
-            response_store.set_thumb(session, response_id, None if given == thumb else thumb)
+            rated = response_store.set_thumb(session, response_id, None if given == thumb else thumb)
+            if rated.thumb == -1 and rated.text:
+                review_store.send(session, response_id, ReviewReason.THUMBS_DOWN)
 
     def export(self, conversation_id: str, form: str) -> Document:
         """A conversation as a file to download.

@@ -1,83 +1,59 @@
-"""Professional review: sending answers in, judging them blind, and exporting what was accepted."""
+"""Professional review as people use it: sending answers in, judging them blind, changing, undoing, export."""
 
 import json
-import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import SystemRandom
+from typing import Any
 
-from db import reviewers
+from sqlalchemy.orm import Session
+
+from db import judgements, pairs, review_progress, review_queue, reviewers
 from db import reviews as review_store
 from db.home import Home
-from db.models import Response, Review
-from db.reviews import ReviewProgress
+from db.models import Assignment, Reviewer, ReviewItem, utc_now
+from db.review_progress import QueueFigures, ReviewProgress
 from db.session import Database
-from db.vocabulary import HARM_LIKELIHOOD, RUBRIC, RUBRIC_VERSION, Axis, Disposition, ReviewFlag, Role
+from db.vocabulary import ReviewAction
 from elara_ui.errors import InvalidInput
+from elara_ui.services.calibration import CalibrationResult, compare_with_expected
+from elara_ui.services.empty_queue import explain
 from elara_ui.services.files import Document, write_atomically
+from elara_ui.services.own_reviews import HistoryEntry, OwnReview, as_filled_in, describe_own
+from elara_ui.services.review_drafts import (
+    HARMS,
+    ReviewDraft,
+    check_draft,
+    check_reviewer,
+    check_unfinished,
+    check_wanted,
+)
+from elara_ui.services.review_tasks import (
+    ContextTurn,
+    Glance,
+    PairTask,
+    ReviewTask,
+    describe_pair,
+    describe_rating,
+)
 
-REVIEWER_LIMIT = 120
-TEXT_LIMIT = 20_000
-"""Characters of a correction, and of a comment."""
+__all__ = [
+    "HARMS",
+    "ContextTurn",
+    "ExportResult",
+    "Glance",
+    "HistoryEntry",
+    "OwnReview",
+    "PairTask",
+    "ReviewDraft",
+    "ReviewTask",
+    "ReviewingService",
+    "SubmittedReview",
+]
 
-HARMS = ("mild", "moderate", "severe")
-"""The harms whose likelihood is asked."""
-
-
-@dataclass(frozen=True)
-class ContextTurn:
-    """A turn before the question."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True)
-class ReviewTask:
-    """What a reviewer sees. Blind: neither model nor adapter nor anyone else's judgement.
-
-    Args:
-        item_id: names the task in a `ReviewDraft`.
-        context: the turns before the question, oldest first, without the system prompt.
-        position: which one it is for this reviewer, from 1.
-        total: answers in the queue, judged or not.
-    """
-
-    item_id: str
-    audience: str
-    question: str
-    context: tuple[ContextTurn, ...]
-    answer: str
-    position: int
-    total: int
-
-
-@dataclass(frozen=True)
-class ReviewDraft:
-    """A judgement as filled in, not yet checked.
-
-    Args:
-        item_id: from the `ReviewTask`.
-        reviewer: declared name or pseudonym.
-        disposition: a `Disposition`.
-        answers: axis → value of `RUBRIC`; every axis, unless the matter is out of scope.
-        harm_likelihood: low, medium or high; exactly when harm is mild or more.
-        correction: the whole corrected answer, for accept_with_edit.
-        flags: `ReviewFlag` values.
-        comment: free text.
-        seconds: from opening the task to submitting, s.
-    """
-
-    item_id: str
-    reviewer: str
-    disposition: str
-    answers: Mapping[str, str | None] = field(default_factory=dict)
-    harm_likelihood: str | None = None
-    correction: str | None = None
-    flags: Collection[str] = ()
-    comment: str = ""
-    seconds: float | None = None
+UNDO_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -87,11 +63,15 @@ class SubmittedReview:
     Args:
         adapter: versioned name of the adapter that answered; None for the base model alone.
         base_model: catalogue id.
+        calibration: how it stands to the known judgement, where there is one.
+        changed: whether an earlier judgement was changed by it.
     """
 
     review_id: str
     adapter: str | None
     base_model: str
+    calibration: CalibrationResult | None = None
+    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,51 +93,133 @@ class ReviewingService:
     def __init__(self, database: Database, home: Home) -> None:
         self._database = database
         self._home = home
+        self._random = SystemRandom()  # draws which of two answers is shown as A
 
-    def send(self, response_id: str, reason: str = "requested") -> str:
-        """Put an answer in the queue; sending it again changes nothing.
+    def send(
+        self,
+        response_id: str,
+        reason: str = "requested",
+        *,
+        wanted: int | None = None,
+        specialty: str = "",
+        language: str = "en",
+        batch: str | None = None,
+    ) -> str:
+        """Put an answer in the queue; sending it again puts it there no second time.
 
         Args:
             response_id: the answer.
-            reason: a `ReviewReason`.
+            reason: a `ReviewReason`; a more pressing one moves an answer that is there forward.
+            wanted: independent judgements asked for; `OVERLAP` if not given.
+            specialty: whom it is for; empty for anyone.
+            language: of the answer, ISO 639-1.
+            batch: name of what is sent together.
 
         Returns:
             The item's id.
 
         Raises:
             NotFound: there is no such answer.
+            InvalidInput: `wanted` is out of range.
         """
+        wanted = check_wanted(wanted)
         with self._database.session() as session:
-            return review_store.send(session, response_id, reason).id
+            sent = review_store.send(
+                session, response_id, reason, wanted=wanted,
+                specialty=specialty, language=language, batch=batch,
+            )  # fmt: skip
+            return sent.id
 
-    def next(self, reviewer: str, skip: Collection[str] = ()) -> ReviewTask | None:
-        """What the reviewer should judge next; None when nothing is left.
+    def next(self, reviewer: str) -> ReviewTask | PairTask | None:
+        """What the reviewer should judge next, reserved for them for 20 minutes; None when there is nothing.
+
+        What they have open comes first, with its draft; `why_nothing` explains None.
 
         Args:
-            reviewer: declared name; answers this one has judged don't come back.
-            skip: item ids to leave for later.
+            reviewer: declared name.
+
+        Raises:
+            InvalidInput: the name is empty or too long.
+        """
+        name = check_reviewer(reviewer)
+        with self._database.session() as session:
+            person = reviewers.ensure(session, name)
+            if person.withdrawn_at is not None:
+                return None
+            progress = review_progress.progress(session, person)
+            item = review_queue.take_next(session, person, progress.done_by_me)
+            return self._show(session, person, item, progress) if item else None
+
+    def open(self, reviewer: str, item_id: str) -> ReviewTask | PairTask:
+        """Go to a certain item: one's own judgement of it is filled in as a draft.
+
+        Args:
+            reviewer: declared name.
+            item_id: one judged before, or one to judge, which is then reserved.
+
+        Raises:
+            InvalidInput: the name is empty or too long.
+            NotFound: there is no such item.
+            Conflict: others have its places.
+        """
+        name = check_reviewer(reviewer)
+        with self._database.session() as session:
+            person = reviewers.ensure(session, name)
+            item = review_queue.open_item(session, person, item_id)
+            return self._show(session, person, item, review_progress.progress(session, person))
+
+    def why_nothing(self, reviewer: str) -> str:
+        """Why `next` gives this reviewer nothing now, in a sentence or two.
 
         Raises:
             InvalidInput: the name is empty or too long.
         """
         name = check_reviewer(reviewer)
         with self._database.reading() as session:
-            item = review_store.next_item(session, name, skip)
-            if item is None:
-                return None
-            done = review_store.progress(session, name)
-            return ReviewTask(
-                item_id=item.id,
-                audience=item.response.audience,
-                question=item.response.question,
-                context=_turns_before_question(item.response),
-                answer=item.response.text,
-                position=done.done_by_me + 1,
-                total=done.total,
-            )
+            person = reviewers.find(session, name) or Reviewer(id="", name=name, specialty="")
+            if person.withdrawn_at is not None:
+                return (
+                    "This reviewer has been withdrawn, so no answers are handed out. Ask whoever runs this "
+                    "Elara if that is wrong."
+                )
+            return explain(review_progress.blocked(session, person), person)
+
+    def save_draft(self, reviewer: str, item_id: str, content: Mapping[str, Any]) -> bool:
+        """Keep what is filled in so far; the reservation begins anew.
+
+        Args:
+            reviewer: declared name.
+            item_id: an item they have open.
+            content: the whole form; best with the names of `ReviewDraft`'s or `PairDraft`'s fields.
+
+        Returns:
+            False when the item isn't open (any more), as when a late draft follows its submission.
+
+        Raises:
+            InvalidInput: the draft is too long.
+        """
+        name, draft = check_reviewer(reviewer), check_unfinished(content)
+        with self._database.session() as session:
+            person = reviewers.ensure(session, name)
+            return review_queue.save_draft(session, item_id, person.id, draft)
+
+    def skip(self, reviewer: str, item_id: str) -> None:
+        """Leave an item for later: the place is free for others, and it comes back after all else.
+
+        Skipping an item judged before leaves that judgement as it was.
+
+        Raises:
+            NotFound: there is no such item.
+        """
+        name = check_reviewer(reviewer)
+        with self._database.session() as session:
+            review_store.item(session, item_id)
+            review_queue.skip(session, item_id, reviewers.ensure(session, name).id)
 
     def submit(self, draft: ReviewDraft) -> SubmittedReview:
-        """Check a judgement against the rubric and store it.
+        """Check a judgement against the rubric and store it, or change the one given before.
+
+        A judgement always counts, even when its reservation had run out and others filled the places.
 
         Returns:
             What made the answer: hidden until now.
@@ -165,24 +227,102 @@ class ReviewingService:
         Raises:
             InvalidInput: the draft breaks a rule of the rubric; nothing is stored.
             NotFound: the item isn't in the queue.
-            Conflict: this reviewer has judged the answer before.
         """
+        name = check_reviewer(draft.reviewer)
         with self._database.session() as session:
-            response = review_store.item(session, draft.item_id).response
-            review = check_draft(draft, response.text)
-            review.reviewer_id = reviewers.ensure(session, check_reviewer(draft.reviewer)).id
-            review_store.submit(session, review)
-            return SubmittedReview(review.id, response.adapter, response.base_model)
+            item = review_store.item(session, draft.item_id)
+            if item.other_response_id is not None:
+                raise InvalidInput(f"{draft.item_id!r} compares two answers. Choose one of them instead.")
+            review = check_draft(draft, item.response.text)
+            person = reviewers.ensure(session, name)
+            earlier = judgements.find(session, item.id, person.id)
+            if earlier is None:
+                review.reviewer_id = person.id
+                review_store.submit(session, review)
+            else:  # a second press of the button has the same contents, and that is no change
+                judgements.change(session, earlier, judgements.content_of(review))
+            return SubmittedReview(
+                review_id=earlier.id if earlier else review.id,
+                adapter=item.response.adapter,
+                base_model=item.response.base_model,
+                calibration=compare_with_expected(item.expected, judgements.content_of(review)),
+                changed=earlier is not None,
+            )
+
+    def undo(self, reviewer: str) -> str | None:
+        """Take back the reviewer's latest submission or change, if it was within the last 10 minutes.
+
+        What was taken back is a draft again; after the undoing of a change the judgement before it stands.
+
+        Returns:
+            The item, to `open`; None when there is nothing to take back.
+
+        Raises:
+            InvalidInput: the name is empty or too long.
+        """
+        name = check_reviewer(reviewer)
+        with self._database.session() as session:
+            person = reviewers.ensure(session, name)
+            act = judgements.last_act(session, person.id, utc_now() - UNDO_WITHIN)
+            if act is None:
+                return None
+            judgements.take_back(session, act)
+            item_id = act.event.item_id
+            if act.before is None:
+                review_queue.reserve(session, item_id, person.id, utc_now())
+            else:
+                review_queue.open_item(session, person, item_id)
+            review_queue.save_draft(session, item_id, person.id, as_filled_in(act.event.content))
+            return item_id
+
+    def mine(
+        self, reviewer: str, limit: int = 50, offset: int = 0, *, disposition: str | None = None
+    ) -> list[OwnReview]:
+        """One's own judgements, newest first, with what made the answers.
+
+        Args:
+            reviewer: declared name.
+            limit: most of them.
+            offset: leave so many of the newest out.
+            disposition: only those with this verdict (or this choice between two answers).
+        """
+        name = check_reviewer(reviewer)
+        with self._database.reading() as session:
+            person = reviewers.find(session, name)
+            if person is None:
+                return []
+            found = judgements.by_reviewer(session, person.id, limit, offset, disposition)
+            return [describe_own(judgement) for judgement in found]
+
+    def history(self, reviewer: str, item_id: str) -> list[HistoryEntry]:
+        """Everything the reviewer did with one item, oldest first."""
+        name = check_reviewer(reviewer)
+        with self._database.reading() as session:
+            person = reviewers.find(session, name)
+            events = judgements.history(session, item_id, person.id) if person else []
+            return [HistoryEntry(ReviewAction(e.action), e.content, e.created_at) for e in events]
 
     def progress(self, reviewer: str) -> ReviewProgress:
-        """How many answers the reviewer has judged and has left.
+        """How many answers the reviewer has judged and has left, in all and by batch.
 
         Raises:
             InvalidInput: the name is empty or too long.
         """
         name = check_reviewer(reviewer)
         with self._database.reading() as session:
-            return review_store.progress(session, name)
+            person = reviewers.find(session, name) or Reviewer(id="", name=name, specialty="")
+            progress = review_progress.progress(session, person)
+            return ReviewProgress(
+                progress.done_by_me,
+                progress.waiting_for_me,
+                progress.total,
+                review_progress.batches(session, person.id),
+            )
+
+    def figures(self) -> QueueFigures:
+        """The queue as a whole, counted."""
+        with self._database.reading() as session:
+            return review_progress.figures(session)
 
     def export(self, path: Path | None = None) -> ExportResult:
         """Write the accepted and corrected answers as JSONL training rows.
@@ -207,129 +347,18 @@ class ReviewingService:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         return Document(f"reviews-{stamp}.jsonl", "".join(f"{line}\n" for line in lines))
 
-
-def check_reviewer(name: str) -> str:
-    """A reviewer's name without surplus space.
-
-    Raises:
-        InvalidInput: it isn't 1 to 120 characters long.
-    """
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= REVIEWER_LIMIT:
-        raise InvalidInput(
-            f"A reviewer's name has 1 to {REVIEWER_LIMIT} characters; this one has {len(name)}. "
-            "Enter your name or a pseudonym."
+    def _show(
+        self, session: Session, person: Reviewer, item: ReviewItem, progress: ReviewProgress
+    ) -> ReviewTask | PairTask:
+        """An item that the reviewer has open, as they may see it."""
+        judged = judgements.find(session, item.id, person.id)
+        filled = as_filled_in(judgements.content_of(judged)) if judged else None
+        assignment = session.get(Assignment, (item.id, person.id))
+        draft = (assignment.draft if assignment else None) or filled
+        place = progress.done_by_me + (judged is None), progress.total
+        if item.other_response is None:
+            return describe_rating(item, *place, draft, judged=judged is not None)
+        swapped = pairs.show_order(session, item.id, person.id, self._random)
+        return describe_pair(
+            item, item.other_response, *place, draft, swapped=swapped, judged=judged is not None
         )
-    return name
-
-
-def check_draft(draft: ReviewDraft, answer: str) -> Review:
-    """Hold a judgement against the rubric.
-
-    Args:
-        draft: as filled in.
-        answer: the text that was judged.
-
-    Returns:
-        The review, not stored yet. Axes may be None only when the matter is out of scope.
-
-    Raises:
-        InvalidInput: a rule is broken; the message says which and what to do.
-    """
-    disposition = Disposition(_choose("Verdict", draft.disposition, tuple(Disposition)))
-    axes = _check_axes(draft.answers, required=disposition is not Disposition.OUT_OF_SCOPE)
-    return Review(
-        item_id=draft.item_id,
-        rubric_version=RUBRIC_VERSION,
-        **axes,
-        harm_likelihood=_check_likelihood(draft.harm_likelihood, axes[Axis.HARM], disposition),
-        disposition=disposition,
-        correction=_check_correction(draft.correction, answer, disposition),
-        flags=sorted({_choose("Flag", flag, tuple(ReviewFlag)) for flag in draft.flags}),
-        comment=_check_length("comment", draft.comment.strip()),
-        seconds=_check_seconds(draft.seconds),
-    )
-
-
-def _check_axes(answers: Mapping[str, str | None], *, required: bool) -> dict[str, str | None]:
-    """The seven answers by axis, each one of its scale's values."""
-    for name in answers:
-        _choose("Axis", name, tuple(Axis))
-    missing = [scale.title for scale in RUBRIC if not answers.get(scale.axis)]
-    if required and missing:
-        raise InvalidInput(
-            f"Every axis needs an answer before this verdict; missing: {', '.join(missing)}. "
-            "Answer them, or choose 'Outside my scope'."
-        )
-    return {
-        scale.axis.value: _choose(scale.title, value, scale.values)
-        if (value := answers.get(scale.axis))
-        else None
-        for scale in RUBRIC
-    }
-
-
-def _check_likelihood(likelihood: str | None, harm: str | None, disposition: Disposition) -> str | None:
-    """The likelihood of harm: there exactly when there is harm (one out of scope may leave it)."""
-    if not likelihood:
-        if harm in HARMS and disposition is not Disposition.OUT_OF_SCOPE:
-            raise InvalidInput(
-                f"From mild harm up, say how likely it is; harm is {harm} and no likelihood is chosen. "
-                "Choose low, medium or high."
-            )
-        return None
-    if harm not in HARMS:
-        raise InvalidInput(
-            f"Likelihood belongs to mild harm or more; harm is {harm or 'unanswered'}. Clear the likelihood."
-        )
-    return _choose("Likelihood", likelihood, tuple(choice.value for choice in HARM_LIKELIHOOD))
-
-
-def _check_correction(correction: str | None, answer: str, disposition: Disposition) -> str | None:
-    """The corrected text that accept_with_edit needs; dropped for reject and out_of_scope."""
-    corrected = _check_length("correction", (correction or "").replace("\r\n", "\n").strip())
-    changed = corrected not in ("", answer.replace("\r\n", "\n").strip())
-    if disposition is Disposition.ACCEPT and changed:
-        raise InvalidInput(
-            "Accept takes the answer as it is, but its text was changed. Choose 'Accept with edit', "
-            "or restore the text."
-        )
-    if disposition is not Disposition.ACCEPT_WITH_EDIT:
-        return None
-    if not changed:
-        raise InvalidInput(
-            "Accept with edit needs a corrected text that differs from the answer; this one is "
-            f"{'the same' if corrected else 'empty'}. Edit it, or choose 'Accept'."
-        )
-    return corrected
-
-
-def _check_length(what: str, text: str) -> str:
-    """The text, unless it is too long."""
-    if len(text) > TEXT_LIMIT:
-        raise InvalidInput(
-            f"A {what} has at most {TEXT_LIMIT:,} characters; this one has {len(text):,}. Shorten it."
-        )
-    return text
-
-
-def _check_seconds(seconds: float | None) -> float | None:
-    """The time taken, unless it can't be one."""
-    if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
-        raise InvalidInput(f"The seconds taken are 0 or more; got {seconds}. Leave them out.")
-    return seconds
-
-
-def _choose(what: str, value: str, allowed: tuple[str, ...]) -> str:
-    """The value, when it is an allowed one."""
-    if value not in allowed:
-        raise InvalidInput(f"{what} is one of {', '.join(allowed)}; got {value!r}. Choose one of these.")
-    return str(value)
-
-
-def _turns_before_question(response: Response) -> tuple[ContextTurn, ...]:
-    """The conversation that led to the question; the question itself is shown on its own."""
-    turns = [ContextTurn(Role(turn["role"]), turn["content"]) for turn in response.context]
-    if turns and turns[-1].role is Role.USER:
-        turns.pop()
-    return tuple(turn for turn in turns if turn.role is not Role.SYSTEM)

@@ -9,7 +9,7 @@ import gradio as gr
 from db.vocabulary import HARM_LIKELIHOOD, RUBRIC, Axis, Choice, Disposition, ReviewFlag
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.reviewing import HARMS, ReviewDraft
+from elara_ui.services.reviewing import HARMS, ReviewDraft, ReviewTask
 from elara_ui.tabs import review_view
 from elara_ui.tabs.markup import DOWNLOAD_SCRIPT, download_link, notice
 from elara_ui.tabs.parts import Updates, components_of, unchanged
@@ -32,12 +32,10 @@ class ReviewState:
     Args:
         item_id: the answer being judged, None when there is none.
         opened_at: when it was shown, s (monotonic clock).
-        skipped: items to come back to later.
     """
 
     item_id: str | None = None
     opened_at: float = 0.0
-    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,10 @@ class ReviewHandlers:
         """Leave this answer for later."""
         if state.item_id is None:
             return unchanged(self._parts.state)
-        state = replace(state, skipped=(*state.skipped, state.item_id))
+        try:
+            self._reviewing.skip(reviewer, state.item_id)
+        except ElaraError as error:
+            return {self._parts.trouble: notice(error.message)}
         return {self._parts.message: "", self._parts.trouble: "", **self._show_next(reviewer, state)}
 
     def ask_likelihood(self, harm: str | None) -> Updates:
@@ -258,10 +259,7 @@ class ReviewHandlers:
     def _show_next(self, reviewer: str, state: ReviewState) -> Updates:
         parts = self._parts
         try:
-            task = self._reviewing.next(reviewer, state.skipped)
-            if task is None and state.skipped:  # everything else is done: the skipped ones come back
-                state = replace(state, skipped=())
-                task = self._reviewing.next(reviewer)
+            task = self._reviewing.next(reviewer)
         except ElaraError as error:
             return {parts.message: notice(error.message), parts.form: gr.update(visible=False)}
         cleared: Updates = {
@@ -270,7 +268,7 @@ class ReviewHandlers:
             parts.flags: [],
             parts.comment: "",
         }
-        if task is None:
+        if not isinstance(task, ReviewTask):
             return cleared | {
                 parts.state: replace(state, item_id=None),
                 parts.form: gr.update(visible=False),

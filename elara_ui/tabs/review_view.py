@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from adapters.recipe import Recipe
-from db.reviews import ReviewProgress
+from db.review_progress import ReviewProgress
 from elara_ui.services.reviewing import ReviewTask, SubmittedReview
 from elara_ui.tabs.markup import escape, markdown, paragraphs
 

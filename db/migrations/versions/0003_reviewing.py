@@ -85,6 +85,7 @@ def _change_reviews() -> None:
     op.execute(NAME_REVIEWERS)
     op.execute(NAME_MAKERS)
     op.drop_index("ix_reviews_reviewer", "reviews")
+    op.drop_index("ix_reviews_disposition", "reviews")
     with op.batch_alter_table("reviews", recreate="always") as table:
         table.drop_constraint("uq_reviews_item_id", type_="unique")
         table.drop_column("reviewer")
@@ -98,6 +99,7 @@ def _change_reviews() -> None:
         )
     op.create_index("ix_reviews_reviewer_id", "reviews", ["reviewer_id", "created_at"])
     op.create_index("ix_reviews_figures", "reviews", FIGURES)
+    op.create_index("ix_reviews_disposition", "reviews", ["disposition", "created_at"])
 
 
 def _change_items() -> None:
@@ -123,8 +125,8 @@ def _change_items() -> None:
         )
     op.execute(COUNT_JUDGED)
     op.execute(CONTEST)
-    for name in ("batch", "other_response_id"):
-        op.create_index(f"ix_review_items_{name}", "review_items", [name])
+    op.create_index("ix_review_items_other_response_id", "review_items", ["other_response_id"])
+    op.create_index("ix_review_items_batch", "review_items", ["batch", "judged", "wanted", "closed_at"])
     op.create_index(
         "ix_review_items_one_rating",
         "review_items",
@@ -138,11 +140,20 @@ def _change_items() -> None:
     op.create_index(
         "ix_review_items_open",
         "review_items",
-        ["priority", "sent_at", "id"],
-        sqlite_where=sa.text("judged < wanted AND closed_at IS NULL"),
+        [
+            *("priority", "sent_at", "id"),
+            *("audience", "language", "specialty", "batch", "judged", "wanted", "closed_at", "expected"),
+        ],
+        sqlite_where=sa.text("judged < wanted AND closed_at IS NULL AND expected IS NULL"),
     )
     op.create_index(
-        "ix_review_items_contested", "review_items", ["sent_at"], sqlite_where=sa.text("contested")
+        "ix_review_items_contested", "review_items", ["sent_at"], sqlite_where=sa.text("contested = 1")
+    )
+    op.create_index(
+        "ix_review_items_calibration",
+        "review_items",
+        ["sent_at", "id"],
+        sqlite_where=sa.text("expected IS NOT NULL"),
     )
 
 
@@ -169,7 +180,8 @@ def _create_judgements() -> None:
         _person("reviewer_id", "review_assignments", "CASCADE"),
         sa.PrimaryKeyConstraint("item_id", "reviewer_id", name="pk_review_assignments"),
     )
-    op.create_index("ix_review_assignments_reviewer_id", "review_assignments", ["reviewer_id"])
+    for name in ("reviewer_id", "expires_at"):
+        op.create_index(f"ix_review_assignments_{name}", "review_assignments", [name])
     op.create_table(
         "preferences",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -187,7 +199,7 @@ def _create_judgements() -> None:
         sa.UniqueConstraint("item_id", "reviewer_id", name="uq_preferences_item_id"),
     )
     op.create_index("ix_preferences_created_at", "preferences", ["created_at"])
-    op.create_index("ix_preferences_reviewer_id", "preferences", ["reviewer_id"])
+    op.create_index("ix_preferences_reviewer_id", "preferences", ["reviewer_id", "created_at"])
     op.create_table(
         "review_events",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -201,6 +213,7 @@ def _create_judgements() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_review_events"),
     )
     op.create_index("ix_review_events_item_id", "review_events", ["item_id", "reviewer_id"])
+    op.create_index("ix_review_events_reviewer_id", "review_events", ["reviewer_id", "id"])
     op.create_table(
         "adjudications",
         sa.Column("id", sa.String(length=32), nullable=False),

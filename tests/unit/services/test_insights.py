@@ -226,6 +226,7 @@ def test_a_settled_answer_is_listed_with_its_decision(database, service) -> None
     judge(database, {}, BAD)
     with database.session() as session:
         item, by = session.query(ReviewItem).one(), reviewers.ensure(session, "Judge").id
+        item.closed_at = utc_now()
         session.add(
             Adjudication(item_id=item.id, adjudicator_id=by, triggers=[], disposition="reject", note="Wrong.")
         )

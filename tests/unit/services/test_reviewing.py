@@ -8,7 +8,8 @@ from factories import GOOD_AXES, add_response, add_review
 
 from db import reviews
 from db.models import Review
-from elara_ui.errors import ElaraError, InvalidInput, NotFound, StorageError
+from db.review_progress import ReviewProgress
+from elara_ui.errors import InvalidInput, NotFound, StorageError
 from elara_ui.services.reviewing import ReviewDraft, ReviewingService
 
 ANSWER = "Asthma makes the airways tight."
@@ -95,20 +96,22 @@ def test_next_walks_through_the_queue_and_counts(database, service, draft):
     with database.session() as session:
         second = reviews.send(session, add_response(session).id).id
     assert (service.next("Rater A").item_id, service.next("Rater A").position) == (draft.item_id, 1)
-    assert service.next("Rater A", skip=[draft.item_id]).item_id == second
     service.submit(draft)
     task = service.next(" Rater A ")
     assert (task.item_id, task.position, task.total) == (second, 2, 2)
-    assert service.progress("Rater A") == reviews.ReviewProgress(1, 1, 2)
-    assert service.next("Rater A", skip=[second]) is None
+    assert service.progress("Rater A") == ReviewProgress(1, 1, 2)
+    service.skip("Rater A", second)
+    assert service.next("Rater A").item_id == second  # nothing else is left
 
 
-def test_the_same_reviewer_can_not_submit_twice(database, service, draft):
-    service.submit(draft)
-    with pytest.raises(ElaraError, match="judges an answer once"):
-        service.submit(replace(draft, reviewer=" Rater A"))
+def test_submitting_again_changes_the_judgement_and_keeps_its_history(database, service, draft):
+    assert not service.submit(draft).changed
+    assert service.submit(replace(draft, reviewer=" Rater A", comment="On reflection.")).changed
     service.submit(replace(draft, reviewer="Rater B"))
     assert len(stored(database)) == 2
+    first, second = service.history("Rater A", draft.item_id)
+    assert (first.action, first.content["comment"]) == ("submitted", "")
+    assert (second.action, second.content["comment"]) == ("edited", "On reflection.")
 
 
 def test_a_review_of_an_unknown_item_is_refused(service, draft):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.recipe import load_recipes
-from db.reviews import ReviewProgress
+from db.review_progress import ReviewProgress
 from db.vocabulary import AdapterStatus, FinishReason, Role, RunStatus
 from elara_ui.services.adapter_details import AdapterDetails, Figure
 from elara_ui.services.adapters import AdapterSummary

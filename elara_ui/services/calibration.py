@@ -1,0 +1,182 @@
+"""Items whose right judgement is known: they come among other tasks and show how well a reviewer agrees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from db import calibration as calibration_store
+from db import reviewers
+from db.calibration import AXES, DISPOSITION, SINCE
+from db.models import utc_now
+from db.session import Database
+from db.vocabulary import RUBRIC, Disposition
+from elara_ui.errors import InvalidInput
+from elara_ui.services.review_drafts import check_reviewer, choose
+
+
+@dataclass(frozen=True)
+class CalibratedAxis:
+    """One axis of a judgement beside the known one.
+
+    Args:
+        axis: an `Axis`, or ``disposition``.
+        expected: the known value.
+        given: the reviewer's; None when left open.
+    """
+
+    axis: str
+    expected: str
+    given: str | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are the same."""
+        return self.expected == self.given
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """A judgement beside the known one, in the order of the rubric; told only once it is given."""
+
+    axes: tuple[CalibratedAxis, ...]
+
+    @property
+    def agreed(self) -> int:
+        """How many are the same."""
+        return sum(axis.agrees for axis in self.axes)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a reviewer's judgements stand to the known ones.
+
+    Args:
+        items: items with a known judgement that they have judged.
+        compared: axes on which they could be compared, verdicts included.
+        agreed: of these, how many were the same.
+    """
+
+    items: int
+    compared: int
+    agreed: int
+
+    @property
+    def share(self) -> float | None:
+        """Agreed of compared, 0 to 1; None when nothing was compared."""
+        return self.agreed / self.compared if self.compared else None
+
+
+class CalibrationService:
+    """Known judgements, and how reviewers stand to them.
+
+    Args:
+        database: where items and reviews are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def mark(self, item_id: str, expected: Mapping[str, str]) -> None:
+        """Make an item of the queue one whose judgement is known. It leaves the ordinary queue.
+
+        Args:
+            item_id: an item that asks for a judgement on the rubric.
+            expected: `Axis` or ``disposition`` → the right value; what is left out isn't compared.
+
+        Raises:
+            NotFound: there is no such item.
+            InvalidInput: an unknown axis or value, nothing at all, or the item compares two answers.
+        """
+        checked = check_expected(expected)
+        with self._database.session() as session:
+            item = calibration_store.rating(session, item_id)
+            item.expected = {**checked, SINCE: utc_now().isoformat()}
+            item.contested = False
+
+    def unmark(self, item_id: str) -> None:
+        """Make it an ordinary item again.
+
+        Raises:
+            NotFound: there is no such item.
+        """
+        with self._database.session() as session:
+            calibration_store.unmark(session, item_id)
+
+    def from_adjudicated(self, item_id: str) -> dict[str, str]:
+        """Take what an adjudication settled as the known judgement of its item.
+
+        The verdict is the adjudicator's; an axis counts where the reviews with that verdict are of one mind.
+
+        Returns:
+            The known judgement.
+
+        Raises:
+            NotFound: there is no such item.
+            InvalidInput: it wasn't adjudicated.
+        """
+        with self._database.reading() as session:
+            expected = calibration_store.settled(session, item_id)
+        if not expected:
+            raise InvalidInput(
+                f"The judgement of an item is known once it was adjudicated; {item_id!r} wasn't. Adjudicate "
+                "it first, or say what is right yourself."
+            )
+        self.mark(item_id, expected)
+        return expected
+
+    def standing(self, reviewer: str) -> Standing:
+        """How a reviewer stands to the known judgements; those they had a part in are left out.
+
+        Raises:
+            InvalidInput: the name is empty or too long.
+        """
+        name = check_reviewer(reviewer)
+        with self._database.reading() as session:
+            person = reviewers.find(session, name)
+            judged = calibration_store.judged_since(session, person.id) if person else []
+            results = [compare_with_expected(expected, given) for expected, given in judged]
+        told = [result for result in results if result]
+        return Standing(
+            items=len(told),
+            compared=sum(len(result.axes) for result in told),
+            agreed=sum(result.agreed for result in told),
+        )
+
+
+def check_expected(expected: Mapping[str, str]) -> dict[str, str]:
+    """A known judgement, held against the rubric.
+
+    Raises:
+        InvalidInput: an unknown axis or value, or nothing at all.
+    """
+    if not expected:
+        raise InvalidInput(
+            "A known judgement has at least one axis or a verdict; this one is empty. Add one."
+        )
+    allowed = {scale.axis.value: scale.values for scale in RUBRIC} | {DISPOSITION: tuple(Disposition)}
+    return {
+        choose("Axis", name, tuple(allowed)): choose(f"Known {name}", value, allowed[name])
+        for name, value in expected.items()
+        if choose("Axis", name, tuple(allowed))
+    }
+
+
+def compare_with_expected(
+    expected: Mapping[str, Any] | None, content: Mapping[str, Any]
+) -> CalibrationResult | None:
+    """A judgement beside the known one; None when none is known, or the reviewer found it out of scope.
+
+    Args:
+        expected: as stored with the item.
+        content: as from `db.judgements.content_of`.
+    """
+    if not expected or content[DISPOSITION] == Disposition.OUT_OF_SCOPE:
+        return None
+    given = {**content["answers"], DISPOSITION: content[DISPOSITION]}
+    return CalibrationResult(
+        tuple(
+            CalibratedAxis(axis, expected[axis], given[axis])
+            for axis in (*AXES, DISPOSITION)
+            if axis in expected
+        )
+    )

@@ -1,0 +1,48 @@
+"""Which answers go to review by themselves: those of candidates, and some of the others by chance."""
+
+from collections.abc import Callable
+from random import random
+
+from sqlalchemy.orm import Session
+
+from db import adapters as adapter_store
+from db import reviews as review_store
+from db.models import Response
+from db.vocabulary import AdapterStatus, FinishReason, ReviewReason
+
+
+class ReviewSampling:
+    """Decides it for each answer once it is stored.
+
+    Args:
+        share: of the answers that nothing else sends, 0 to 1.
+        draw: gives a number from 0 up to 1.
+    """
+
+    def __init__(self, share: float = 0.0, draw: Callable[[], float] = random) -> None:
+        self._share = share
+        self._draw = draw
+
+    def consider(self, session: Session, response: Response) -> bool:
+        """Send an answer to review, if it is one to send; what was stopped half-way isn't.
+
+        Args:
+            session: a writing session, the one that stored it.
+            response: the answer.
+
+        Returns:
+            Whether it was sent.
+        """
+        if not response.text or response.finish_reason == FinishReason.CANCELLED:
+            return False
+        reason = self._reason(session, response)
+        if reason is not None:
+            review_store.send(session, response.id, reason)
+        return reason is not None
+
+    def _reason(self, session: Session, response: Response) -> ReviewReason | None:
+        if response.adapter:
+            status = adapter_store.status_of(session, response.adapter)
+            if status is AdapterStatus.CANDIDATE:
+                return ReviewReason.CANDIDATE
+        return ReviewReason.SAMPLE if self._draw() < self._share else None
