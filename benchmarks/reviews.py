@@ -31,9 +31,11 @@ from sqlalchemy import event  # noqa: E402 - after the path
 
 from db import reviews as review_store  # noqa: E402
 from db.home import Home  # noqa: E402
+from db.review_figures import Selection  # noqa: E402
 from db.session import Database, migrate  # noqa: E402
 from db.vocabulary import Audience, ReviewReason  # noqa: E402
 from elara_ui.services.importing import ImportingService  # noqa: E402
+from elara_ui.services.insights import InsightsService  # noqa: E402
 from elara_ui.services.pairs import PairDraft, PairsService  # noqa: E402
 from elara_ui.services.reviewing import PairTask, ReviewDraft, ReviewingService  # noqa: E402
 
@@ -151,6 +153,7 @@ def measure(database: Database, home: Home, rounds: int) -> list[Timing]:
 
         return read
 
+    insights, chosen = InsightsService(database), Selection("patient", "patient@1")
     quick: dict[str, Callable[[], object]] = {
         "progress with batches": lambda: reviewing.progress(someone),
         "own reviews, first page": lambda: reviewing.mine(someone),
@@ -159,6 +162,9 @@ def measure(database: Database, home: Home, rounds: int) -> list[Timing]:
         "all reviews, rejected only": page(disposition="reject"),
         "all reviews, 5,000 further": page(disposition="accept", before=last),
         "everything counted (reviews stats)": reviewing.figures,
+        "agreement on one adapter's answers": lambda: insights.agreement(chosen),
+        "answers behind a share, first page": lambda: insights.answers(chosen, "accuracy", "opposed"),
+        "answers behind a share that is none": lambda: insights.answers(chosen, "harm", "severe"),
         "why there is nothing": lambda: reviewing.why_nothing("Nobody yet"),
     }
     timings += [timing for name, act in quick.items() for timing in alternate({name: act}, few)]
@@ -252,8 +258,8 @@ def fill(home: Home, responses: int, reviews: int) -> None:
         )  # fmt: skip
         insert(
             connection, "reviews",
-            f"id item_id reviewer_id rubric_version {' '.join(GOOD)} disposition flags comment seconds "
-            "created_at",
+            f"id item_id reviewer_id audience made_by rubric_version {' '.join(GOOD)} disposition flags "
+            "comment seconds created_at",
             make_reviews(reviews),
         )  # fmt: skip
         connection.execute("ANALYZE")
@@ -310,13 +316,15 @@ def make_items(responses: int, reviews: int) -> Iterator[tuple[Any, ...]]:
 
 def make_reviews(count: int) -> Iterator[tuple[Any, ...]]:
     """Two reviews an item, by two of the people."""
-    draw = random.Random(3)
+    draw, audiences = random.Random(3), tuple(Audience)
     for number in range(count):
+        audience = audiences[number // 4 % len(audiences)]
         item, reviewer = number // 2, (number // 2 * 7 + number % 2 * 13) % REVIEWERS
         accuracy = draw.choice(("aligned", "aligned", "aligned", "partly", "opposed"))
         verdict = "accept" if accuracy == "aligned" else draw.choice(("reject", "accept", "out_of_scope"))
         yield (
-            identifier("v", number), identifier("i", item), f"r{reviewer}", "1",
+            identifier("v", number), identifier("i", item), f"r{reviewer}",
+            audience, f"{audience}@{1 + item % 4}", "1",
             *({**GOOD, "accuracy": accuracy}.values()), verdict, "[]", "", 42.0,
             moment(2 * item + number % 2),
         )  # fmt: skip

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 
 from db.adjudications import triggers
 from db.errors import Conflict, NotFound
-from db.models import Adjudication, AdjudicationEvent, Review, ReviewItem, utc_now
+from db.models import Adjudication, AdjudicationEvent, Assignment, Review, ReviewItem, utc_now
 from db.vocabulary import AdjudicationAction, Disposition
 
 ACCEPTING = (Disposition.ACCEPT, Disposition.ACCEPT_WITH_EDIT)
@@ -101,6 +101,8 @@ def get(session: Session, item_id: str) -> ReviewItem:
 def open_for(session: Session, item_id: str, adjudicator_id: str) -> ReviewItem:
     """Let someone see all judgements of a contested item; they can't judge it themselves from then on.
 
+    A place that they had reserved for judging it is given back.
+
     Args:
         session: a writing session.
         item_id: the item.
@@ -125,6 +127,9 @@ def open_for(session: Session, item_id: str, adjudicator_id: str) -> ReviewItem:
         )
     if not has_opened(session, item_id, adjudicator_id):
         _record(session, item_id, adjudicator_id, AdjudicationAction.OPENED, {})
+    if (reserved := session.get(Assignment, (item_id, adjudicator_id))) is not None:
+        session.delete(reserved)
+        session.flush()
     return item
 
 

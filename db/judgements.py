@@ -193,24 +193,22 @@ def recount(session: Session, item_id: str) -> ReviewItem:
     """Count an item's judgements anew and say whether they call for adjudication.
 
     Judgements that contradict each other ask once for one more. An item whose right judgement is known
-    needs neither.
+    needs neither. A decision that they now contradict is taken back.
     """
+    settled = session.scalar(select(Adjudication.id).where(Adjudication.item_id == item_id)) is not None
+    if settled and adjudication_queue.reopen_if_contradicted(session, item_id):
+        settled = False
     item = session.get_one(ReviewItem, item_id)
     reviews = list(session.scalars(select(Review).where(Review.item_id == item_id)))
     choices = session.scalars(select(Preference.id).where(Preference.item_id == item_id)).all()
     item.judged = len(choices) + sum(review.disposition != Disposition.OUT_OF_SCOPE for review in reviews)
     if item.expected is None:
         found = triggers(reviews)
-        settled = session.scalar(select(Adjudication.id).where(Adjudication.item_id == item_id)) is not None
         item.contested = bool(found) and not settled
         if CONTRADICTIONS & set(found) and item.reason != ReviewReason.DISAGREEMENT:
             item.reason = ReviewReason.DISAGREEMENT
             item.priority = min(item.priority, ReviewReason.DISAGREEMENT.priority)
             item.wanted += 1
-        if settled:
-            session.flush()
-            session.expire(item, ["reviews"])
-            adjudication_queue.reopen_if_contradicted(session, item_id)
     session.flush()
     return item
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, select
 from sqlalchemy.orm import Session
 
+from db.adjudication_queue import opened_by
 from db.models import Assignment, Preference, Review, Reviewer, ReviewItem, utc_now
 from db.review_queue import has_room, in_scope, is_open, judged_by
 
@@ -101,7 +102,8 @@ def count_done(session: Session, reviewer_id: str) -> int:
 
 def progress(session: Session, reviewer: Reviewer) -> ReviewProgress:
     """How many items a reviewer has judged and has left, without the batches."""
-    left = _count_some(session, is_open(), in_scope(reviewer), ~judged_by(reviewer.id))
+    mine = ~judged_by(reviewer.id), ~opened_by(reviewer.id)
+    left = _count_some(session, is_open(), in_scope(reviewer), *mine)
     done = count_done(session, reviewer.id)
     return ReviewProgress(done_by_me=done, waiting_for_me=left, total=done + left)
 
@@ -140,7 +142,8 @@ def blocked(session: Session, reviewer: Reviewer) -> Blocked:
         .where(
             Assignment.expires_at > now,
             Assignment.skipped_at.is_(None),
-            is_open(), in_scope(reviewer), ~judged_by(reviewer.id), ~has_room(reviewer.id, now),
+            is_open(), in_scope(reviewer), ~judged_by(reviewer.id), ~opened_by(reviewer.id),
+            ~has_room(reviewer.id, now),
         )
     )  # fmt: skip
     reserved, free_at = session.execute(full).one()

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased, joinedload
 
-from db import adjudication_queue
+from db.adjudication_queue import has_opened, opened_by
 from db.errors import Conflict, NotFound
 from db.models import Assignment, Preference, Review, Reviewer, ReviewItem, utc_now
 
@@ -77,7 +77,7 @@ def open_item(session: Session, reviewer: Reviewer, item_id: str) -> ReviewItem:
             session.add(Assignment(item_id=item_id, reviewer_id=reviewer.id, opened_at=now, expires_at=now))
             session.flush()
         return item
-    if adjudication_queue.has_opened(session, item_id, reviewer.id):
+    if has_opened(session, item_id, reviewer.id):
         raise Conflict(
             "An answer is judged without having seen what others say of it, and you have opened this one to "
             "settle it. Go on to the next answer."
@@ -167,7 +167,7 @@ def judged_by(reviewer_id: str) -> ColumnElement[bool]:
 
 
 def has_room(reviewer_id: str, now: datetime) -> ColumnElement[bool]:
-    """Condition: an open item has a place that nobody else has reserved."""
+    """Condition: an open item has a place that nobody else has reserved, and can be judged blind."""
     held = aliased(Assignment)  # whoever asks may have joined their own
     reserved = (
         select(func.count())
@@ -179,7 +179,7 @@ def has_room(reviewer_id: str, now: datetime) -> ColumnElement[bool]:
         )
         .scalar_subquery()
     )
-    return ReviewItem.judged + reserved < ReviewItem.wanted
+    return and_(ReviewItem.judged + reserved < ReviewItem.wanted, ~opened_by(reviewer_id))
 
 
 def in_scope(reviewer: Reviewer) -> ColumnElement[bool]:
@@ -233,12 +233,7 @@ def _skipped_before(session: Session, reviewer: Reviewer, now: datetime) -> Revi
 
 
 def _waiting_for(reviewer: Reviewer) -> tuple[ColumnElement[bool], ...]:
-    return (
-        is_open(),
-        in_scope(reviewer),
-        ~judged_by(reviewer.id),
-        ~adjudication_queue.opened_by(reviewer.id),
-    )
+    return is_open(), in_scope(reviewer), ~judged_by(reviewer.id)
 
 
 def _calibration_for(reviewer: Reviewer) -> tuple[ColumnElement[bool], ...]:

@@ -18,6 +18,14 @@ class Reviewer(Base):
     """A medical professional who judges answers. Everything but the mark `verified` is declared."""
 
     __tablename__ = "reviewers"
+    __table_args__ = (
+        Index(
+            "ix_reviewers_withdrawn",
+            "id",
+            sqlite_where=text("withdrawn_at IS NOT NULL"),
+            postgresql_where=text("withdrawn_at IS NOT NULL"),
+        ),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(120), unique=True, doc="Name or pseudonym")

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from db import adjudication_queue, reviewers
 from db.adjudications import triggers
-from db.models import Adjudication, Response, ReviewItem
+from db.models import Adjudication, ReviewItem
 from db.session import Database
-from db.vocabulary import AdjudicationTrigger, Disposition, Role
+from db.vocabulary import AdjudicationTrigger, Disposition
 from elara_ui.errors import InvalidInput
 from elara_ui.services.insights import Cursor, Opinion, Settlement, describe_opinion, describe_settlement
-from elara_ui.services.review_drafts import TEXT_LIMIT, check_reviewer
-from elara_ui.services.review_tasks import ContextTurn
+from elara_ui.services.review_drafts import TEXT_LIMIT, check_correction, check_reviewer
+from elara_ui.services.review_tasks import ContextTurn, turns_before_question
 
 LISTED = 50
 """Contested answers listed at once."""
@@ -236,33 +236,9 @@ def check_decision(draft: DecisionDraft, answer: str) -> Adjudication:
     return Adjudication(
         item_id=draft.item_id,
         disposition=Disposition(draft.disposition),
-        correction=_check_correction(draft, answer),
+        correction=check_correction(draft.correction, answer, Disposition(draft.disposition)),
         note=_check_note(draft.note, "A decision"),
     )
-
-
-def _check_correction(draft: DecisionDraft, answer: str) -> str | None:
-    """The corrected text that accept_with_edit needs and the others don't take."""
-    corrected = (draft.correction or "").replace("\r\n", "\n").strip()
-    changed = corrected not in ("", answer.replace("\r\n", "\n").strip())
-    if draft.disposition == Disposition.ACCEPT and changed:
-        raise InvalidInput(
-            "Accept takes the answer as it is, but its text was changed. Choose 'Accept with edit', "
-            "or restore the text."
-        )
-    if draft.disposition != Disposition.ACCEPT_WITH_EDIT:
-        return None
-    if not changed:
-        raise InvalidInput(
-            "Accept with edit needs a corrected text that differs from the answer; this one is "
-            f"{'the same' if corrected else 'empty'}. Edit it, or choose 'Accept'."
-        )
-    if len(corrected) > TEXT_LIMIT:
-        raise InvalidInput(
-            f"A correction has at most {TEXT_LIMIT:,} characters; this one has {len(corrected):,}. "
-            "Shorten it."
-        )
-    return corrected
 
 
 def _check_note(note: str, what: str) -> str:
@@ -292,7 +268,7 @@ def _task(item: ReviewItem) -> AdjudicationTask:
         item_id=item.id,
         audience=item.audience,
         question=item.response.question,
-        context=_turns_before_question(item.response),
+        context=turns_before_question(item.response),
         answer=item.response.text,
         triggers=tuple(triggers(item.reviews)),
         opinions=tuple(describe_opinion(review) for review in item.reviews),
@@ -316,11 +292,3 @@ def _settled(adjudication: Adjudication) -> Settled:
         triggers=tuple(adjudication.triggers),
         settlement=describe_settlement(adjudication),
     )
-
-
-def _turns_before_question(response: Response) -> tuple[ContextTurn, ...]:
-    """The conversation that led to the question, without the system prompt."""
-    turns = [ContextTurn(Role(turn["role"]), turn["content"]) for turn in response.context]
-    if turns and turns[-1].role is Role.USER:
-        turns.pop()
-    return tuple(turn for turn in turns if turn.role is not Role.SYSTEM)

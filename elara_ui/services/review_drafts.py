@@ -107,7 +107,7 @@ def check_draft(draft: ReviewDraft, answer: str) -> Review:
         **axes,
         harm_likelihood=_check_likelihood(draft.harm_likelihood, axes[Axis.HARM], disposition),
         disposition=disposition,
-        correction=_check_correction(draft.correction, answer, disposition),
+        correction=check_correction(draft.correction, answer, disposition),
         flags=sorted({choose("Flag", flag, tuple(ReviewFlag)) for flag in draft.flags}),
         comment=check_length("comment", draft.comment.strip()),
         seconds=check_seconds(draft.seconds),
@@ -148,7 +148,7 @@ def _check_likelihood(likelihood: str | None, harm: str | None, disposition: Dis
     return choose("Likelihood", likelihood, tuple(choice.value for choice in HARM_LIKELIHOOD))
 
 
-def _check_correction(correction: str | None, answer: str, disposition: Disposition) -> str | None:
+def check_correction(correction: str | None, answer: str, disposition: Disposition) -> str | None:
     """The corrected text that accept_with_edit needs; dropped for reject and out_of_scope."""
     corrected = check_length("correction", (correction or "").replace("\r\n", "\n").strip())
     changed = corrected not in ("", answer.replace("\r\n", "\n").strip())

@@ -75,6 +75,9 @@ def _create_reviewers() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_reviewers"),
         sa.UniqueConstraint("name", name="uq_reviewers_name"),
     )
+    op.create_index(
+        "ix_reviewers_withdrawn", "reviewers", ["id"], sqlite_where=sa.text("withdrawn_at IS NOT NULL")
+    )
     op.execute(ADOPT_REVIEWERS)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from factories import add_response, add_review
 
-from db import adjudication_queue, reviewers, training_rows
+from db import adjudication_queue, review_progress, review_queue, reviewers, training_rows
 from db.adjudications import triggers
 from db.errors import Conflict, NotFound
 from db.models import Adjudication, Review, ReviewItem, utc_now
@@ -154,3 +154,13 @@ def test_decisions_are_listed_newest_first_in_pages(session):
     first = adjudication_queue.settled(session, 2)
     rest = adjudication_queue.settled(session, 2, (first[-1].created_at, first[-1].id))
     assert [each.item_id for each in (*first, *rest)] == [item.id for item in reversed(items)]
+
+
+def test_who_has_opened_an_answer_is_not_asked_to_judge_it_blind(session):
+    item, judge = contest(session), reviewers.ensure(session, "Judge")
+    assert (item.judged, item.wanted) == (2, 3)  # a contradiction asks for one more
+    assert review_queue.take_next(session, judge, done=0) is item
+    adjudication_queue.open_for(session, item.id, judge.id)
+    assert review_queue.take_next(session, judge, done=0) is None
+    assert review_progress.progress(session, judge).waiting_for_me == 0
+    assert review_queue.take_next(session, reviewers.ensure(session, "Rater C"), done=0) is item

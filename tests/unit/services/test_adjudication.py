@@ -30,7 +30,7 @@ def contest(database, **values) -> str:
         add_review(session, response, "Rater A")
         item = add_review(session, response, "Rater B", **(second | values)).item
         session.refresh(item)
-        item.contested = bool(triggers(item.reviews))
+        item.contested, item.wanted = bool(triggers(item.reviews)), 2
         return item.id
 
 
