@@ -256,10 +256,12 @@ def _first(session: Session, *conditions: ColumnElement[bool]) -> ReviewItem | N
 
 
 def _has_room_now(session: Session, item: ReviewItem, reviewer_id: str, now: datetime) -> bool:
+    assignment = session.get(Assignment, (item.id, reviewer_id))
+    if assignment is not None and _is_live(assignment, now):
+        return True  # though it was closed meanwhile, as when what is undone was adjudicated already
     if item.closed_at is not None:
         return False
-    assignment = session.get(Assignment, (item.id, reviewer_id))
-    if item.expected is not None or (assignment is not None and _is_live(assignment, now)):
+    if item.expected is not None:
         return True
     query = select(ReviewItem.id).where(ReviewItem.id == item.id, has_room(reviewer_id, now))
     return session.scalar(query) is not None

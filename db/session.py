@@ -1,6 +1,8 @@
 """The SQLite file: opening it, sessions on it, and bringing its tables up to date."""
 
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, configure_mappers
 
 from db.errors import StorageError
 from db.home import Home
@@ -20,7 +22,8 @@ HEAD = "0003"
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BACKUPS_KEPT = 5
-BUSY_TIMEOUT_SECONDS = 10
+BUSY_TIMEOUT_SECONDS = 30
+_RETRY_SECONDS = 0.001, 0.02
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full. Free some space, then try again; nothing was stored.",
@@ -49,6 +52,7 @@ class Database:
         Args:
             path: the SQLite file.
         """
+        configure_mappers()  # now rather than within the first transaction, while others wait for it
         return cls(
             path, _engine(path, begin="BEGIN IMMEDIATE"), _engine(path, begin="BEGIN", query_only=True)
         )
@@ -61,7 +65,7 @@ class Database:
         has written. Keep it short; other writers wait. Objects stay usable after it.
 
         Raises:
-            StorageError: disk full, read-only, damaged, or locked for more than 10 s.
+            StorageError: disk full, read-only, damaged, or locked for more than 30 s.
         """
         with (
             _clear_errors(self.path),
@@ -171,15 +175,40 @@ def _engine(path: Path, begin: str, *, query_only: bool = False, foreign_keys: b
         connection.isolation_level = None
         if not query_only:
             connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # What was acknowledged survives a power cut: the log is synced at each commit (0.4 ms instead of
+        # 0.02 on an SSD), not only at checkpoints as with NORMAL (https://sqlite.org/pragma.html).
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
         connection.execute(f"PRAGMA query_only = {'ON' if query_only else 'OFF'}")
 
     @event.listens_for(engine, "begin")
     def start_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        _begin(connection, begin)
 
     return engine
+
+
+def _begin(connection: Connection, begin: str) -> None:
+    """Begin a transaction; whoever waits for the write lock tries again at short random times.
+
+    SQLite's own waiting favours newcomers: the longer one has waited, the more seldom it looks. With twenty
+    writers at full speed the unlucky ones waited ten times as long as the others.
+    """
+    raw: Any = connection.connection.driver_connection
+    give_up = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                raw.execute(begin)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                time.sleep(random.uniform(*_RETRY_SECONDS))  # noqa: S311 - chance only parts the waiting
+            else:
+                return
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_SECONDS}")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def import_answers(
     if as_json:
         write_document(asdict(report))
         return
-    print(f"{report.kept} answers wait for review as “{report.batch}”; {len(report.dropped)} rows left out.")
+    print(f"Sent to review as “{report.batch}”: {report.kept}. Rows left out: {len(report.dropped)}.")
     for row in report.dropped[:DROPPED_SHOWN]:
         print(f"  line {row.line}: {row.reason}")
     if len(report.dropped) > DROPPED_SHOWN:
@@ -68,7 +68,7 @@ def show_stats(as_json: JsonOption = False, home: HomeOption = None) -> None:
         write_document(asdict(figures))
         return
     print(
-        f"{figures.items} items sent to review: {figures.open} open, {figures.contested} to adjudicate, "
+        f"Sent to review: {figures.items}; {figures.open} open, {figures.contested} to adjudicate, "
         f"{figures.calibration} for calibration."
     )
     verdicts = ", ".join(f"{number} {name}" for name, number in sorted(figures.reviews.items())) or "none yet"

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 from adapter_factory import make_adapter, register_adapter
-from factories import add_run
+from factories import add_response, add_review, add_run
 from fake_engine import FakeEngine
 
 from db import run_queue
@@ -138,6 +138,9 @@ def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
         (("runs", "log", "0123"), "no run '0123'"),
         (("adapters", "promote", "patient@9"), "no adapter 'patient@9'"),
         (("reviews", "export", "/dev/null/x"), "could not be written"),
+        (("reviews", "import", "/no/such.jsonl"), "can't be read"),
+        (("reviewers", "verify", "Nobody"), "no reviewer 'Nobody'"),
+        (("reviewers", "withdraw", "Nobody"), "no reviewer 'Nobody'"),
     ],
 )
 def test_a_failure_is_one_line_on_stderr_and_a_document_on_stdout(
@@ -382,3 +385,30 @@ def test_contradictions_are_refused_before_anything_is_asked(
     refused = call("adapters", "distill", "patient@1", "--prompts", "starter", *options)
     assert refused.status == 1
     assert problem in refused.err
+
+
+def test_answers_are_imported_and_counted(call: Call, tmp_path: Path) -> None:
+    rows = [{"prompt": "Q?", "response": "A.", "model": "m"}, {"prompt": "Q?"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    imported = call("reviews", "import", str(tmp_path / "a.jsonl"), "--audience", "patient", "--batch", "b")
+    assert imported.out == ("Sent to review as “b”: 1. Rows left out: 1.\n  line 2: has no text as answer\n")
+    again = call("reviews", "import", str(tmp_path / "a.jsonl"), "--audience", "patient", "--json")
+    assert again.document["kept"] == 0
+    assert [row["line"] for row in again.document["dropped"]] == [1, 2]
+    assert call("reviews", "stats", "--json").document == {
+        "items": 1, "open": 1, "contested": 0, "calibration": 0,
+        "reviews": {}, "preferences": 0, "reviewers": 0,
+    }  # fmt: skip
+    assert "Sent to review: 1; 1 open" in call("reviews", "stats").out
+
+
+def test_reviewers_are_listed_verified_and_withdrawn(call: Call, database: Database) -> None:
+    assert call("reviewers", "list").out == "Nobody has reviewed yet.\n"
+    with database.session() as session:
+        add_review(session, add_response(session), "Rater A")
+    assert call("reviewers", "verify", "Rater A").out == "Rater A · verified · 1 judged\n"
+    assert call("reviewers", "verify", "Rater A", "--revoke").out == "Rater A · 1 judged\n"
+    withdrawn = call("reviewers", "withdraw", "Rater A", "--json").document
+    assert withdrawn["withdrawn_at"] is not None
+    (listed,) = call("reviewers", "list", "--json").document["reviewers"]
+    assert (listed["name"], listed["verified"], listed["judgements"]) == ("Rater A", False, 1)

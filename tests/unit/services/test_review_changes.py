@@ -159,6 +159,17 @@ def test_a_change_of_a_judgement_older_than_the_history_can_be_undone(database, 
     assert service.mine(ME)[0].comment == "first"
 
 
+def test_what_is_undone_can_be_given_again_though_the_item_was_closed_meanwhile(database, service, send):
+    item = send()
+    service.submit(accept(item, comment="too quick"))
+    with database.session() as session:
+        reviews.item(session, item).closed_at = utc_now()
+    assert service.undo(ME) == item
+    assert service.open(ME, item).draft["comment"] == "too quick"
+    service.submit(accept(item))
+    assert item_of(database, item).judged == 1
+
+
 def test_undoing_the_alarm_takes_the_item_from_adjudication(database, service, send):
     item = send()
     service.submit(accept(item, answers={**GOOD_AXES, "harm": "severe"}, harm_likelihood="low"))
