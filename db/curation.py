@@ -99,18 +99,16 @@ class Match:
     worse_id: str
 
 
-def count_rated(session: Session, rules: CurationRules) -> Counter[str]:
-    """How many rated answers stand how."""
+def count_rated(session: Session, rules: CurationRules) -> tuple[Counter[str], int]:
+    """How many rated answers stand how; and how many of those that come in do so with a correction."""
     found = _standings(rules).subquery()
-    query = select(found.c.value, func.count()).group_by(found.c.value)
-    return Counter(dict(session.execute(query).all()))
-
-
-def count_corrected(session: Session, rules: CurationRules) -> int:
-    """How many answers come in with a correction."""
-    found = _standings(rules).subquery()
-    query = select(func.count()).where(found.c.value == BETTER, found.c.corrected)
-    return session.scalar(query) or 0
+    query = select(found.c.value, found.c.corrected, func.count()).group_by(found.c.value, found.c.corrected)
+    standings: Counter[str] = Counter()
+    corrected = 0
+    for value, is_corrected, number in session.execute(query):
+        standings[value] += number
+        corrected += number if value == BETTER and is_corrected else 0
+    return standings, corrected
 
 
 def rated(

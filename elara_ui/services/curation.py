@@ -150,10 +150,9 @@ class CurationService:
     def count(self, rules: CurationRules) -> RowCount:
         """How many rows the rules give, and why other answers stay out; quick enough to follow a form."""
         with self._database.reading() as session:
-            standings = curation.count_rated(session, rules)
+            standings, corrected = curation.count_rated(session, rules)
             better, worse = standings.pop(BETTER, 0), standings.pop(WORSE, 0)
             left_out, kinds = Counter(standings), Counter[str]()
-            corrected = curation.count_corrected(session, rules) if better else 0
             kinds[RowKind.CORRECTED] = corrected
             match rules.objective:
                 case Objective.SFT:

@@ -151,20 +151,23 @@ class CompareHandlers:
         }
 
     def act(self, state: CompareState, sent: float, event: gr.EventData) -> Updates:
-        """Thumbs and "send to review" under a compared answer."""
+        """Thumbs, "send to review" and "what shaped this?" under a compared answer."""
+        told = ""
         try:
             if event.act == "review":
                 self._services.reviewing.send(event.item)
                 sent += 1
             elif event.act in ("up", "down"):
                 self._services.conversations.rate(event.item, 1 if event.act == "up" else -1)
+            elif event.act == "lineage":
+                told = notice(self._services.lineage.what_shaped(event.item).summary, "info")
             answers = tuple(self._services.conversations.answer(found.response_id) for found in state.answers)
         except ElaraError as error:
             return {self._parts.result: notice(error.message)}
         columns = {answer.audience: answer for answer in answers}
         return {
             self._parts.state: CompareState(state.question, answers),
-            self._parts.result: self._render(state.question, columns),
+            self._parts.result: told + self._render(state.question, columns),
             self._parts.sent: sent,
         }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from adapter_factory import make_adapter, register_adapter
-from factories import add_run
+from factories import add_response, add_run
 from fake_engine import FakeEngine
 
 from adapters.recipe import Hyperparameters
@@ -152,6 +152,13 @@ def test_sending_to_review_shows_it(chat: ChatHandlers, services: Services) -> N
     assert answer is not None
     painted = last_of(chat.act("patient", state, *SAMPLING, press("review", answer.response_id)))
     assert "In review" in painted[chat.parts.main.thread]
+
+
+def test_an_answer_of_an_adapter_says_what_shaped_it(chat: ChatHandlers, services: Services) -> None:
+    with services.database.session() as session:
+        answer = add_response(session, adapter="patient@1").id
+    told = last_of(chat.act("patient", ChatState(), *SAMPLING, press("lineage", answer)))
+    assert "patient@1 was brought in from elsewhere" in told[chat.parts.main.live]
 
 
 def test_comparing_needs_two_audiences_and_fills_a_column_each(built: dict[type, Any]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import gradio as gr
 import pytest
 from adapter_factory import make_adapter, register_adapter
+from curation_factory import add_accepted
 
 from adapters.hyperparameters import HYPERPARAMETERS
 from adapters.training.memory import MemoryChange, MemoryEstimate
 from adapters.training.report import LengthBin, Lengths, Plan, Preview, RenderedRow, TextPiece
+from db.curation_rules import CurationRules
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import DatasetError
@@ -191,3 +193,18 @@ def test_the_data_check_counts_for_the_hints(form: FormHandlers, services: Servi
     painted = form.check(Gate(), *fill(form, services, batch_size=16))
     assert painted[form.parts.launching.gate].rows == 27
     assert "looks at 16 of 27" in painted[form.parts.recipe.changes]
+
+
+def test_stored_sets_are_offered_by_name(form: FormHandlers, services: Services) -> None:
+    with services.database.session() as session:
+        add_accepted(session, 12)
+    made = services.curation.freeze(CurationRules(), "plain")
+    offered = form.choose_source("snapshot")[form.parts.data.reference]
+    assert offered["choices"] == [("plain@1 · 12 rows for sft", "plain@1")]
+    assert form.choose_source("hub")[form.parts.data.reference]["choices"] == []
+    values = fill(form, services, source="snapshot")
+    values[9] = "plain@1"
+    checked = form.check(Gate(), *values)
+    assert (
+        f"{made.train} examples to learn from, {made.evaluation} held out" in checked[form.parts.data.preview]
+    )
