@@ -29,6 +29,7 @@ from elara_ui.cli.recipes import recipes_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
+from elara_ui.cli.triage import triage
 from elara_ui.errors import ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece
 from elara_ui.services.training import parse_data
@@ -40,6 +41,7 @@ cli.add_typer(runs_cli, name="runs")
 cli.add_typer(adapters_cli, name="adapters")
 cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
+cli.command()(triage)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
