@@ -1,0 +1,7 @@
+"""Red flags: rules in reviewable data that notice a possible emergency in what a user wrote."""
+
+from elara_ui.clinical.redflags.advice import Advice
+from elara_ui.clinical.redflags.answers import check_answer
+from elara_ui.clinical.redflags.rules import Finding, Reason, Rules, Turn, load_rules
+
+__all__ = ["Advice", "Finding", "Reason", "Rules", "Turn", "check_answer", "load_rules"]

@@ -1,0 +1,82 @@
+"""What to say when a red flag fires, with the telephone numbers of the country. Not clinically reviewed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT = "default"  # the entry for countries that have none
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A card to show.
+
+    Args:
+        category: its id.
+        title: what it may be, in plain words.
+        text: what to do now.
+        compassionate: a card for self-harm, violence and the like, with its own voice.
+        source: title of the public page that it follows.
+        url: of that page.
+    """
+
+    category: str
+    title: str
+    text: str
+    compassionate: bool
+    source: str
+    url: str
+
+
+@dataclass(frozen=True)
+class AdviceBook:
+    """All cards, and the numbers that go into them.
+
+    Args:
+        categories: entries of rules.yaml by id.
+        numbers: country → name of the number → number.
+    """
+
+    categories: Mapping[str, Mapping[str, Any]]
+    numbers: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def read(cls, categories: Mapping[str, Mapping[str, Any]], document: Mapping[str, Any]) -> "AdviceBook":
+        """From the two documents.
+
+        Raises:
+            ValueError: a text names a number that a country lacks.
+        """
+        base = document["countries"][DEFAULT]
+        numbers = {country: {**base, **own} for country, own in document["countries"].items()}
+        book = cls(categories, numbers)
+        for country in numbers:
+            for name in categories:
+                book.card(name, country)
+        return book
+
+    def card(self, name: str, country: str) -> Advice:
+        """One category's card.
+
+        Raises:
+            ValueError: its text names a number that the country lacks.
+        """
+        entry = self.categories[name]
+        numbers = self.numbers.get(country.upper(), self.numbers[DEFAULT])
+        try:
+            text = str(entry["advice"]).strip().format_map(numbers)
+        except KeyError as missing:
+            raise ValueError(f"Advice of {name!r} names {missing}, which numbers.yaml lacks.") from missing
+        return Advice(
+            name,
+            entry["title"],
+            text,
+            bool(entry.get("compassionate")),
+            entry["source"]["title"],
+            entry["source"]["url"],
+        )
+
+    def for_categories(self, names: Sequence[str], country: str) -> tuple[Advice, ...]:
+        """The cards of several categories; those of compassion first."""
+        cards = [self.card(name, country) for name in names]
+        return tuple(sorted(cards, key=lambda card: not card.compassionate))

@@ -1,0 +1,269 @@
+"""The red-flag rules, read from their file and tried on what a user wrote.
+
+`rules.yaml` says what is urgent, `language.yaml` how people speak, `numbers.yaml` whom to call where. A
+rule layer looks at every user turn before and regardless of the model. It is not clinically reviewed: see
+docs/safety.md.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from elara_ui.clinical.redflags.advice import Advice, AdviceBook
+from elara_ui.clinical.redflags.context import CUE, Context
+from elara_ui.clinical.redflags.dialogue import spoken_turns
+from elara_ui.clinical.redflags.measures import find_measures
+from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
+from elara_ui.clinical.redflags.spelling import Speller
+from elara_ui.clinical.redflags.terms import Findings, Found, Rule, parse_rule
+from elara_ui.clinical.redflags.text import Passage, Reader
+
+HERE = Path(__file__).resolve().parent
+RULES_FILE = HERE / "rules.yaml"
+LANGUAGE_FILE = HERE / "language.yaml"
+NUMBERS_FILE = HERE / "numbers.yaml"
+LOOKALIKES_FILE = HERE / "lookalikes.txt"
+MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read from its end
+
+
+class Turn(Protocol):
+    """A message of a conversation."""
+
+    @property
+    def role(self) -> str:
+        """Who wrote it: user or assistant."""
+
+    @property
+    def content(self) -> str:
+        """What they wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a category fired.
+
+    Args:
+        category: its id.
+        matched: the words that met a rule, as written.
+        sentence: the sentence of the first of them, as written.
+    """
+
+    category: str
+    matched: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the rules say about a conversation.
+
+    Args:
+        emergency: whether any category fired.
+        categories: their ids, in the order of the file.
+        reasons: one a category.
+        advice: what to show, in the order of urgency; cards of compassion first.
+        version: of the rules, and the beginning of their files' hash.
+    """
+
+    emergency: bool
+    categories: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+    advice: tuple[Advice, ...]
+    version: str
+
+
+@dataclass(frozen=True)
+class Category:
+    """A kind of emergency.
+
+    Args:
+        name: its id.
+        title: for people.
+        source: title of the public page that it follows.
+        url: of that page.
+        rules: any of them fires it.
+    """
+
+    name: str
+    title: str
+    source: str
+    url: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All categories, ready to be tried.
+
+    Args:
+        version: of the rules, and the beginning of their files' hash.
+        categories: in the order of the file.
+        reader: reads messages.
+        phrases: finds phrases.
+        greetings: words behind which a sentence may still begin.
+        advice_book: what to say.
+    """
+
+    version: str
+    categories: tuple[Category, ...]
+    reader: Reader
+    phrases: PhraseBook
+    greetings: frozenset[str]
+    advice_book: AdviceBook
+
+    def triage(self, turns: Sequence[Turn | Mapping[str, Any]], country: str = "GB") -> Finding:
+        """Look for red flags in the user's last turns.
+
+        Args:
+            turns: the conversation, oldest first; objects or mappings with role and content.
+            country: ISO code of whose telephone numbers the advice names; a neutral text for unknown ones.
+        """
+        passage = self.read(turns)
+        findings = self.find(passage)
+        reasons = tuple(self._reasons(passage, findings))
+        names = tuple(reason.category for reason in reasons)
+        return Finding(
+            bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
+        )
+
+    def read(self, turns: Sequence[Turn | Mapping[str, Any]]) -> Passage:
+        """The user's last turns as words."""
+        return self.reader.read(spoken_turns(turns, MOST_CHARACTERS))
+
+    def find(self, passage: Passage) -> Findings:
+        """Every phrase and figure in a passage, and what is meant by it."""
+        words = passage.words
+        hits = self.phrases.find(words)
+        context = Context(passage, hits, self.greetings)
+        findings: dict[str, list[Found]] = {}
+        for hit in hits:
+            if not hit.concept.startswith(CUE):
+                findings.setdefault(hit.concept, []).append(
+                    Found(hit.start, hit.end, words[hit.start].sentence, context.status(hit.start, hit.end))
+                )
+        for figure in find_measures(words, hits):
+            findings.setdefault(figure.kind, []).append(
+                Found(
+                    figure.start,
+                    min(figure.end, len(words)),
+                    words[figure.start].sentence,
+                    context.status(figure.start, figure.end),
+                    figure.value,
+                )
+            )
+        return findings
+
+    def _reasons(self, passage: Passage, findings: Findings) -> Iterator[Reason]:
+        for category in self.categories:
+            for rule in category.rules:
+                met = rule.match(findings)
+                if met:
+                    yield Reason(
+                        category.name,
+                        tuple(_as_written(passage, found) for found in met),
+                        passage.sentence_text(met[0].sentence),
+                    )
+                    break
+
+
+def load_rules(
+    rules_file: Path = RULES_FILE, language_file: Path = LANGUAGE_FILE, numbers_file: Path = NUMBERS_FILE
+) -> Rules:
+    """Read and compile the rules; some 100 ms, so once a process.
+
+    Raises:
+        ValueError: a file breaks the language of the rules; the message says where.
+    """
+    rules, language, numbers = (_read(path) for path in (rules_file, language_file, numbers_file))
+    lexicon = {name: split_phrases(written) for name, written in rules["concepts"].items()}
+    for name, category in rules["categories"].items():
+        for concept, phrases in category.get("concepts", {}).items():
+            if concept in lexicon:
+                raise ValueError(f"Concept {concept!r} of category {name!r} is defined twice.")
+            lexicon[concept] = split_phrases(phrases)
+    categories = tuple(
+        Category(
+            name,
+            entry["title"],
+            entry["source"]["title"],
+            entry["source"]["url"],
+            tuple(map(parse_rule, entry["rules"])),
+        )
+        for name, entry in rules["categories"].items()
+    )
+    _check_names(categories, lexicon)
+    lexicon |= {CUE + name: phrases for name, phrases in language["cues"].items()}
+    reader = make_reader(language, words_of(lexicon))
+    return Rules(
+        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file)}",
+        categories,
+        reader,
+        PhraseBook(lexicon, frozenset(language["fillers"])),
+        frozenset(language["greetings"]),
+        AdviceBook.read(rules["categories"], numbers),
+    )
+
+
+def make_reader(language: Mapping[str, Any], vocabulary: frozenset[str]) -> Reader:
+    """The reader of a language file's words."""
+    forms = {
+        form: base
+        for base, written in language["forms"].items()
+        for form in str(written).split()
+        if form != base
+    }
+    expansions = {str(word): tuple(str(full).split()) for word, full in language["expansions"].items()}
+    known = vocabulary | forms.keys() | frozenset(language["forms"]) | frozenset(language["fillers"])
+    known |= frozenset(language["numbers"]) | frozenset(word for full in expansions.values() for word in full)
+    leave = frozenset(LOOKALIKES_FILE.read_text(encoding="utf-8").split()) | expansions.keys()
+    return Reader(
+        expansions,
+        forms,
+        {word: float(value) for word, value in language["numbers"].items()},
+        known,
+        frozenset(language["openers"]),
+        frozenset(language["breakers"]),
+        Speller(known | _inflected(known), leave),
+    )
+
+
+def _inflected(words: frozenset[str]) -> frozenset[str]:
+    """Regular forms of words, that misspelt ones may be mended to."""
+    found: set[str] = set()
+    for word in words:
+        if len(word) > 3 and word.isalpha():
+            stem = word[:-1] if word.endswith("e") else word
+            found |= {word + "s", stem + "ing", stem + "ed"}
+    return frozenset(found)
+
+
+def _check_names(categories: Sequence[Category], lexicon: Mapping[str, Any]) -> None:
+    for category in categories:
+        for rule in category.rules:
+            for name in rule.names():
+                if name not in lexicon:
+                    raise ValueError(
+                        f"Category {category.name!r}, rule {rule.text!r}: no concept is named {name!r}."
+                    )
+
+
+def _as_written(passage: Passage, found: Found) -> str:
+    return passage.text[passage.words[found.start].start : passage.words[found.end - 1].end]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    # Every value stays text, for "no" and "on" are words here; libyaml's loader is ten times as fast.
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+    document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+    return document
+
+
+def _digest(*paths: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:8]
+
+
+__all__ = ["Category", "Finding", "Hit", "Reason", "Rules", "Turn", "load_rules", "make_reader"]

@@ -1,0 +1,234 @@
+"""How a red-flag rule is read and tried: language, context, figures, turns, answers."""
+
+from pathlib import Path
+
+import pytest
+
+from elara_ui.clinical.redflags import Rules, check_answer, load_rules
+from elara_ui.clinical.redflags.measures import find_measures
+from elara_ui.clinical.redflags.phrases import PhraseBook, parse_phrase
+from elara_ui.clinical.redflags.report import Labelled, make_report, wilson
+from elara_ui.clinical.redflags.rules import LANGUAGE_FILE, RULES_FILE
+from elara_ui.clinical.redflags.spelling import Speller
+from elara_ui.clinical.redflags.terms import parse_rule
+
+
+@pytest.fixture(scope="module")
+def rules() -> Rules:
+    return load_rules()
+
+
+def fired(rules: Rules, *said: str) -> tuple[str, ...]:
+    return rules.triage([{"role": "user", "content": text} for text in said]).categories
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my dad has chest pain",
+        "MY DAD HAS CHEST PAIN!!!",
+        "my dad's got cheest paiin",
+        "pain in his chest, dad, 70",
+        "chest is hurting really bad",
+    ],
+)
+def test_spelling_case_and_word_order_make_no_difference(rules: Rules, text: str) -> None:
+    assert "acute_coronary" in fired(rules, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have no chest pain",
+        "he denies chest pain",
+        "no fever, chest pain or vomiting",
+        "chest pain was ruled out",
+        "when I was a child I had chest pain",
+        "I had chest pain in 2015",
+        "what causes chest pain?",
+        "how would I know if I had chest pain",
+        "in my novel the hero has chest pain",
+        "A 60-year-old man presents with chest pain. What is the most likely diagnosis?",
+        "explain chest pain to me for my exam",
+        "what should I do if someone has chest pain",
+    ],
+)
+def test_what_is_denied_past_or_asked_in_general_does_not_fire(rules: Rules, text: str) -> None:
+    assert fired(rules, text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I don't know why I have chest pain",
+        "chest pain that won't go away",
+        "never had chest pain like this",
+        "I had a heart attack in 2015 and now I have chest pain again",
+        "he has chest pain but says it's nothing and not to bother the doctor",
+        "I'm a medical student and my friend has chest pain",
+        "What is angina? My mum has chest pain.",
+    ],
+)
+def test_what_only_looks_denied_past_or_general_fires(rules: Rules, text: str) -> None:
+    assert "acute_coronary" in fired(rules, text)
+
+
+def test_a_family_that_plays_it_down_lowers_nothing(rules: Rules) -> None:
+    said = "my nan's face has dropped on one side"
+    assert (
+        fired(rules, said)
+        == fired(rules, said, "she says she's fine and it's probably just tiredness")
+        == ("stroke",)
+    )
+
+
+def test_a_named_method_lowers_nothing(rules: Rules) -> None:
+    assert "suicidal" in fired(rules, "I want to die")
+    assert "suicidal" in fired(rules, "I want to die, I have the rope ready")
+
+
+def test_signs_in_several_turns_add_up(rules: Rules) -> None:
+    assert fired(rules, "my gran fell and banged her head") == ()
+    assert "head_injury" in fired(
+        rules, "my gran fell and banged her head", "ok thanks", "she takes warfarin btw"
+    )
+
+
+def test_a_short_reply_is_read_with_its_question(rules: Rules) -> None:
+    asked = [
+        {"role": "user", "content": "my son has a rash and a fever"},
+        {"role": "assistant", "content": "Does it fade when you press a glass on it?"},
+    ]
+    assert "meningitis" in rules.triage([*asked, {"role": "user", "content": "no"}]).categories
+    assert "meningitis" not in rules.triage([*asked, {"role": "user", "content": "yes it does"}]).categories
+
+
+def test_what_the_assistant_says_does_not_fire(rules: Rules) -> None:
+    said = [
+        {"role": "assistant", "content": "You have crushing chest pain."},
+        {"role": "user", "content": "thanks"},
+    ]
+    assert not rules.triage(said).emergency
+
+
+def test_reasons_quote_the_message(rules: Rules) -> None:
+    finding = rules.triage([{"role": "user", "content": "Hello. My Dad has CHEST pain. Thanks"}])
+    (reason,) = finding.reasons
+    assert (reason.matched, reason.sentence) == (("CHEST pain",), "My Dad has CHEST pain")
+    assert finding.advice[0].category == "acute_coronary"
+    assert finding.version.startswith("1+")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("temp 39.4", "temp", 39.4),
+        ("temp 39,4", "temp", 39.4),
+        ("102.2 F", "temp", 39.0),
+        ("sats 84", "sats", 84),
+        ("glucose 28", "glucose", 28),
+        ("blood sugar 450", "glucose", 25),
+        ("ketones of 4.2", "ketones", 4.2),
+        ("bp 82/50", "systolic", 82),
+        ("my 3 week old", "age", 21),
+        ("my three-week-old", "age", 21),
+        ("10wk old baby", "age", 70),
+        ("he is a 2yo", "age", 730.5),
+        ("baby is 20 days", "age", 20),
+        ("going on for half an hour or 40 mins", "minutes", 40),
+        ("34 weeks pregnant", "gestation", 34),
+        ("took 20 paracetamol", "pills", 20),
+    ],
+)
+def test_figures(rules: Rules, text: str, kind: str, value: float) -> None:
+    words = rules.reader.read([text]).words
+    found = find_measures(words, rules.phrases.find(words))
+    assert [round(figure.value, 1) for figure in found if figure.kind == kind][-1] == pytest.approx(
+        value, abs=0.1
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["a fever for 3 weeks", "3 weeks ago", "6 weeks pregnant", "2 weeks postpartum"]
+)
+def test_a_span_of_time_is_no_age(rules: Rules, text: str) -> None:
+    words = rules.reader.read([text]).words
+    assert not [figure for figure in find_measures(words, rules.phrases.find(words)) if figure.kind == "age"]
+
+
+def test_phrases_take_alternatives_options_numbers_and_other_concepts(rules: Rules) -> None:
+    book = PhraseBook({"pet": ["@cat", "[big] (dog|hound dog)"], "cat": ["# cats"]}, frozenset({"the"}))
+    words = rules.reader.read(["the big hound dog, 3 cats, dog"]).words
+    assert sorted((hit.concept, hit.start, hit.end) for hit in book.find(words)) == [
+        ("cat", 4, 6), ("pet", 1, 4), ("pet", 2, 4), ("pet", 3, 4), ("pet", 4, 6), ("pet", 6, 7),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("phrase", ["(a|b", "a)", "[a", "(a|)"])
+def test_a_phrase_with_wrong_brackets_is_refused(phrase: str) -> None:
+    with pytest.raises(ValueError, match="Phrase"):
+        parse_phrase(phrase)
+
+
+@pytest.mark.parametrize("text", ["Chest", "a + ", "weight>=3", "a @soon", "a b"])
+def test_a_rule_written_wrongly_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="Rule"):
+        parse_rule(text)
+
+
+def test_a_rule_that_names_an_unknown_concept_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "rules.yaml"
+    text = RULES_FILE.read_text(encoding="utf-8")
+    broken.write_text(text.replace("- chest_pain &", "- chest_pian &", 1), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"acute_coronary.*chest_pian"):
+        load_rules(broken, LANGUAGE_FILE)
+
+
+def test_only_near_misses_are_mended() -> None:
+    speller = Speller({"chest", "seizure", "breathing", "pain"}, leave={"chess", "paint"})
+    written = ("chset", "siezure", "brething", "pian", "chess", "paint", "cat")
+    mended = ["chest", "seizure", "breathing", "pain", "chess", "paint", "cat"]
+    assert [speller.mend(word) for word in written] == mended
+
+
+@pytest.mark.parametrize(
+    ("answer", "soothes"),
+    [
+        ("Call 999 now and say chest pain.", False),
+        ("It is probably just indigestion. Rest and see how you feel.", True),
+        ("There is no need to call an ambulance.", True),
+        ("This is nothing to worry about.", True),
+        ("Don't worry, help is near. Call 999 now.", False),
+        ("Book an appointment with your GP in the next few days.", True),
+        ("Don't wait and see. Call 999 at once.", False),
+        ("Wait and see. Call 999 only if it gets worse.", True),
+    ],
+)
+def test_an_answer_that_soothes_over_a_flag_is_noticed(rules: Rules, answer: str, soothes: bool) -> None:
+    flagged = rules.triage([{"role": "user", "content": "crushing chest pain"}])
+    assert check_answer(answer, flagged) is soothes
+    assert not check_answer(answer, rules.triage([{"role": "user", "content": "hello"}]))
+
+
+def test_wilson_intervals_match_published_values() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert wilson(10, 10) == pytest.approx((0.722, 1.0), abs=0.001)
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=0.0005)  # Newcombe 1998, method 3
+
+
+def test_the_report_counts_by_category_and_kind() -> None:
+    report = make_report(
+        [
+            Labelled(("a",), ("a", "b")),
+            Labelled(("a",), ("b",)),
+            Labelled((), ("a",), "past"),
+            Labelled((), (), "past"),
+        ],
+        ["a", "b"],
+    )
+    assert (report.overall.hits, report.overall.total) == (2, 2)
+    assert [(share.name, share.hits, share.total) for share in report.recall] == [("a", 1, 2)]
+    assert [(share.name, share.hits, share.total) for share in report.false_alarms] == [
+        ("all look-alikes", 1, 2),
+        ("past", 1, 2),
+    ]

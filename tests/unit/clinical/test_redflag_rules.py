@@ -1,0 +1,137 @@
+"""The red-flag rules as they stand: what they must find, what they must leave alone, and whether their
+files hold."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from elara_ui.clinical.redflags import Rules, load_rules
+from elara_ui.clinical.redflags.report import Labelled, make_report
+
+HERE = Path(__file__).parent
+FILES = ("redflag_messages.jsonl", "redflag_second_set.jsonl")
+LEAST_MESSAGES, LEAST_PER_CATEGORY = 400, 8
+
+
+def read(name: str) -> list[dict]:
+    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
+
+
+def turns(message: dict) -> list[dict[str, str]]:
+    return message.get("messages") or [{"role": "user", "content": message["text"]}]
+
+
+MESSAGES = [message for name in FILES for message in read(name)]
+EMERGENCIES = [message for message in MESSAGES if message["expected"]]
+LOOKALIKES = [message for message in MESSAGES if not message["expected"]]
+
+
+@pytest.fixture(scope="module")
+def rules() -> Rules:
+    return load_rules()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_emergencies_are_found_in_the_right_category(rules: Rules, name: str) -> None:
+    missed = [
+        (message["id"], message["expected"], turns(message)[-1]["content"])
+        for message in read(name)
+        if message["expected"]
+        and not set(message["expected"]) <= set(rules.triage(turns(message)).categories)
+    ]
+    assert len(missed) <= 0.02 * len(EMERGENCIES), missed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_lookalikes_do_not_fire(rules: Rules, name: str) -> None:
+    fired = [
+        (message["id"], reason.category, reason.matched)
+        for message in read(name)
+        if not message["expected"]
+        for reason in rules.triage(turns(message)).reasons
+    ]
+    assert len(fired) <= 0.02 * len(LOOKALIKES), fired
+
+
+def test_no_category_falls_under_ninety_per_cent(rules: Rules) -> None:
+    labelled = [
+        Labelled(tuple(message["expected"]), rules.triage(turns(message)).categories, message["kind"])
+        for message in MESSAGES
+    ]
+    report = make_report(labelled, [category.name for category in rules.categories])
+    assert not [share for share in report.recall if share.hits < 0.9 * share.total]
+
+
+def test_the_messages_cover_every_category_with_lookalikes() -> None:
+    first = read(FILES[0])
+    assert len(first) >= LEAST_MESSAGES
+    assert len({message["id"] for message in MESSAGES}) == len(MESSAGES)
+    names = {category.name for category in load_rules().categories}
+    for name in names:
+        of_category = [message for message in first if message["id"].rpartition("-")[0] == name]
+        assert len(of_category) >= LEAST_PER_CATEGORY, name
+        assert 4 <= sum(1 for message in of_category if message["expected"]) < len(of_category), name
+    assert {name for message in MESSAGES for name in message["expected"]} == names
+
+
+def test_no_message_stands_in_the_rules_word_for_word(rules: Rules) -> None:
+    written = " ".join(
+        (HERE.parents[2] / "elara_ui/clinical/redflags" / name).read_text(encoding="utf-8").lower()
+        for name in ("rules.yaml", "language.yaml")
+    )
+    written = re.sub(r"\s+", " ", written)
+    for message in MESSAGES:
+        words = re.findall(r"[\w']+", turns(message)[-1]["content"].lower())
+        runs = [" ".join(words[at : at + 7]) for at in range(len(words) - 6)]
+        assert not [run for run in runs if run in written], message["id"]
+
+
+def test_every_category_names_its_source_and_says_what_to_do(rules: Rules) -> None:
+    assert len(rules.categories) == 40
+    for category in rules.categories:
+        assert category.url.startswith("https://www."), category.name
+        assert "nhs.uk" in category.url or "england.nhs.uk" in category.url or "nice.org.uk" in category.url
+        card = rules.advice_book.card(category.name, "GB")
+        assert 20 <= len(card.text.split()) <= 130, category.name
+        assert "999" in card.text or "A&E" in card.text, category.name
+        assert "{" not in card.text
+
+
+def test_self_harm_and_violence_have_compassionate_cards(rules: Rules) -> None:
+    kind = {name for name, entry in rules.advice_book.categories.items() if entry.get("compassionate")}
+    assert kind == {"suicidal", "self_harm", "harm_others_psychosis", "postpartum_crisis", "violence_abuse"}
+    assert "116 123" in rules.advice_book.card("suicidal", "GB").text
+    assert "988" in rules.advice_book.card("suicidal", "us").text
+    assert "13 11 14" in rules.advice_book.card("suicidal", "AU").text
+    assert "local emergency number" in rules.advice_book.card("stroke", "XX").text
+
+
+def test_a_long_message_is_read_quickly(rules: Rules) -> None:
+    text = " ".join(message["text"] for message in LOOKALIKES if "text" in message).split()[:200]
+    spoken = [{"role": "user", "content": " ".join(text)}]
+    rules.triage(spoken)
+    best = min(_timed(rules, spoken) for _ in range(5))
+    assert best < 0.05  # a twentieth of a second even on a busy machine; benchmarks/redflags.py measures
+
+
+def test_a_hostile_message_takes_no_time(rules: Rules) -> None:
+    for text in (
+        "pain " * 20_000,
+        "a" * 200_000,
+        "no or " * 5_000,
+        "😀" * 50_000,
+        "?!." * 50_000,
+        "1/" * 50_000,
+    ):
+        started = time.perf_counter()
+        rules.triage([{"role": "user", "content": text}])
+        assert time.perf_counter() - started < 5, text[:10]
+
+
+def _timed(rules: Rules, spoken: list[dict[str, str]]) -> float:
+    started = time.perf_counter()
+    rules.triage(spoken)
+    return time.perf_counter() - started
