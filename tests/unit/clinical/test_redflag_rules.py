@@ -12,7 +12,12 @@ from elara_ui.clinical.redflags import Rules, load_rules
 from elara_ui.clinical.redflags.report import Labelled, make_report
 
 HERE = Path(__file__).parent
-FILES = ("redflag_messages.jsonl", "redflag_second_set.jsonl")
+FILES = (
+    "redflag_messages.jsonl",
+    "redflag_second_set.jsonl",
+    "redflag_third_set.jsonl",
+    "redflag_fourth_set.jsonl",
+)
 LEAST_MESSAGES, LEAST_PER_CATEGORY = 400, 8
 
 
@@ -25,7 +30,6 @@ def turns(message: dict) -> list[dict[str, str]]:
 
 
 MESSAGES = [message for name in FILES for message in read(name)]
-EMERGENCIES = [message for message in MESSAGES if message["expected"]]
 LOOKALIKES = [message for message in MESSAGES if not message["expected"]]
 
 
@@ -42,7 +46,7 @@ def test_emergencies_are_found_in_the_right_category(rules: Rules, name: str) ->
         if message["expected"]
         and not set(message["expected"]) <= set(rules.triage(turns(message)).categories)
     ]
-    assert len(missed) <= 0.02 * len(EMERGENCIES), missed
+    assert not missed
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -53,7 +57,7 @@ def test_lookalikes_do_not_fire(rules: Rules, name: str) -> None:
         if not message["expected"]
         for reason in rules.triage(turns(message)).reasons
     ]
-    assert len(fired) <= 0.02 * len(LOOKALIKES), fired
+    assert not fired
 
 
 def test_no_category_falls_under_ninety_per_cent(rules: Rules) -> None:
