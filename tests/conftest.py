@@ -14,6 +14,10 @@ from db.session import Database, migrate
 from elara_ui.services import Services, build_services
 from elara_ui.settings import Settings
 
+# Two processes share the tests. A thread each: the tiny models are too small to be parted, and threads that
+# wait for each other on a busy machine cost several times what they bring.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
