@@ -71,6 +71,7 @@ HEAVY_AT_IMPORT = (
     "adapters.training.activations",
     "adapters.training.batching",
     "adapters.training.checkpoints",
+    "adapters.training.dropout",
     "adapters.training.loss",
     "adapters.training.preferences",
     "adapters.training.probes",
