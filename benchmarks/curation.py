@@ -56,9 +56,9 @@ def fill(home: Home, items: int) -> None:
         )
         connection.executemany(
             "INSERT INTO reviews (id, item_id, reviewer_id, rubric_version, accuracy, wrong_content,"
-            " omission, harm, urgency, readability, relevance, harm_likelihood, disposition, correction, flags,"
-            " comment, created_at) VALUES (?, ?, ?, '1', ?, 'none', 'little', ?, 'correct', 'right', 'fully', ?, ?, ?,"
-            " '[]', '', ?)",
+            " omission, harm, urgency, readability, relevance, harm_likelihood, disposition, correction,"
+            " flags, comment, created_at) VALUES (?, ?, ?, '1', ?, 'none', 'little', ?, 'correct', 'right',"
+            " 'fully', ?, ?, ?, '[]', '', ?)",
             (row for turn in range(2) for row in _reviews(draw, ids, turn)),
         )
 
@@ -68,7 +68,11 @@ def _words(draw: random.Random, count: int) -> str:
 
 
 def _moment(number: int) -> str:
-    return f"2026-01-{1 + number // 86400 % 28:02d} {number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}.000000"
+    return f"2026-01-{1 + number // 86400 % 28:02d} {_clock(number)}.000000"
+
+
+def _clock(number: int) -> str:
+    return f"{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}"
 
 
 def _responses(draw: random.Random, ids: list[str], questions: list[str]) -> Iterator[tuple[Any, ...]]:
@@ -96,10 +100,8 @@ def measure(label: str, work: Callable[[], object]) -> None:
     """Run once and print what it took."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = work()
-    print(
-        f"{label:<34} {time.perf_counter() - wall:8.2f} s wall {time.process_time() - cpu:8.2f} s cpu   {result}",
-        flush=True,
-    )
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(f"{label:<24} {wall:8.2f} s wall {cpu:8.2f} s cpu   {result}", flush=True)
 
 
 def main() -> None:

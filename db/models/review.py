@@ -10,6 +10,7 @@ from db.models.base import Base, new_id, utc_now
 from db.models.chat import Response
 from db.vocabulary import OVERLAP
 
+_IS_JUDGED = text("judged > 0")
 _IS_OPEN = text("judged < wanted AND closed_at IS NULL")
 
 
@@ -58,6 +59,13 @@ class ReviewItem(Base):
             "id",
             sqlite_where=_IS_OPEN,
             postgresql_where=_IS_OPEN,
+        ),
+        Index(
+            "ix_review_items_judged",
+            "sent_at",
+            "id",
+            sqlite_where=_IS_JUDGED,
+            postgresql_where=_IS_JUDGED,
         ),
         Index(
             "ix_review_items_contested",
