@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import (
-    CTE,
     ColumnElement,
     Select,
     String,
@@ -29,11 +29,11 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from db.curation_rules import BASE_ALONE, CurationRules, LeftOut
 from db.models import Adapter, Adjudication, Preference, Response, Review, Reviewer, ReviewItem, Run
-from db.vocabulary import Axis, Disposition, PairChoice, ReviewFlag
+from db.vocabulary import Axis, Disposition, PairChoice, ReviewFlag, Role
 
 Rows = Select[*tuple[Any, ...]]
 
@@ -45,6 +45,7 @@ BETTER, WORSE = "better", "worse"
 _ACCEPT, _CORRECT, _OTHERWISE, _REJECT, _FLAGGED, _UNDER, _SEVERE, _IDENTIFIERS = range(0, 64, 8)
 _CUT_OFF = text("finish_reason <> 'stop'")  # as the partial index has it
 _WITHDRAWN = text("withdrawn_at IS NOT NULL")
+_JUDGED = text("review_items.judged > 0")
 _THUMBED = text("thumb IS NOT NULL")
 
 
@@ -151,23 +152,20 @@ def matches(session: Session, rules: CurationRules) -> list[Match]:
 
     Several rejected answers to one prompt are spread over those that were accepted.
     """
-    query = _matched(rules)
-    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for better_item, better_id, worse_item, worse_id in session.execute(query):
-        groups.setdefault((worse_item, worse_id), []).append((better_item, better_id))
-    taken: Counter[tuple[str, str]] = Counter()
+    better, worse = _by_conversation(session, rules)
     found = []
-    for worse, betters in groups.items():
-        better = betters[taken[betters[0]] % len(betters)]
-        taken[betters[0]] += 1
-        found.append(Match(*better, *worse))
+    for prompt, rejected in worse.items():
+        accepted = better.get(prompt, [])
+        for number, (_, worse_item, worse_id) in enumerate(rejected if accepted else ()):
+            _, better_item, better_id = accepted[number % len(accepted)]
+            found.append(Match(better_item, better_id, worse_item, worse_id))
     return found
 
 
 def count_matches(session: Session, rules: CurationRules) -> int:
     """How many rejected answers stand beside an accepted one."""
-    found = _matched(rules).order_by(None).subquery()
-    return session.scalar(select(func.count(found.c.worse_item.distinct()))) or 0
+    better, worse = _by_conversation(session, rules)
+    return sum(len(rejected) for prompt, rejected in worse.items() if prompt in better)
 
 
 def votes(
@@ -275,7 +273,8 @@ def _standings(
         func.coalesce(tally, 0).label("tally"),
         decision.label("decision"),
         _among(ReviewItem.response_id, rules.include).label("included"),
-    ).where(ReviewItem.other_response_id.is_(None), ReviewItem.judged > 0)
+    ).where(_JUDGED, func.coalesce(ReviewItem.other_response_id, "") == "")
+    # Not IS NULL: SQLite would take that column's index and sort everything for the first page.
     query = query.where(or_(and_(*_scope(rules)), _among(ReviewItem.response_id, rules.include)))
     if rules.answers:
         query = query.where(_among(ReviewItem.response_id, rules.answers))
@@ -374,6 +373,11 @@ def _accepting(
 
 def _reviewers(rules: CurationRules, column: Any = Review.reviewer_id) -> ColumnElement[bool]:
     """Condition: the judgement is by someone whose judgement counts."""
+    if not (rules.verified_only or rules.reviewers or rules.without_reviewers):
+        # The same, said of the few: looking nothing up in an empty list costs nothing.
+        return column.not_in(  # type: ignore[no-any-return]
+            select(Reviewer.id).where(Reviewer.withdrawn_at.is_not(None))
+        )
     known = select(Reviewer.id).where(Reviewer.withdrawn_at.is_(None))
     if rules.verified_only:
         known = known.where(Reviewer.verified)
@@ -418,40 +422,43 @@ def _voice(rules: CurationRules) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _matched(rules: CurationRules) -> Select[str, str, str, str]:
-    """Accepted and rejected answers whose conversations are equal, system prompts left aside."""
-    found: CTE = _standings(rules).cte("standings")
-    better, worse = aliased(Response), aliased(Response)
-    sides = [
-        select(
-            found.c.item_id, found.c.response_id, found.c.sent_at, side.audience, side.question,
-            _without_system(side).label("turns"), side.text,
-        )
-        .where(found.c.value == value, side.id == found.c.response_id)
-        .cte(value).prefix_with("MATERIALIZED", dialect="sqlite")
-        for side, value in ((better, BETTER), (worse, WORSE))
-    ]  # fmt: skip
-    good, bad = sides
-    return (
-        select(
-            good.c.item_id.label("better_item"), good.c.response_id.label("better_id"),
-            bad.c.item_id.label("worse_item"), bad.c.response_id.label("worse_id"),
-        )
-        .where(
-            good.c.question == bad.c.question,
-            good.c.audience == bad.c.audience,
-            good.c.turns == bad.c.turns,
-            good.c.text != bad.c.text,
-        )
-        .order_by(bad.c.sent_at, bad.c.item_id, good.c.sent_at, good.c.item_id)
-    )  # fmt: skip
+_ByConversation = dict[bytes, list[tuple[datetime, str, str]]]
 
 
-def _without_system(response: Any) -> ColumnElement[str]:
+def _by_conversation(session: Session, rules: CurationRules) -> tuple[_ByConversation, _ByConversation]:
+    """Accepted answers to what was rejected too, and the rejected ones; each in order of sending.
+
+    By a hash of audience and turns, system prompts left aside: SQLite, which knows nothing of the texts,
+    would compare each with each.
+    """
+    worse = _group(session, rules, WORSE)
+    return (_group(session, rules, BETTER, only=worse) if worse else {}), worse
+
+
+def _group(
+    session: Session, rules: CurationRules, value: str, only: Collection[bytes] | None = None
+) -> _ByConversation:
+    found = _standings(rules).subquery()
+    context = cast(Response.context, String)  # as stored: reading half a million of them as JSON takes long
+    query = (
+        select(found.c.sent_at, found.c.item_id, found.c.response_id, Response.audience, context)
+        .join(Response, Response.id == found.c.response_id)
+        .where(found.c.value == value)
+    )
+    grouped: _ByConversation = {}
+    for sent_at, item_id, response_id, audience, turns in session.execute(query):
+        prompt = blake2b(f"{audience}\n{_without_system(turns)}".encode(), digest_size=16).digest()
+        if only is None or prompt in only:
+            grouped.setdefault(prompt, []).append((sent_at, item_id, response_id))
+    for answers in grouped.values():
+        answers.sort()
+    return dict(sorted(grouped.items(), key=lambda group: group[1][0]))
+
+
+def _without_system(context: str) -> str:
     """The conversation that was answered, without its system prompt, as JSON."""
-    context = cast(response.context, String)
-    first = func.json_extract(context, "$[0].role")
-    return case((first == "system", func.json_remove(context, "$[0]")), else_=func.json(context))
+    turns = json.loads(context)
+    return json.dumps(turns[1:] if turns and turns[0]["role"] == Role.SYSTEM else turns)
 
 
 def _compared(rules: CurationRules, after: tuple[datetime, str] | None) -> Rows:

@@ -12,6 +12,7 @@ from db.vocabulary import OVERLAP
 
 _IS_OPEN = text("judged < wanted AND closed_at IS NULL AND expected IS NULL")
 _IS_CALIBRATION = text("expected IS NOT NULL")
+_IS_JUDGED = text("judged > 0")
 
 
 class Reviewer(Base):
@@ -70,6 +71,13 @@ class ReviewItem(Base):
             *("audience", "language", "specialty", "batch", "judged", "wanted", "closed_at", "expected"),
             sqlite_where=_IS_OPEN,
             postgresql_where=_IS_OPEN,
+        ),
+        Index(
+            "ix_review_items_judged",
+            "sent_at",
+            "id",
+            sqlite_where=_IS_JUDGED,
+            postgresql_where=_IS_JUDGED,
         ),
         Index(
             "ix_review_items_contested",

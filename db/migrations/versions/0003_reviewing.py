@@ -159,6 +159,9 @@ def _change_items() -> None:
         sqlite_where=sa.text("judged < wanted AND closed_at IS NULL AND expected IS NULL"),
     )
     op.create_index(
+        "ix_review_items_judged", "review_items", ["sent_at", "id"], sqlite_where=sa.text("judged > 0")
+    )
+    op.create_index(
         "ix_review_items_contested", "review_items", ["sent_at"], sqlite_where=sa.text("contested = 1")
     )
     op.create_index(
