@@ -184,7 +184,10 @@ def test_preferences_in_a_file_become_an_adapter_that_tells_answers_apart(
     assert registry.verify(folder).provenance.recipe["hyperparameters"]["objective"] == objective
     assert not (folder / "ref").exists()
     assert stored.read_text().count('"rejected":"Wait and see."') == 12
-    assert "held-out reward_" in record.read_log(home, run_id)
+    with database.reading() as session:
+        dots = run_points.points(session, run_id)
+    measured = [dot.eval_reward_margin for dot in dots if dot.eval_reward_margin is not None]
+    assert measured[-1] == pytest.approx(adapter.metrics["eval_reward_margin"])
 
 
 def test_wrong_target_modules_fail_with_a_clear_sentence_and_a_traceback_in_the_log_only(

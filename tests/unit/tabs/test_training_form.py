@@ -199,12 +199,9 @@ def test_stored_sets_are_offered_by_name(form: FormHandlers, services: Services)
     with services.database.session() as session:
         add_accepted(session, 12)
     made = services.curation.freeze(CurationRules(), "plain")
-    offered = form.choose_source("snapshot")[form.parts.data.reference]
-    assert offered["choices"] == [("plain@1 · 12 rows for sft", "plain@1")]
-    assert form.choose_source("hub")[form.parts.data.reference]["choices"] == []
-    values = fill(form, services, source="snapshot")
-    values[9] = "plain@1"
-    checked = form.check(Gate(), *values)
+    ((label, value),) = form.data.list_stored()
+    assert label.startswith("plain@1 · 12 rows")
+    checked = form.check(Gate(), *fill(form, services, "snapshot", {"stored": value}))
     assert (
         f"{made.train} examples to learn from, {made.evaluation} held out" in checked[form.parts.data.preview]
     )
