@@ -6,16 +6,14 @@ the vetoes that keep it out.
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from hashlib import blake2b
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Select,
-    String,
     Text,
     and_,
     case,
@@ -32,8 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from db.curation_rules import BASE_ALONE, CurationRules, LeftOut
-from db.models import Adapter, Adjudication, Preference, Response, Review, Reviewer, ReviewItem, Run
-from db.vocabulary import Axis, Disposition, PairChoice, ReviewFlag, Role
+from db.models import Adapter, Adjudication, Response, Review, Reviewer, ReviewItem, Run
+from db.vocabulary import Axis, Disposition, ReviewFlag
 
 Rows = Select[*tuple[Any, ...]]
 
@@ -73,43 +71,16 @@ class Standing:
     included: bool
 
 
-@dataclass(frozen=True)
-class Vote:
-    """How two compared answers stand.
-
-    Args:
-        left_out: a `LeftOut`; empty when the pair is taken.
-    """
-
-    item_id: str
-    sent_at: datetime
-    better_id: str
-    worse_id: str
-    left_out: str
-    votes: int
-    against: int
-
-
-@dataclass(frozen=True)
-class Match:
-    """An accepted and a rejected answer to the same prompt, as items of the queue."""
-
-    better_item: str
-    better_id: str
-    worse_item: str
-    worse_id: str
-
-
 def count_rated(session: Session, rules: CurationRules) -> tuple[Counter[str], int]:
     """How many rated answers stand how; and how many of those that come in do so with a correction."""
-    found = _standings(rules).subquery()
+    found = standings(rules).subquery()
     query = select(found.c.value, found.c.corrected, func.count()).group_by(found.c.value, found.c.corrected)
-    standings: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
     corrected = 0
     for value, is_corrected, number in session.execute(query):
-        standings[value] += number
+        numbers[value] += number
         corrected += number if value == BETTER and is_corrected else 0
-    return standings, corrected
+    return numbers, corrected
 
 
 def rated(
@@ -131,7 +102,7 @@ def rated(
         values: only these standings; empty for all.
         corrected: only those that come in with a correction.
     """
-    found = _standings(rules, after, ordered=True).subquery()
+    found = standings(rules, after, ordered=True).subquery()
     query = select(found).limit(limit)  # in the order of what is beneath; sorting again would read it all
     if values:
         query = query.where(found.c.value.in_(values))
@@ -147,44 +118,6 @@ def rated(
     ]  # fmt: skip
 
 
-def matches(session: Session, rules: CurationRules) -> list[Match]:
-    """Each rejected answer beside an accepted one to the same conversation, in the order they were sent.
-
-    Several rejected answers to one prompt are spread over those that were accepted.
-    """
-    better, worse = _by_conversation(session, rules)
-    found = []
-    for prompt, rejected in worse.items():
-        accepted = better.get(prompt, [])
-        for number, (_, worse_item, worse_id) in enumerate(rejected if accepted else ()):
-            _, better_item, better_id = accepted[number % len(accepted)]
-            found.append(Match(better_item, better_id, worse_item, worse_id))
-    return found
-
-
-def count_matches(session: Session, rules: CurationRules) -> int:
-    """How many rejected answers stand beside an accepted one."""
-    better, worse = _by_conversation(session, rules)
-    return sum(len(rejected) for prompt, rejected in worse.items() if prompt in better)
-
-
-def votes(
-    session: Session, rules: CurationRules, *, after: tuple[datetime, str] | None = None, limit: int = 1000
-) -> list[Vote]:
-    """One page of compared answers with how the reviewers chose, the longest sent first."""
-    rows = session.execute(_compared(rules, after).limit(limit)).all()
-    vetoes = _vetoed(session, rules, {id for row in rows for id in (row.response_id, row.other_response_id)})
-    return [_count_votes(row, rules, vetoes) for row in rows]
-
-
-def each_vote(session: Session, rules: CurationRules, page: int = 2000) -> Iterator[Vote]:
-    """All compared answers, page by page."""
-    after = None
-    while found := votes(session, rules, after=after, limit=page):
-        yield from found
-        after = found[-1].sent_at, found[-1].item_id
-
-
 def thumbed(rules: CurationRules) -> Select[str]:
     """Ids of the answers that a reader's thumb alone speaks for or against.
 
@@ -196,11 +129,11 @@ def thumbed(rules: CurationRules) -> Select[str]:
         ReviewItem.response_id == Response.id, ReviewItem.other_response_id.is_(None), ReviewItem.judged > 0
     )
     query = select(Response.id).where(
-        _THUMBED, Response.withdrawn_at.is_(None), ~_among(Response.id, rules.exclude), ~reviewed
+        _THUMBED, Response.withdrawn_at.is_(None), ~among(Response.id, rules.exclude), ~reviewed
     )
     query = query.where(or_(Response.thumb == -1, Response.finish_reason == "stop"))
     if rules.answers:
-        query = query.where(_among(Response.id, rules.answers))
+        query = query.where(among(Response.id, rules.answers))
     if rules.audiences:
         query = query.where(Response.audience.in_(rules.audiences))
     return query.where(*_voice(rules)).order_by(Response.id)
@@ -240,18 +173,7 @@ def lets_in(rules: CurationRules, *, wanted: bool = True) -> ColumnElement[bool]
     return or_(as_it_is, correcting)
 
 
-def counts(rules: CurationRules, reviewer: Any) -> ColumnElement[bool]:
-    """Condition on a column of reviewers' ids: the judgement of this one counts."""
-    return _reviewers(rules, reviewer)
-
-
-def first_responses(session: Session, item_ids: Collection[str]) -> dict[str, str]:
-    """Of compared items, the answer that `PairChoice.FIRST` means."""
-    query = select(ReviewItem.id, ReviewItem.response_id).where(ReviewItem.id.in_(item_ids))
-    return dict(session.execute(query).all())
-
-
-def _standings(
+def standings(
     rules: CurationRules, after: tuple[datetime, str] | None = None, *, ordered: bool = False
 ) -> Rows:
     """Every rated answer within the rules' scope, with how it stands; the longest sent first if ordered."""
@@ -272,13 +194,13 @@ def _standings(
         ReviewItem.contested,
         func.coalesce(tally, 0).label("tally"),
         decision.label("decision"),
-        _among(ReviewItem.response_id, rules.include).label("included"),
+        among(ReviewItem.response_id, rules.include).label("included"),
     ).where(_JUDGED, func.coalesce(ReviewItem.other_response_id, "") == "")
     # Not IS NULL: SQLite would take that column's index and sort everything for the first page.
-    query = query.where(or_(and_(*_scope(rules)), _among(ReviewItem.response_id, rules.include)))
+    query = query.where(or_(and_(*in_scope(rules)), among(ReviewItem.response_id, rules.include)))
     if rules.answers:
-        query = query.where(_among(ReviewItem.response_id, rules.answers))
-    query = _after(query, after)
+        query = query.where(among(ReviewItem.response_id, rules.answers))
+    query = after_item(query, after)
     if ordered:
         query = query.order_by(ReviewItem.sent_at, ReviewItem.id)
     # The limit keeps SQLite from merging the queries, which would sum the reviews anew at every mention.
@@ -305,7 +227,7 @@ def _judge(facts: Any, corrected: ColumnElement[bool], rules: CurationRules) -> 
     bounded = and_(undecided, ~facts.included)
     return case(
         (facts.response_id.in_(select(Response.id).where(_WITHDRAWN)), LeftOut.WITHDRAWN),
-        (_among(facts.response_id, rules.exclude), LeftOut.EXCLUDED),
+        (among(facts.response_id, rules.exclude), LeftOut.EXCLUDED),
         (count[_IDENTIFIERS] > 0, LeftOut.IDENTIFIERS),
         (facts.contested, LeftOut.CONTESTED),
         (facts.decision == "withdrawn", LeftOut.WITHDRAWN),
@@ -334,7 +256,7 @@ def _weight(rules: CurationRules) -> ColumnElement[int]:
         (Review.urgency == "under", 1 << _UNDER),
         (as_it_is, 1 << _ACCEPT),
         (correcting, 1 << _CORRECT),
-        (and_(Review.disposition == Disposition.REJECT, _reviewers(rules)), 1 << _REJECT),
+        (and_(Review.disposition == Disposition.REJECT, by_counted(rules)), 1 << _REJECT),
         (base, 1 << _OTHERWISE),
     ]
     # Written out: bound numbers would hide from SQLite that it may compare them as they are.
@@ -357,21 +279,21 @@ def _accepting(
     )
     correcting = Review.disposition == Disposition.ACCEPT_WITH_EDIT
     if not wanted:
-        standing = _reviewers(CurationRules())
+        standing = by_counted(CurationRules())
         return and_(as_it_is, standing), and_(correcting, standing)
     axes = [getattr(Review, Axis(axis)).in_(values) for axis, values in rules.axes.items() if values]
     allowed = {
         verdict: true() if verdict in rules.dispositions else false()
         for verdict in (Disposition.ACCEPT, Disposition.ACCEPT_WITH_EDIT)
     }
-    counted = _reviewers(rules)
+    counted = by_counted(rules)
     return (
         and_(as_it_is, *axes, allowed[Disposition.ACCEPT], counted),
         and_(correcting, allowed[Disposition.ACCEPT_WITH_EDIT], counted),
     )
 
 
-def _reviewers(rules: CurationRules, column: Any = Review.reviewer_id) -> ColumnElement[bool]:
+def by_counted(rules: CurationRules, column: Any = Review.reviewer_id) -> ColumnElement[bool]:
     """Condition: the judgement is by someone whose judgement counts."""
     if not (rules.verified_only or rules.reviewers or rules.without_reviewers):
         # The same, said of the few: looking nothing up in an empty list costs nothing.
@@ -393,7 +315,7 @@ def _flag(flag: str) -> ColumnElement[bool]:
     return cast(Review.flags, Text).contains(f'"{flag}"')
 
 
-def _scope(rules: CurationRules) -> list[ColumnElement[bool]]:
+def in_scope(rules: CurationRules) -> list[ColumnElement[bool]]:
     """Conditions on an item: the rules ask for answers like this at all."""
     conditions: list[ColumnElement[bool]] = [true()]
     if rules.audiences:
@@ -422,114 +344,8 @@ def _voice(rules: CurationRules) -> list[ColumnElement[bool]]:
     return conditions
 
 
-_ByConversation = dict[bytes, list[tuple[datetime, str, str]]]
-
-
-def _by_conversation(session: Session, rules: CurationRules) -> tuple[_ByConversation, _ByConversation]:
-    """Accepted answers to what was rejected too, and the rejected ones; each in order of sending.
-
-    By a hash of audience and turns, system prompts left aside: SQLite, which knows nothing of the texts,
-    would compare each with each.
-    """
-    worse = _group(session, rules, WORSE)
-    return (_group(session, rules, BETTER, only=worse) if worse else {}), worse
-
-
-def _group(
-    session: Session, rules: CurationRules, value: str, only: Collection[bytes] | None = None
-) -> _ByConversation:
-    found = _standings(rules).subquery()
-    context = cast(Response.context, String)  # as stored: reading half a million of them as JSON takes long
-    query = (
-        select(found.c.sent_at, found.c.item_id, found.c.response_id, Response.audience, context)
-        .join(Response, Response.id == found.c.response_id)
-        .where(found.c.value == value)
-    )
-    grouped: _ByConversation = {}
-    for sent_at, item_id, response_id, audience, turns in session.execute(query):
-        prompt = blake2b(f"{audience}\n{_without_system(turns)}".encode(), digest_size=16).digest()
-        if only is None or prompt in only:
-            grouped.setdefault(prompt, []).append((sent_at, item_id, response_id))
-    for answers in grouped.values():
-        answers.sort()
-    return dict(sorted(grouped.items(), key=lambda group: group[1][0]))
-
-
-def _without_system(context: str) -> str:
-    """The conversation that was answered, without its system prompt, as JSON."""
-    turns = json.loads(context)
-    return json.dumps(turns[1:] if turns and turns[0]["role"] == Role.SYSTEM else turns)
-
-
-def _compared(rules: CurationRules, after: tuple[datetime, str] | None) -> Rows:
-    """Pairs that someone whose judgement counts has compared."""
-    counted = _reviewers(rules, Preference.reviewer_id)
-    chose = [
-        func.sum(case((and_(Preference.choice == choice, counted), 1), else_=0)).label(choice.value)
-        for choice in PairChoice
-        if choice is not PairChoice.BOTH_UNSAFE
-    ]
-    unsafe = func.sum(case((Preference.choice == PairChoice.BOTH_UNSAFE, 1), else_=0)).label("unsafe")
-    query = (
-        select(
-            ReviewItem.id, ReviewItem.sent_at, ReviewItem.response_id, ReviewItem.other_response_id,
-            *chose, unsafe,
-        )
-        .join(Preference, Preference.item_id == ReviewItem.id)
-        .where(ReviewItem.other_response_id.is_not(None), *_scope(rules))
-        .group_by(ReviewItem.sent_at, ReviewItem.id)
-        .order_by(ReviewItem.sent_at, ReviewItem.id)
-    )  # fmt: skip
-    if rules.answers:
-        query = query.where(
-            _among(ReviewItem.response_id, rules.answers),
-            _among(ReviewItem.other_response_id, rules.answers),
-        )
-    return _after(query, after)
-
-
-def _vetoed(session: Session, rules: CurationRules, ids: Collection[str]) -> dict[str, str]:
-    """What speaks against these answers, by response id: why they are out, or that they were rejected."""
-    asked = CurationRules(
-        answers=tuple(ids), exclude=rules.exclude, max_rejecting=rules.max_rejecting
-    )  # the reviews of both are judged by the clinical rule alone
-    found = _standings(asked).subquery()
-    against = (
-        LeftOut.WITHDRAWN, LeftOut.EXCLUDED, LeftOut.IDENTIFIERS, LeftOut.CONTESTED, LeftOut.SEVERE_HARM,
-        LeftOut.UNDER_TRIAGE, LeftOut.REJECTED, WORSE,
-    )  # fmt: skip
-    query = select(found.c.response_id, found.c.value).where(found.c.value.in_(against))
-    judged = dict(session.execute(query).all()) if ids else {}
-    gone = select(Response.id).where(_among(Response.id, ids), Response.withdrawn_at.is_not(None))
-    return (
-        judged
-        | dict.fromkeys(set(rules.exclude) & set(ids), LeftOut.EXCLUDED)
-        | dict.fromkeys(session.scalars(gone), LeftOut.WITHDRAWN)
-    )
-
-
-def _count_votes(row: Any, rules: CurationRules, against: dict[str, str]) -> Vote:
-    first, second, tie = row.first, row.second, row.tie
-    better, worse = row.response_id, row.other_response_id
-    if second > first:
-        better, worse = worse, better
-    most = max(first, second)
-    left_out = ""
-    veto = against.get(better, "") or against.get(worse, "").replace(WORSE, "")
-    if veto in (LeftOut.WITHDRAWN, LeftOut.EXCLUDED):
-        left_out = veto
-    elif row.unsafe:
-        left_out = LeftOut.BOTH_UNSAFE
-    elif veto:
-        left_out = LeftOut.VETOED
-    elif 2 * most <= first + second + tie:
-        left_out = LeftOut.NO_WINNER
-    elif most < rules.min_accepting:
-        left_out = LeftOut.TOO_FEW
-    return Vote(row.id, row.sent_at, better, worse, left_out, most, min(first, second) + tie)
-
-
-def _after(query: Rows, after: tuple[datetime, str] | None) -> Rows:
+def after_item(query: Rows, after: tuple[datetime, str] | None) -> Rows:
+    """The query, from the item after this one on: its `sent_at` and id."""
     if after is None:
         return query
     sent_at, item_id = after
@@ -538,7 +354,7 @@ def _after(query: Rows, after: tuple[datetime, str] | None) -> Rows:
     )
 
 
-def _among(column: Any, ids: Collection[str]) -> ColumnElement[bool]:
+def among(column: Any, ids: Collection[str]) -> ColumnElement[bool]:
     """Condition: one of these ids, however many they are (a statement takes only so many parameters)."""
     if not ids:
         return false()

@@ -8,8 +8,9 @@ from typing import Any, TypedDict
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db import curation
-from db.curation import BETTER, WORSE, Match, Standing, Vote
+from db import curation, curation_pairs
+from db.curation import BETTER, WORSE, Standing
+from db.curation_pairs import Match, Vote
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
 from db.models import Adjudication, Preference, Response, Review
 from db.vocabulary import Disposition, FinishReason, PairChoice, Role
@@ -228,7 +229,7 @@ def _matched(
     session: Session, rules: CurationRules, after: Cursor | None, only_in: bool, values: tuple[str, ...]
 ) -> Iterator[Candidate]:
     """Accepted answers beside rejected ones to the same prompt."""
-    found = curation.matches(session, rules)
+    found = curation_pairs.matches(session, rules)
     start = next((n + 1 for n, match in enumerate(found) if after and match.worse_item == after[2]), 0)
     for page in _pages(found[start:]):
         answers = _read(session, (id for match in page for id in (match.better_id, match.worse_id)))
@@ -258,7 +259,7 @@ def _preferred(
 ) -> Iterator[Candidate]:
     """Answers that reviewers chose over others."""
     place = (datetime.fromisoformat(after[1]), after[2]) if after else None
-    while page := curation.votes(session, rules, after=place, limit=PAGE):
+    while page := curation_pairs.votes(session, rules, after=place, limit=PAGE):
         taken = [vote for vote in page if not (only_in and vote.left_out)]
         answers = _read(session, (id for vote in taken for id in (vote.better_id, vote.worse_id)))
         chosen = _choices(session, rules, taken)
@@ -357,10 +358,10 @@ def _choices(session: Session, rules: CurationRules, votes: Sequence[Vote]) -> d
     asked = {vote.item_id: vote for vote in votes if not vote.left_out}
     query = (
         select(Preference)
-        .where(Preference.item_id.in_(asked), curation.counts(rules, Preference.reviewer_id))
+        .where(Preference.item_id.in_(asked), curation.by_counted(rules, Preference.reviewer_id))
         .order_by(Preference.created_at.desc(), Preference.id)
     )
-    winners = dict(curation.first_responses(session, asked))
+    winners = dict(curation_pairs.first_responses(session, asked))
     return {
         choice.item_id: (choice.id, choice.reviewer_id)
         for choice in session.scalars(query)

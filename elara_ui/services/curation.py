@@ -14,7 +14,7 @@ from adapters.engines.base import Turn
 from adapters.hyperparameters import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
-from db import curation, lineage, snapshots
+from db import curation, curation_pairs, lineage, snapshots
 from db import reviewers as reviewer_store
 from db.curation import BETTER, WORSE
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
@@ -163,8 +163,8 @@ class CurationService:
                     kinds[RowKind.REJECTED] = worse
                     kinds[RowKind.THUMB] = curation.count_thumbed(session, rules)
                 case Objective.DPO:
-                    kinds[RowKind.MATCHED] = curation.count_matches(session, rules) if worse else 0
-                    votes = Counter(vote.left_out for vote in curation.each_vote(session, rules))
+                    kinds[RowKind.MATCHED] = curation_pairs.count_matches(session, rules) if worse else 0
+                    votes = Counter(vote.left_out for vote in curation_pairs.each_vote(session, rules))
                     kinds[RowKind.PREFERRED] = votes.pop("", 0)
                     left_out += votes
         return RowCount(

@@ -301,4 +301,4 @@ def _change_responses_and_snapshots() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("Put the backup back that was made before this migration.")
+    raise RuntimeError("It can't be taken back. Put the backup back that was made before it.")
