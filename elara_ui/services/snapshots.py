@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,12 +22,11 @@ from db.session import Database
 from elara_ui.clinical import identifiers
 from elara_ui.errors import DatasetError, InvalidInput, StorageError
 from elara_ui.services.exporting import TOKEN
+from elara_ui.services.snapshot_files import write_folder, write_parquet
 
 RowKey = tuple[str, str]
 """What makes two rows of different sets the same one: the answer, and the one it was preferred to."""
 SHOWN = 50
-PARQUET_ROWS = 2000
-"""Rows held in memory at a time while a table is written."""
 
 
 class DatasetForm(StrEnum):
@@ -275,14 +274,17 @@ class SnapshotService:
         manifest = json.dumps(self.manifest(found.id), ensure_ascii=False, indent=1)
         source = _checked(self._home, found)
         try:
-            if form is DatasetForm.FOLDER:
-                _write_folder(found, source, place, manifest)
-                return
-            if form is DatasetForm.JSONL:
-                shutil.copyfile(source, place)
-            else:
-                _write_parquet(source, place)
-            place.with_name(f"{place.name}.manifest.json").write_text(manifest, encoding="utf-8")
+            # A disk that fills up leaves no half of a set behind.
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=".export-") as scratch:
+                made = Path(scratch) / place.name
+                if form is DatasetForm.FOLDER:
+                    write_folder(found, label(found), source, made, manifest)
+                else:
+                    write = shutil.copyfile if form is DatasetForm.JSONL else write_parquet
+                    write(source, made)
+                    made.with_name(f"{made.name}.manifest.json").write_text(manifest, encoding="utf-8")
+                for written in sorted(Path(scratch).iterdir(), reverse=True):  # the manifest before its rows
+                    written.rename(place.with_name(written.name))
         except OSError as error:
             raise StorageError(
                 f"The dataset can't be written to {place}: {error.strerror}. Choose another place."
@@ -363,68 +365,3 @@ def _change(key: RowKey, before: Mapping[str, Any], after: Mapping[str, Any]) ->
     if before and after and before["part"] != after["part"]:
         moved = "now held out" if after["part"] == EVALUATION else "no longer held out"
     return RowChange(key[0], asked[-1] if asked else "", old, new, moved)
-
-
-def _write_folder(found: Snapshot, source: Path, place: Path, manifest: str) -> None:
-    """A folder as ``datasets`` loads it: a table a part, a card, and the manifest."""
-    (place / "data").mkdir(parents=True)
-    parts = [
-        part
-        for part in ("train", "evaluation")
-        if _write_parquet(source, place / "data" / f"{part}.parquet", part)
-    ]
-    (place / "manifest.json").write_text(manifest, encoding="utf-8")
-    files = "".join(f"  - split: {part}\n    path: data/{part}.parquet\n" for part in parts)
-    (place / "README.md").write_text(
-        f"---\nconfigs:\n- config_name: default\n  data_files:\n{files}---\n\n# {label(found)}\n\n"
-        f"{found.rows} rows for {found.objective}, made with Elara from answers that professionals have "
-        "judged. `manifest.json` holds the rules, the pseudonymous raters, and the hash and origin of each "
-        "row.\n\nNot a medical device, and no substitute for clinical judgement.\n",
-        encoding="utf-8",
-    )
-
-
-def _write_parquet(source: Path, target: Path, part: str = "") -> int:
-    """Write the rows of a part, or all, as a table; how many there were. No rows, no file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
-    schema = pa.schema(
-        [
-            ("messages", pa.list_(turn)),
-            ("rejected", pa.string()),
-            ("label", pa.bool_()),
-            ("part", pa.string()),
-            ("origin", pa.string()),
-        ]
-    )
-    count, writer = 0, None
-    try:
-        with source.open(encoding="utf-8") as lines:
-            for page in _pages(json.loads(line) for line in lines):
-                rows = [_flatten(row) for row in page if not part or row["part"] == part]
-                if rows:
-                    writer = writer or pq.ParquetWriter(target, schema)
-                    writer.write_table(pa.Table.from_pylist(rows, schema))
-                    count += len(rows)
-    finally:
-        if writer is not None:
-            writer.close()
-    return count
-
-
-def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with one column each for what it is and where it came from."""
-    return {**row, "origin": json.dumps(row["origin"], sort_keys=True)}
-
-
-def _pages(rows: Iterable[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
-    page: list[dict[str, Any]] = []
-    for row in rows:
-        page.append(row)
-        if len(page) == PARQUET_ROWS:
-            yield page
-            page = []
-    if page:
-        yield page

@@ -1,5 +1,8 @@
+import errno
 import json
+import shutil
 from datetime import date
+from pathlib import Path
 
 import pytest
 from curation_factory import add_accepted, compare, contest, decide, reject
@@ -12,9 +15,11 @@ from db.models import utc_now
 from db.session import Database
 from db.training_rows import select_rows
 from db.vocabulary import Disposition, PairChoice, ReviewFlag
-from elara_ui.errors import Conflict, DatasetError, InvalidInput
+from elara_ui.errors import Conflict, DatasetError, InvalidInput, StorageError
+from elara_ui.services import snapshot_files
+from elara_ui.services import snapshots as snapshots_service
 from elara_ui.services.curation import CurationService
-from elara_ui.services.snapshots import SnapshotService
+from elara_ui.services.snapshots import DatasetForm, SnapshotService
 
 EDIT = {"disposition": Disposition.ACCEPT_WITH_EDIT, "correction": "Better."}
 DPO, KTO = CurationRules(objective=Objective.DPO), CurationRules(objective=Objective.KTO)
@@ -381,3 +386,28 @@ def test_a_set_is_made_anew_without_what_was_withdrawn(database, home, curation,
     diff = stored.diff("plain@1", "plain@2")
     assert (diff.added, diff.gone, diff.changed, diff.kept) == (0, 1, 1, 19)
     assert (diff.rows_changed[0].before, diff.rows_changed[0].after) == ("Better.", responses[0].text)
+
+
+@pytest.mark.parametrize("form", [DatasetForm.JSONL, DatasetForm.PARQUET, DatasetForm.FOLDER])
+def test_an_export_that_breaks_off_leaves_nothing_behind(
+    database, curation, stored, tmp_path, monkeypatch, form
+):
+    with database.session() as session:
+        add_accepted(session, 12)
+    made = curation.freeze(CurationRules(), "plain")
+
+    def fill_the_disk(*given):
+        next(path for path in given[::-1] if isinstance(path, Path)).write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", fill_the_disk)
+    monkeypatch.setattr(snapshot_files, "write_parquet", fill_the_disk)
+    monkeypatch.setattr(snapshots_service, "write_parquet", fill_the_disk)
+    place = tmp_path / "out"
+    place.mkdir()
+    with pytest.raises(StorageError, match="No space left"):
+        stored.export(made.snapshot_id, form, place / "plain")
+    assert list(place.iterdir()) == []
+    monkeypatch.undo()
+    stored.export(made.snapshot_id, form, place / "plain")
+    assert (place / "plain").is_dir() == (form is DatasetForm.FOLDER)
