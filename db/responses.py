@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from db.errors import InvalidValue, NotFound
-from db.models import Response
+from db.models import Response, ReviewItem, utc_now
 
 _AT_ONCE = 500  # ids in one statement
 
@@ -67,3 +67,30 @@ def add_unless_stored(session: Session, responses: Sequence[Response]) -> list[R
     session.add_all(fresh)
     session.flush()
     return fresh
+
+
+def withdraw(session: Session, response_id: str, reason: str) -> Response:
+    """Let an answer shape no new training set, and ask nobody to judge it any more; it stays stored.
+
+    Twice changes nothing.
+
+    Args:
+        session: a writing session.
+        response_id: the answer.
+        reason: why, for whoever asks later.
+
+    Raises:
+        NotFound: there is no such answer.
+    """
+    response = get(session, response_id)
+    if response.withdrawn_at is not None:
+        return response
+    response.withdrawn_at, response.withdrawn_reason = utc_now(), reason
+    asked = or_(ReviewItem.response_id == response_id, ReviewItem.other_response_id == response_id)
+    session.execute(
+        update(ReviewItem)
+        .where(asked, ReviewItem.closed_at.is_(None))
+        .values(closed_at=response.withdrawn_at)
+    )
+    session.flush()
+    return response

@@ -143,6 +143,23 @@ def rebuild_snapshot(reference: SetArgument, as_json: JsonOption = False, home: 
     _print_set(made, as_json)
 
 
+@snapshots_cli.command("withdraw")
+def withdraw_answer(
+    response_id: Annotated[str, typer.Argument(help="Id of the answer.")],
+    reason: Annotated[str, typer.Option(help="Why it may not be learned from.")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Let an answer shape no new set, and say which sets, runs and adapters it has shaped."""
+    with open_services(home) as services:
+        services.curation.withdraw_answer(response_id, reason)
+        shaped = services.lineage.shaped_by(response=response_id)
+    if as_json:
+        write_document(asdict(shaped) | {"summary": shaped.summary})
+    else:
+        print(f"Withdrawn. {shaped.summary}")
+
+
 def trace_lineage(
     reference: Annotated[
         str, typer.Argument(help="Id of an answer or a review, or an adapter such as patient@1.")

@@ -14,7 +14,7 @@ from adapters.engines.base import Turn
 from adapters.hyperparameters import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
-from db import curation, curation_pairs, lineage, snapshots
+from db import curation, curation_pairs, lineage, responses, snapshots
 from db import reviewers as reviewer_store
 from db.curation import BETTER, WORSE
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
@@ -37,6 +37,8 @@ from elara_ui.services.snapshots import SnapshotView, describe_snapshot, rows_by
 
 NAME = re.compile(r"[\w][\w .+-]{0,99}")
 NO_LIMIT = 1_000_000
+REASON_LIMIT = 2000
+"""Characters of why an answer was withdrawn."""
 """Rows and words: a curated set is not cut; a run cuts it to its own limits."""
 
 WHY_IN: Mapping[str, str] = {
@@ -243,6 +245,26 @@ class CurationService:
         if prepared is None:
             raise DatasetError(report.problem)
         return self._store(prepared, rules, name, {"identifiers": dict(report.identifiers)})
+
+    def withdraw_answer(self, response_id: str, reason: str) -> None:
+        """Let an answer shape no new set and leave the review queue; `LineageService` says what it shaped.
+
+        Args:
+            response_id: the answer; one withdrawn before keeps its first reason.
+            reason: why; kept with the answer.
+
+        Raises:
+            NotFound: there is no such answer.
+            InvalidInput: no reason is given, or it is too long.
+        """
+        reason = reason.strip()
+        if not 1 <= len(reason) <= REASON_LIMIT:
+            raise InvalidInput(
+                f"Withdrawing an answer needs a reason of 1 to {REASON_LIMIT} characters; this one has "
+                f"{len(reason)}. Say in a sentence why it may not be learned from."
+            )
+        with self._database.session() as session:
+            responses.withdraw(session, response_id, reason)
 
     def rebuild_without(self, reference: str) -> SnapshotView:
         """Freeze a set anew without what has been withdrawn since, as the next version of its name.

@@ -11,6 +11,7 @@ from curation_factory import add_accepted
 from factories import add_response, add_review
 
 from db.home import Home
+from db.models import Response
 from db.session import Database
 from elara_ui.cli import main as cli
 
@@ -117,3 +118,18 @@ def test_lineage_is_asked_by_id_or_person(call: Call) -> None:
     assert "No adapter has come of that yet" in went["summary"]
     status, refused, _ = call("lineage")
     assert (status, "one thing" in refused["error"]) == (1, True)
+
+
+def test_an_answer_is_withdrawn_with_a_reason_and_what_it_shaped_is_told(
+    call: Call, database: Database, tmp_path: Path
+) -> None:
+    call("snapshots", "create", "--rules", write_rules(tmp_path, "objective: sft\n"), "--name", "plain")
+    with database.reading() as session:
+        chosen = session.query(Response).first().id
+    status, shaped, _ = call("snapshots", "withdraw", chosen, "--reason", "Wrong patient.")
+    assert (status, shaped["summary"]) == (
+        0,
+        f"Answer {chosen} is in plain@1. No adapter has come of that yet.",
+    )
+    _, made, _ = call("snapshots", "rebuild", "plain")
+    assert (made["label"], made["rows"]) == ("plain@2", 11)

@@ -8,17 +8,18 @@ import pytest
 from curation_factory import add_accepted, compare, contest, decide, reject
 from factories import add_response, add_review, add_run
 
-from db import reviewers, reviews, snapshots
+from db import review_queue, reviewers, reviews, snapshots
 from db.curation_rules import CurationRules, Objective
 from db.home import Home
-from db.models import utc_now
+from db.models import Response, ReviewItem, utc_now
 from db.session import Database
 from db.training_rows import select_rows
 from db.vocabulary import Disposition, PairChoice, ReviewFlag
-from elara_ui.errors import Conflict, DatasetError, InvalidInput, StorageError
+from elara_ui.errors import Conflict, DatasetError, InvalidInput, NotFound, StorageError
 from elara_ui.services import snapshot_files
 from elara_ui.services import snapshots as snapshots_service
 from elara_ui.services.curation import CurationService
+from elara_ui.services.lineage import LineageService
 from elara_ui.services.snapshots import DatasetForm, SnapshotService
 
 EDIT = {"disposition": Disposition.ACCEPT_WITH_EDIT, "correction": "Better."}
@@ -411,3 +412,32 @@ def test_an_export_that_breaks_off_leaves_nothing_behind(
     monkeypatch.undo()
     stored.export(made.snapshot_id, form, place / "plain")
     assert (place / "plain").is_dir() == (form is DatasetForm.FOLDER)
+
+
+def test_a_withdrawn_answer_leaves_queue_and_sets_and_says_what_it_shaped(database, curation):
+    with database.session() as session:
+        chosen = add_accepted(session, 12)[0].id
+        waits = reviews.send(session, add_response(session).id).id
+    curation.freeze(CurationRules(), "plain")
+    curation.withdraw_answer(chosen, " Copied from a leaflet. ")
+    curation.withdraw_answer(chosen, "Another reason.")
+    assert "is in plain@1" in LineageService(database).shaped_by(response=chosen).summary
+    assert curation.rebuild_without("plain@1").rows == 11
+    with database.session() as session:
+        assert session.get(Response, chosen).withdrawn_reason == "Copied from a leaflet."
+        (judged,) = session.query(ReviewItem).where(ReviewItem.response_id == chosen)
+        assert judged.closed_at is not None
+        other = session.get(ReviewItem, waits).response_id
+    curation.withdraw_answer(other, "Wrong patient.")
+    with database.session() as session, pytest.raises(Conflict, match="at most as many people"):
+        review_queue.open_item(session, reviewers.ensure(session, "Rater Z"), waits)
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 2001])
+def test_withdrawing_an_answer_needs_a_reason(database, curation, reason):
+    with database.session() as session:
+        chosen = add_response(session).id
+    with pytest.raises(InvalidInput, match="needs a reason of 1 to 2000"):
+        curation.withdraw_answer(chosen, reason)
+    with pytest.raises(NotFound, match="no answer 'gone'"):
+        curation.withdraw_answer("gone", "Why not.")
