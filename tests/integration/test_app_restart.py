@@ -103,9 +103,11 @@ def test_a_run_outlives_the_app_that_started_it_and_the_queue_goes_on(database, 
     first, second = queue(LONG), queue(BRIEF)
     app.start()
     before = wait(database, home, first, lambda run: run.step > 2)
-    app.kill()
-    wait(database, home, first, lambda run: run.step > before.step + 2)
     worker = psutil.Process(before.pid)
+    suspend(worker, home)  # however fast it is, the app dies while it trains
+    app.kill()
+    worker.resume()
+    wait(database, home, first, lambda run: run.step > before.step + 2)
     suspend(worker, home)
     app.start()
     assert workers(home) == [worker]
@@ -126,6 +128,7 @@ def test_a_run_that_died_with_the_app_is_interrupted_and_can_go_on(
     first, second = queue(LONG), queue(BRIEF)
     app.start()
     run = wait(database, home, first, lambda run: run.step > 6)
+    suspend(psutil.Process(run.pid), home)
     app.kill()
     os.kill(run.pid, signal.SIGKILL)
     with database.reading() as session:
