@@ -21,13 +21,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from adapters.training.loss import PLAIN_HEADS, sum_loss
-from adapters.training.memory import BatchShape, linear_weights
+from adapters.training.memory import BatchShape
+from adapters.training.quantised import stand_in
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
 def peak_activations(
-    model: Any, shape: BatchShape, precision: str, *, device: str, checkpointing: bool, quantised: bool
+    model: Any, shape: BatchShape, precision: str, *, device: str, checkpointing: bool, quantization: str
 ) -> int:
     """The most memory that one step's results take at the same time, gradients included, bytes.
 
@@ -37,8 +38,8 @@ def peak_activations(
         precision: bf16, fp16 or fp32.
         device: ``cpu`` or ``cuda``.
         checkpointing: whether layers forget their results and compute them again.
-        quantised: whether the linear layers' weights are; they then come in the type that is computed in,
-            and no copies of them are kept for the backward pass.
+        quantization: ``none``, ``8bit`` or ``4bit``; of quantised weights no copies are kept for the
+            backward pass, but more of what goes through them is.
     """
     if device != "cpu":  # there trl's own loss reads every row by itself
         shape = replace(shape, shared=0)
@@ -49,12 +50,10 @@ def peak_activations(
                 module.p = 0
     if checkpointing:
         core.activation_checkpointing_enable()  # can't be taken back: hence the copy, which weighs nothing
-    kinds = dict.fromkeys(linear_weights(core), _DTYPES[precision]) if quantised else {}
+    stand_in(core, quantization, _DTYPES[precision])
     with FakeTensorMode(), torch.device(device):
         state = {
-            f"core.{name}": torch.empty(
-                tensor.shape, dtype=kinds.get(name, tensor.dtype), requires_grad=tensor.requires_grad
-            )
+            f"core.{name}": torch.empty(tensor.shape, dtype=tensor.dtype, requires_grad=tensor.requires_grad)
             for name, tensor in [*core.named_parameters(), *core.named_buffers()]
         }
         counter = _LiveBytes(state.values())

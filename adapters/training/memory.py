@@ -27,6 +27,7 @@ CARD_WORKSPACE = 600 * 2**20
 # What a heap keeps in holes between tensors that come and go, as shares of the activations. Measured on a
 # processor under glibc, by `benchmarks/memory_estimate.py`: layers computed again leave as much as they need.
 HOLES, HOLES_WITH_CHECKPOINTING = 0.2, 1.0
+_LINEAR = ("Linear", "Conv1D")
 SHORTEST_HALVED = 256  # examples at or under it are not worth halving
 
 
@@ -202,11 +203,12 @@ def weight_bytes(model: Any, quantization: str) -> int:
 
 def linear_weights(model: Any) -> dict[str, Any]:
     """Name → weight of the frozen linear layers, which quantisation changes; never the head's."""
-    head = model.get_output_embeddings().weight
+    head = model.get_output_embeddings()
     return {
-        name: weight
-        for name, weight in model.named_parameters()
-        if weight.ndim == 2 and not weight.requires_grad and weight is not head and "embed" not in name
+        f"{name}.weight": module.weight
+        for name, module in model.named_modules()
+        if type(module).__name__ in _LINEAR and not hasattr(module, "base_layer")  # that is peft's own
+        if module is not head and not module.weight.requires_grad
     }
 
 
@@ -221,7 +223,7 @@ def _reckon(
         precision,
         device=machine.device,
         checkpointing=settings.gradient_checkpointing,
-        quantised=settings.quantization != "none",
+        quantization=settings.quantization,
     )
     shattered = settings.gradient_checkpointing and machine.device == "cpu"
     holes = int(activations * (HOLES_WITH_CHECKPOINTING if shattered else HOLES))

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, BloomConfig, BloomForCausalLM, GP
 
 from adapters.catalog import BaseModel  # noqa: E402
 from adapters.recipe import Hyperparameters, override  # noqa: E402
-from adapters.training import preferences, trainer  # noqa: E402
+from adapters.training import loading, preferences, trainer  # noqa: E402
 from adapters.training.activations import _LiveBytes, _Step, peak_activations  # noqa: E402
 from adapters.training.loading import LoadedBase, Source  # noqa: E402
 from adapters.training.lora import add_lora, outline_lora  # noqa: E402
@@ -51,9 +51,9 @@ def outlined(make, settings=SETTINGS):
     return outline_lora(model, settings)
 
 
-def count(model, shape=SHAPE, precision="fp32", checkpointing=False, quantised=False):
+def count(model, shape=SHAPE, precision="fp32", checkpointing=False, quantization="none"):
     return peak_activations(
-        model, shape, precision, device="cpu", checkpointing=checkpointing, quantised=quantised
+        model, shape, precision, device="cpu", checkpointing=checkpointing, quantization=quantization
     )
 
 
@@ -66,6 +66,33 @@ def test_the_count_is_that_of_a_real_step(make, precision):
     with counter, torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
         _Step(core)(SHAPE)
     assert count(outlined(make), precision=precision) == pytest.approx(counter.peak, rel=0.02)
+
+
+@pytest.mark.parametrize("make", [tiny_llama, tiny_gpt2])
+@pytest.mark.parametrize("bits", ["4bit", "8bit"])
+def test_the_count_is_that_of_a_real_step_on_a_quantised_model(make, bits, tmp_path):
+    """With bitsandbytes' own layers, which unpack weights into passing copies."""
+    make().save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    settings = override(SETTINGS, {"precision": "bf16", "quantization": bits})
+    base = BaseModel("tiny", "Tiny", str(tmp_path))
+    model = add_lora(loading.load(Source(base, str(tmp_path), "x"), settings).model, settings)
+    core = model.get_base_model().train()
+    counter = _LiveBytes([*core.parameters(), *core.buffers()])
+    with counter, torch.autocast("cpu", dtype=torch.bfloat16):
+        _Step(core)(SHAPE)
+    assert count(outlined(make), precision="bf16", quantization=bits) == pytest.approx(counter.peak, rel=0.1)
+
+
+def test_what_is_not_quantised_does_not_keep_the_file_of_the_weights_mapped(tmp_path):
+    tiny_llama().save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    settings = override(SETTINGS, {"quantization": "8bit"})
+    base = BaseModel("tiny", "Tiny", str(tmp_path))
+    model = loading.load(Source(base, str(tmp_path), "x"), settings).model
+    if (maps := Path("/proc/self/maps")).exists():
+        assert str(tmp_path) not in maps.read_text()
+    assert model.get_input_embeddings().weight.data_ptr() == model.get_output_embeddings().weight.data_ptr()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
