@@ -74,8 +74,13 @@ class Desk:
 
 def test_whoever_has_not_said_who_reviews_is_asked_first(panels: PanelHandlers) -> None:
     painted = Desk(panels, reviewer="").open()
-    assert [painted[column]["visible"] for column in panels.parts.columns] == [False, False, True]
-    assert painted[panels.parts.panel]["visible"] is False
+    assert [painted[column]["visible"] for column in panels.parts.columns] == [False, False, True, False]
+    assert painted[panels.parts.panel] == "profile"
+
+
+def test_organising_needs_no_reviewer(panels: PanelHandlers) -> None:
+    painted = panels.choose("organising", "", ReviewState())
+    assert [painted[column]["visible"] for column in panels.parts.columns] == [False, False, False, True]
 
 
 def test_saving_a_profile_keeps_the_name_and_opens_the_queue(
@@ -221,7 +226,7 @@ def test_an_earlier_judgement_is_changed_beside_its_history(
     desk.open()
     desk.submit()
     painted = desk._take(panels.act_on_own(ADA, desk.state, OwnState(), press("open", item)))
-    assert painted[panels.parts.panel]["value"] == "queue"
+    assert painted[panels.parts.panel] == "queue"
     assert "changes your judgement" in painted[desk.parts.exam]
     assert "Submitted just now: Accept" in painted[desk.parts.history]
     told = desk.submit("reject", accuracy="opposed")[desk.parts.last]
