@@ -1,8 +1,8 @@
 """Two voices asked the same questions, their answers sent to be compared: adapters, the base, temperatures.
 
 It goes on in the background: the page that started it may be closed, and any page can watch. One comparison
-is made at a time. Each pair is in the queue as soon as both answers are there, and the same plan started again,
-after a stop or a restart, goes on with the questions that its batch lacks.
+is made at a time. Each pair is in the queue as soon as both answers are there, and the same plan started
+again, after a stop or a restart, goes on with the questions that its batch lacks.
 """
 
 import logging

@@ -15,13 +15,13 @@ from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, components_of
 
 LABELS = {
-    "prompt": "Question",
-    "response": "Answer",
-    "model": "Model",
-    "audience": "Audience",
-    "language": "Language",
+    "prompt": "Column: question",
+    "response": "Column: answer",
+    "model": "Column: model",
+    "audience": "Column: audience",
+    "language": "Column: language",
 }
-BY_NAME = ("by its usual name", "")
+BY_NAME = ("usual name", "")
 OWN_AUDIENCE = ("as each row says", "")
 
 

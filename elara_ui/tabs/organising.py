@@ -17,7 +17,7 @@ from elara_ui.tabs.withdrawal_view import ELSEWHERE
 def build_organising(services: Services) -> None:
     """Build the sections and wire them; each is painted anew whenever it is opened."""
     with gr.Tabs(elem_id="organising"):
-        with gr.Tab("Bring answers in", id="import"):
+        with gr.Tab("Import", id="import"):
             build_answer_import(services)
         with gr.Tab("Comparisons", id="pairs") as pairs_tab:
             pairs = build_pair_batches(services)
@@ -28,7 +28,7 @@ def build_organising(services: Services) -> None:
             if withdrawal is None:
                 gr.HTML(ELSEWHERE)
     common = {"show_progress": "hidden", "concurrency_limit": None}
-    pairs_tab.select(pairs.refresh, [pairs.parts.audience], components_of(pairs.parts), **common)
+    pairs_tab.select(pairs.refresh, pairs.chosen, components_of(pairs.parts), **common)
     known_tab.select(known.refresh, [known.parts.search], components_of(known.parts), **common)
     if withdrawal is not None:
         withdraw_tab.select(withdrawal.refresh, None, components_of(withdrawal.parts), **common)

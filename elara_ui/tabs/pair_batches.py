@@ -134,26 +134,30 @@ class PairBatchHandlers:
         self._comparing = services.comparing
         self.parts = parts
 
-    def refresh(self, audience: str) -> Updates:
-        """What can answer and be asked, and how far every batch is."""
+    @property
+    def chosen(self) -> list[gr.components.Component]:
+        """What `refresh` takes."""
+        return [self.parts.audience, self.parts.first.adapter, self.parts.second.adapter]
+
+    def refresh(self, audience: str, first: str, second: str) -> Updates:
+        """What can answer and be asked, and how far every batch is; what is chosen stays, if it differs."""
         stored = [
             (f"Ask: {name_stored(each)}", f"{DataSource.SNAPSHOT}:{each.id}")
             for each in self._services.training.stored_sets()
         ]
         return {
-            **self._offer(audience),
+            **(self.choose_audience(audience) if first == second else self._offer(audience)),
             self.parts.source: gr.update(choices=[*SOURCES, *stored]),
             **self.watch(),
         }
 
     def choose_audience(self, audience: str) -> Updates:
         """Offer what speaks for this audience; what doesn't is no longer chosen."""
-        first, *others = self._comparing.voices(audience)
-        newest = others[-1] if others else first
+        menu = self._menu(audience)
+        (_, base), (_, newest) = menu[0], menu[min(1, len(menu) - 1)]
         return {
-            **self._offer(audience),
-            self.parts.first.adapter: gr.update(choices=self._menu(audience), value=newest),
-            self.parts.second.adapter: gr.update(choices=self._menu(audience), value=first),
+            self.parts.first.adapter: gr.update(choices=menu, value=newest),
+            self.parts.second.adapter: gr.update(choices=menu, value=base),
         }
 
     def choose_source(self, source: str) -> Updates:

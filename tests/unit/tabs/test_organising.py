@@ -79,7 +79,8 @@ def test_an_uploaded_file_is_previewed_with_the_columns_it_has(
     parts = imports.parts
     painted = imports.open(file, "")
     assert [painted[part]["value"] for part in parts.columns] == ["Question", "", "", "audience", ""]
-    assert "no column for the answer" in painted[parts.preview]
+    assert "has no text as answer" in painted[parts.preview]
+    assert painted[parts.send]["visible"] is False
     mapped = imports.look(file, "", "Question", "Their words", "", "audience", "")
     assert "What is gout?" in mapped[parts.preview]
     assert "1 row left out" in mapped[parts.preview]
