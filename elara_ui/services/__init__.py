@@ -138,6 +138,6 @@ def build_services(
         insights=InsightsService(database),
         adjudication=AdjudicationService(database),
         curation=CurationService(database, home),
-        snapshots=SnapshotService(database, home),
+        snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
     )

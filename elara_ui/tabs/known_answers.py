@@ -21,6 +21,8 @@ from elara_ui.tabs.parts import Updates, components_of, unchanged
 OPEN = ("not compared", "")
 AXES = tuple(scale.axis.value for scale in RUBRIC)
 VERDICT = "disposition"
+SCROLL_SCRIPT = "() => document.querySelector('#known-form')?.scrollIntoView({block: 'nearest'})"
+"""Brings the form into sight, for whoever pressed an answer above it on a narrow page."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def build_known_answers(services: Services) -> "KnownHandlers":
     handlers = KnownHandlers(services, parts)
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     gr.on([parts.find.click, parts.search.submit], handlers.find, [parts.search], **common)
+    parts.answer.change(None, None, None, js=SCROLL_SCRIPT)
     parts.found.act(handlers.choose, [parts.search], **common)
     parts.mark.click(handlers.mark, [parts.chosen, parts.search, *parts.values], **common)
     parts.leave.click(handlers.leave, None, **common)
@@ -88,7 +91,7 @@ def _build() -> KnownParts:
                                             each is not Disposition.OUT_OF_SCOPE]),
                     )  # fmt: skip
                 with gr.Row():
-                    mark = gr.Button("Mark as known", variant="primary", min_width=150, elem_id="mark-known")
+                    mark = gr.Button("Mark as known", variant="primary", min_width=180, elem_id="mark-known")
                     leave = gr.Button("Leave it", min_width=100)
             known = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="known")
     return KnownParts(gr.State(None), search, find, found, form, answer, values, mark, leave, message, known)

@@ -10,7 +10,7 @@ INTRODUCTION = (
     '<p class="el-muted">About one task in ten has a judgement that is known already; a reviewer sees it once theirs is '
     "submitted, and how often the two agree stands beside their name. Whoever marks an answer here shouldn’t review it.</p>"
 )
-QUESTION, ANSWER = 140, 260  # characters shown
+QUESTION, ANSWER = 140, 180  # characters shown
 
 
 def render_markable(items: Sequence[MarkableItem], *, searched: bool) -> str:

@@ -96,7 +96,7 @@ def _build() -> WithdrawalParts:
     shaped = gr.HTML(elem_id="shaped")
     with gr.Row(visible=False) as confirmation:
         confirm = gr.Button(
-            "Withdraw it", variant="stop", scale=0, min_width=240, elem_id="confirm-withdrawal"
+            "Withdraw it", variant="stop", scale=0, min_width=280, elem_id="confirm-withdrawal"
         )
         leave = gr.Button("Leave it in", scale=0, min_width=150)
     message = gr.HTML(elem_id="withdrawal-message")
