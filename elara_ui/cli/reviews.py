@@ -8,13 +8,20 @@ from typing import Annotated
 import typer
 
 from adapters.training.columns import read_parts
+from db.review_figures import VERDICT
+from db.vocabulary import Axis
 from elara_ui.cli.parts import HomeOption, JsonOption, make_group, open_services
-from elara_ui.cli.text import write_document
+from elara_ui.cli.text import format_table, write_document
 from elara_ui.errors import InvalidInput
 from elara_ui.services.answer_files import AnswerColumns
 from elara_ui.services.importing import Dropped
+from elara_ui.services.insight_figures import SCALES, OriginFigures, PairFigures
 
 DROPPED_SHOWN = 10
+TOLD = (Axis.ACCURACY, Axis.HARM, Axis.READABILITY, VERDICT)
+"""What is told of each adapter: the share of answers with the best value."""
+ORIGIN_HEAD = ["answered by", "audience", "answers", "reviews", "accuracy", "harm", "readability", "verdict"]
+PAIR_HEAD = ["first", "second", "audience", "first wins", "pairs", "judgements"]
 
 reviews_cli = make_group(help="What clinicians judge and have judged.")
 
@@ -81,11 +88,11 @@ def export_reviews(
 
 @reviews_cli.command("stats")
 def show_stats(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """Count what waits and what was judged."""
+    """Count what waits and what was judged, and tell what it says of each adapter and each comparison."""
     with open_services(home) as services:
-        figures = services.reviewing.figures()
+        figures, summary = services.reviewing.figures(), services.insights.summary()
     if as_json:
-        write_document(asdict(figures))
+        write_document({**asdict(figures), **asdict(summary)})
         return
     print(
         f"Sent to review: {figures.items}; {figures.open} open, {figures.contested} to adjudicate, "
@@ -93,6 +100,31 @@ def show_stats(as_json: JsonOption = False, home: HomeOption = None) -> None:
     )
     verdicts = ", ".join(f"{number} {name}" for name, number in sorted(figures.reviews.items())) or "none yet"
     print(f"Reviews: {verdicts}. Comparisons: {figures.preferences}. Reviewers: {figures.reviewers}.")
+    overview = summary.overview
+    print(
+        f"Counted: {overview.reviews} reviews of {overview.answers} answers by {overview.reviewers} "
+        "reviewers; those outside a reviewer's scope and by withdrawn reviewers are left out."
+    )
+    if summary.origins:
+        print(f"\n{format_table([ORIGIN_HEAD, *map(_format_origin, summary.origins)])}")
+    if summary.pairs:
+        print(f"\n{format_table([PAIR_HEAD, *map(_format_pair, summary.pairs)])}")
+
+
+def _format_origin(row: OriginFigures) -> list[str]:
+    best = [
+        f"{scale.best_label} {row.shares[scale.column][scale.values.index(scale.best)].value:.0%}"
+        if row.shares[scale.column]
+        else "not judged"
+        for scale in SCALES
+        if scale.column in TOLD
+    ]
+    return [row.made_by, row.audience, str(row.answers), str(row.reviews), *best]
+
+
+def _format_pair(row: PairFigures) -> list[str]:
+    rate = f"{row.rate.value:.0%} ({row.rate.low:.0%} to {row.rate.high:.0%})" if row.rate else "all unsafe"
+    return [row.first, row.second, row.audience, rate, str(row.pairs), str(row.judgements)]
 
 
 def _print_dropped(dropped: Sequence[Dropped]) -> None:
