@@ -4,8 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from curation_factory import add_accepted
 from factories import GOOD_AXES, add_response
 
+from db.curation_rules import CurationRules
 from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.tabs.own_reviews import PAGE, OwnState
@@ -232,6 +234,19 @@ def test_an_earlier_judgement_is_changed_beside_its_history(
     told = desk.submit("reject", accuracy="opposed")[desk.parts.last]
     assert "Changed" in told
     assert [entry.action for entry in services.reviewing.history(ADA, item)] == ["submitted", "edited"]
+
+
+def test_own_reviews_tell_which_set_each_came_into(panels: PanelHandlers, services: Services) -> None:
+    send(services)
+    desk = Desk(panels)
+    desk.open()
+    desk.submit()
+    own = panels.parts.own
+    assert "no set yet" in panels.choose("own", ADA, desk.state)[own.list]
+    with services.database.session() as session:
+        add_accepted(session, 12)
+    services.curation.freeze(CurationRules(), "plain")
+    assert "plain@1" in panels.choose("own", ADA, desk.state)[own.list]
 
 
 def test_nothing_to_do_is_explained(panels: PanelHandlers, services: Services) -> None:
