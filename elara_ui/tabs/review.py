@@ -12,20 +12,17 @@ from elara_ui.tabs.review_handlers import DeskParts, ReviewState
 from elara_ui.tabs.review_panels import PANELS, QUEUE, PanelHandlers, ReviewParts
 from elara_ui.tabs.reviewer_profile import build_profile
 
-REVIEWER_KEY = "elara-reviewer"
-"""Under which the browser keeps the reviewer's name from one visit to the next; it is no secret."""
 
-
-def build_review_tab(services: Services) -> PanelHandlers:
+def build_review_tab(services: Services, reviewer: gr.BrowserState) -> PanelHandlers:
     """Build the tab's components and wire them.
 
     Args:
         services: the use-cases it calls.
+        reviewer: who reviews.
 
     Returns:
         The tab's handlers, with which the page fills it when it opens.
     """
-    reviewer = gr.BrowserState("", storage_key=REVIEWER_KEY, secret=REVIEWER_KEY)
     with gr.Row(elem_id="review-head"):
         standing = gr.HTML()
         panel = gr.Radio(
