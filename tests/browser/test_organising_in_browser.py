@@ -94,7 +94,7 @@ def test_who_settles_is_who_reviews(page: Page, services: Services) -> None:
     expect(page.locator("#settling-as")).to_contain_text("You settle as Dr Ada", timeout=20_000)
     expect(page.locator("#contested")).to_contain_text("severe harm")
     open_tab(page, "Review")
-    expect(page.get_by_label("Name or pseudonym")).to_have_value("Dr Ada", timeout=20_000)
+    expect(page.locator(".el-standing")).to_contain_text("Dr Ada", timeout=20_000)
     page.reload()
     open_tab(page, "Adjudicate")
     expect(page.locator("#settling-as")).to_contain_text("Dr Ada", timeout=20_000)
