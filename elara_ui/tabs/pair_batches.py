@@ -85,6 +85,7 @@ def _build(services: Services) -> PairBatchParts:
             [(recipe.title, recipe.audience) for recipe in recipes.values()],
             value=next(iter(recipes)), label="Written for", min_width=160, elem_id="pairs-audience",
         )  # fmt: skip
+    with gr.Row():
         first, second = _build_voice("One side", "first"), _build_voice("Other side", "second")
     with gr.Row():
         source = gr.Dropdown(
@@ -116,13 +117,15 @@ def _build(services: Services) -> PairBatchParts:
 
 
 def _build_voice(label: str, name: str) -> VoiceParts:
-    adapter = gr.Dropdown(
-        [pair_batches_view.BASE], value=BASE_ALONE, label=label, min_width=170, elem_id=f"pairs-{name}"
-    )
-    temperature = gr.Number(
-        USUAL_TEMPERATURE, minimum=USUAL_TEMPERATURE, maximum=2, step=0.1, label="Temperature",
-        info="−1: the audience’s own.", visible=False, min_width=120, elem_id=f"pairs-{name}-temperature",
-    )  # fmt: skip
+    with gr.Column(min_width=280), gr.Row():
+        adapter = gr.Dropdown(
+            [pair_batches_view.BASE], value=BASE_ALONE, label=label, min_width=150, elem_id=f"pairs-{name}"
+        )
+        temperature = gr.Number(
+            USUAL_TEMPERATURE, minimum=USUAL_TEMPERATURE, maximum=2, step=0.1,
+            label="Temperature (−1: the usual)", visible=False, min_width=120,
+            elem_id=f"pairs-{name}-temperature",
+        )  # fmt: skip
     return VoiceParts(adapter, temperature)
 
 
@@ -167,7 +170,7 @@ class PairBatchHandlers:
             self.parts.own: gr.update(visible=source == OWN),
             self.parts.first.temperature: gr.update(visible=anew),
             self.parts.second.temperature: gr.update(visible=anew),
-            self.parts.start: "Ask both and send to be compared" if anew else "Send to be compared",
+            self.parts.start: "Ask both, and send" if anew else "Send to be compared",
         }
 
     def start(

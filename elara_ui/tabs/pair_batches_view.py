@@ -8,7 +8,7 @@ from elara_ui.services.comparing import Comparison, ComparisonState
 from elara_ui.services.pairs import PairBatch
 from elara_ui.tabs.markup import escape, notice
 
-BASE = ("the base model alone", BASE_ALONE)
+BASE = ("base model", BASE_ALONE)
 
 INTRODUCTION = (
     '<p class="el-muted">Two answers to the same question, shown side by side and unnamed: of two adapters, of an adapter and '
@@ -57,8 +57,8 @@ def render_batches(batches: Sequence[BatchOfPairs]) -> str:
         return '<h3>Batches</h3><p class="el-muted">None yet.</p>'
     rows = "".join(map(_render_batch, batches))
     return (
-        '<h3>Batches</h3><div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th scope="col">Batch</th><th scope="col">Pairs</th>'
-        f'<th scope="col">Judgements</th><th scope="col">Finished</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        '<h3>Batches</h3><div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th scope="col">Batch</th><th scope="col">Judgements</th>'
+        f'<th scope="col">Pairs</th><th scope="col">Finished</th></tr></thead><tbody>{rows}</tbody></table></div>'
         '<p class="el-muted">What came of them: Insights, “Side by side”.</p>'
     )
 
@@ -66,9 +66,9 @@ def render_batches(batches: Sequence[BatchOfPairs]) -> str:
 def _render_batch(batch: BatchOfPairs) -> str:
     share = min(100, round(100 * batch.judgements / batch.wanted)) if batch.wanted else 0
     return (
-        f'<tr><th scope="row">{escape(batch.batch)}</th><td>{batch.pairs:,}</td><td>{batch.judgements:,} of {batch.wanted:,}'
+        f'<tr><th scope="row">{escape(batch.batch)}</th><td>{batch.judgements:,} of {batch.wanted:,}'
         f'<div class="el-progress" aria-hidden="true"><span style="width:{share}%"></span></div></td>'
-        f"<td>{batch.finished:,}</td></tr>"
+        f"<td>{batch.pairs:,}</td><td>{batch.finished:,}</td></tr>"
     )
 
 

@@ -49,7 +49,7 @@ def render_sets(sets: Sequence[SnapshotView]) -> str:
         for each in sets
     )
     return (
-        '<h3>Sets that hold what was withdrawn</h3><div class="el-table-box"><table class="el-table el-wrap el-framed"><thead><tr>'
+        '<h3>Sets that hold what was withdrawn</h3><div class="el-table-box"><table class="el-table el-framed"><thead><tr>'
         f'<th scope="col">Set</th><th scope="col">Rows withdrawn</th><th></th></tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
