@@ -1,14 +1,15 @@
 """Items whose right judgement is known."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from db import judgements
 from db.errors import InvalidValue, NotFound
-from db.models import Adjudication, Review, ReviewItem
-from db.vocabulary import RUBRIC
+from db.models import Adjudication, Response, Review, ReviewItem, utc_now
+from db.vocabulary import RUBRIC, Disposition
 
 AXES = tuple(scale.axis.value for scale in RUBRIC)
 DISPOSITION = "disposition"
@@ -33,13 +34,38 @@ def rating(session: Session, item_id: str) -> ReviewItem:
     return item
 
 
+def mark(session: Session, item_id: str, expected: Mapping[str, str]) -> None:
+    """Make the judgement of an item known: it is handed out again, even when it was settled before.
+
+    Args:
+        session: a writing session.
+        item_id: the item.
+        expected: axis or ``disposition`` → the right value.
+
+    Raises:
+        NotFound: there is none of this id.
+        InvalidValue: it compares two answers, or its answer was withdrawn.
+    """
+    item = rating(session, item_id)
+    if item.response.withdrawn_at is not None:
+        raise InvalidValue(
+            f"A withdrawn answer isn't handed out any more, and {item_id!r} is about one. Choose another."
+        )
+    item.expected = {**expected, SINCE: utc_now().isoformat()}
+    item.contested, item.closed_at = False, None
+    session.flush()
+
+
 def unmark(session: Session, item_id: str) -> None:
-    """Make an item an ordinary one again.
+    """Make an item an ordinary one again; one that was settled stays so.
 
     Raises:
         NotFound: there is none of this id.
     """
-    rating(session, item_id).expected = None
+    item = rating(session, item_id)
+    item.expected = None
+    if item.adjudication is not None or item.response.withdrawn_at is not None:
+        item.closed_at = item.closed_at or utc_now()
     session.flush()
     judgements.recount(session, item_id)
 
@@ -80,3 +106,59 @@ def judged_since(session: Session, reviewer_id: str) -> list[tuple[dict[str, Any
         for review in session.scalars(query)
         if review.item.expected and review.created_at.isoformat() >= review.item.expected.get(SINCE, "")
     ]
+
+
+def list_known(session: Session, limit: int) -> list[ReviewItem]:
+    """Items whose judgement is known, the latest sent first, with their responses."""
+    query = (
+        select(ReviewItem)
+        .where(ReviewItem.expected.is_not(None))
+        .order_by(ReviewItem.sent_at.desc(), ReviewItem.id)
+        .limit(limit)
+        .options(joinedload(ReviewItem.response))
+    )
+    return list(session.scalars(query))
+
+
+def given_since(session: Session, items: Collection[ReviewItem]) -> dict[str, list[dict[str, str | None]]]:
+    """What was said of known items once they were known: item → axes and disposition of each judgement."""
+    since = {item.id: (item.expected or {}).get(SINCE, "") for item in items}
+    columns = [getattr(Review, name) for name in (*AXES, DISPOSITION)]
+    query = select(Review.item_id, Review.created_at, *columns).where(
+        Review.item_id.in_(since), Review.disposition != Disposition.OUT_OF_SCOPE
+    )
+    found: dict[str, list[dict[str, str | None]]] = {item_id: [] for item_id in since}
+    for item_id, at, *values in session.execute(query):
+        if at.isoformat() >= since[item_id]:
+            found[item_id].append(dict(zip((*AXES, DISPOSITION), values, strict=True)))
+    return found
+
+
+def markable(session: Session, text: str, limit: int) -> list[ReviewItem]:
+    """Items that could be marked: those that were settled first, then the most judged.
+
+    Args:
+        session: any session.
+        text: in question or answer, or the id of the item or its answer; empty for any.
+        limit: most items.
+
+    Returns:
+        Items with their responses.
+    """
+    settled = exists().where(Adjudication.item_id == ReviewItem.id)
+    query = (
+        select(ReviewItem)
+        .join(Response, Response.id == ReviewItem.response_id)
+        .where(
+            ReviewItem.expected.is_(None),
+            ReviewItem.other_response_id.is_(None),
+            Response.withdrawn_at.is_(None),
+        )
+        .order_by(settled.desc(), ReviewItem.judged.desc(), ReviewItem.sent_at.desc(), ReviewItem.id)
+        .limit(limit)
+        .options(joinedload(ReviewItem.response), joinedload(ReviewItem.adjudication))
+    )
+    if text:
+        holds = [column.icontains(text, autoescape=True) for column in (Response.question, Response.text)]
+        query = query.where(or_(*holds, ReviewItem.id == text, Response.id == text))
+    return list(session.scalars(query))

@@ -38,9 +38,17 @@ Rows = Select[*tuple[Any, ...]]
 BETTER, WORSE = "better", "worse"
 """Standings of answers that are taken, as wanted and as not wanted; every other standing is a `LeftOut`."""
 
-# One sum over an item's reviews counts all of these at once, in eight bits each: SQLite then looks each
-# review up once, in an index only, which is what makes counting quick.
-_ACCEPT, _CORRECT, _OTHERWISE, _REJECT, _FLAGGED, _UNDER, _SEVERE, _IDENTIFIERS = range(0, 64, 8)
+# One sum over an item's reviews counts all of these at once, in seven bits each: SQLite then looks each
+# review up once, in an index only, which is what makes counting quick. The last two have more room, since
+# reviews outside the scope, which `judged` doesn't count, add to them as well.
+_ACCEPT, _CORRECT, _OTHERWISE, _REJECT, _UNDER, _SEVERE, _FLAGGED, _IDENTIFIERS = (*range(0, 49, 7), 52)
+_BITS = {_FLAGGED: 10, _IDENTIFIERS: 11}
+_FEW = 127
+"""Judgements of one item that seven bits can count. Items with more, as calibration items gather them, are
+looked at more thoroughly: what is counted has 20 bits each, and of all else it is told whether there is any.
+"""
+_SLOTS = (_ACCEPT, _CORRECT, _OTHERWISE, _REJECT, _UNDER, _SEVERE, _FLAGGED, _IDENTIFIERS)
+_COUNTED = {_ACCEPT: 0, _CORRECT: 20, _REJECT: 40}
 _CUT_OFF = text("finish_reason <> 'stop'")  # as the partial index has it
 _WITHDRAWN = text("withdrawn_at IS NOT NULL")
 _JUDGED = text("review_items.judged > 0")
@@ -111,8 +119,8 @@ def rated(
     return [
         Standing(
             row.item_id, row.response_id, row.sent_at, row.value,
-            _slot(row.tally, _ACCEPT) + _slot(row.tally, _CORRECT), _slot(row.tally, _CORRECT),
-            _slot(row.tally, _REJECT), row.decision, bool(row.included),
+            _read(row, _ACCEPT) + _read(row, _CORRECT), _read(row, _CORRECT), _read(row, _REJECT),
+            row.decision, bool(row.included),
         )
         for row in session.execute(query)
     ]  # fmt: skip
@@ -177,9 +185,7 @@ def standings(
     rules: CurationRules, after: tuple[datetime, str] | None = None, *, ordered: bool = False
 ) -> Rows:
     """Every rated answer within the rules' scope, with how it stands; the longest sent first if ordered."""
-    tally = (
-        select(func.sum(_weight(rules))).where(Review.item_id == ReviewItem.id).scalar_subquery()
-    )  # correlates with the item
+    tally, counts = _count_reviews(rules)
     decision = (
         select(
             case((Reviewer.withdrawn_at.is_not(None), "withdrawn"), else_=Adjudication.disposition),
@@ -193,6 +199,7 @@ def standings(
         ReviewItem.sent_at,
         ReviewItem.contested,
         func.coalesce(tally, 0).label("tally"),
+        counts.label("counts"),
         decision.label("decision"),
         among(ReviewItem.response_id, rules.include).label("included"),
     ).where(_JUDGED, func.coalesce(ReviewItem.other_response_id, "") == "")
@@ -206,19 +213,20 @@ def standings(
     # The limit keeps SQLite from merging the queries, which would sum the reviews anew at every mention.
     facts = query.limit(-1).subquery()
     corrected = case(
-        (facts.c.decision.is_(None), _count(facts.c.tally, _CORRECT) > 0),
+        (facts.c.decision.is_(None), _count(facts.c, _CORRECT) > 0),
         else_=facts.c.decision == Disposition.ACCEPT_WITH_EDIT,
     )
     judged = select(
-        facts.c.item_id, facts.c.response_id, facts.c.sent_at, facts.c.tally, facts.c.decision,
-        facts.c.included, corrected.label("corrected"), _judge(facts.c, corrected, rules).label("value"),
+        facts.c.item_id, facts.c.response_id, facts.c.sent_at, facts.c.tally, facts.c.counts,
+        facts.c.decision, facts.c.included, corrected.label("corrected"),
+        _judge(facts.c, corrected, rules).label("value"),
     )  # fmt: skip
     return judged.limit(-1)
 
 
 def _judge(facts: Any, corrected: ColumnElement[bool], rules: CurationRules) -> ColumnElement[str]:
     """The standing: the order of the conditions is that of `LeftOut`."""
-    count = {slot: _count(facts.tally, slot) for slot in range(0, 64, 8)}
+    count = {slot: _count(facts, slot) for slot in _SLOTS}
     taken = count[_ACCEPT] + count[_CORRECT]
     accepted = taken + count[_OTHERWISE]
     vetoed = count[_SEVERE] + count[_UNDER] > 0
@@ -243,6 +251,30 @@ def _judge(facts: Any, corrected: ColumnElement[bool], rules: CurationRules) -> 
         (and_(bounded, taken < rules.min_accepting), LeftOut.TOO_FEW),
         (cut_off, LeftOut.CUT_OFF),
         else_=BETTER,
+    )
+
+
+def _count_reviews(rules: CurationRules) -> tuple[ColumnElement[int], ColumnElement[int | None]]:
+    """An item's tally; and where seven bits aren't enough, its counts in more bits, else null."""
+
+    def over_reviews(number: ColumnElement[int]) -> ColumnElement[int]:
+        return select(number).where(Review.item_id == ReviewItem.id).scalar_subquery()  # correlates
+
+    weight = _weight(rules)
+
+    def find(slot: int) -> ColumnElement[int]:
+        return weight.op(">>")(slot).op("&")((1 << _BITS.get(slot, 7)) - 1)
+
+    nothing: ColumnElement[int] = literal_column("0")
+    seen = sum(
+        (case((func.max(find(slot)) > 0, 1 << slot), else_=0) for slot in _SLOTS if slot not in _COUNTED),
+        start=nothing,
+    )
+    counts = sum((func.sum(find(slot)).op("<<")(bits) for slot, bits in _COUNTED.items()), start=nothing)
+    few = ReviewItem.judged <= _FEW
+    return (
+        case((few, over_reviews(func.sum(weight))), else_=over_reviews(seen)),
+        case((few, None), else_=over_reviews(counts)),
     )
 
 
@@ -362,9 +394,16 @@ def among(column: Any, ids: Collection[str]) -> ColumnElement[bool]:
     return column.in_(select(listed.c.value))  # type: ignore[no-any-return]
 
 
-def _count(tally: Any, slot: int) -> ColumnElement[int]:
-    return tally.op(">>")(slot).op("&")(255)  # type: ignore[no-any-return]
+def _count(facts: Any, slot: int) -> ColumnElement[int]:
+    """How many reviews of an item count there; of what isn't counted among many, whether there is one."""
+    few: ColumnElement[int] = facts.tally.op(">>")(slot).op("&")((1 << _BITS.get(slot, 7)) - 1)
+    if slot not in _COUNTED:
+        return few
+    return func.coalesce(facts.counts.op(">>")(_COUNTED[slot]).op("&")((1 << 20) - 1), few)
 
 
-def _slot(tally: int, slot: int) -> int:
-    return tally >> slot & 255
+def _read(row: Any, slot: int) -> int:
+    """The same of a row that was read."""
+    if row.counts is None:
+        return int(row.tally >> slot & 127)
+    return int(row.counts >> _COUNTED[slot] & ((1 << 20) - 1))

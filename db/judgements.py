@@ -205,8 +205,8 @@ def recount(session: Session, item_id: str) -> ReviewItem:
     if item.expected is None:
         found = triggers(reviews)
         item.contested = bool(found) and not settled
-        if CONTRADICTIONS & set(found) and item.reason != ReviewReason.DISAGREEMENT:
-            item.reason = ReviewReason.DISAGREEMENT
+        if CONTRADICTIONS & set(found) and item.first_reason is None:
+            item.first_reason, item.reason = item.reason, ReviewReason.DISAGREEMENT
             item.priority = min(item.priority, ReviewReason.DISAGREEMENT.priority)
             item.wanted += 1
     session.flush()

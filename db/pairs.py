@@ -1,9 +1,10 @@
 """Two answers to one question, to be compared."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from db import judgements, responses
@@ -12,8 +13,30 @@ from db.models import Assignment, Preference, Response, ReviewItem
 from db.review_queue import SWAPPED
 from db.vocabulary import OVERLAP, FinishReason, ReviewReason
 
+CHAT = "chat"
+"""Origin of answers that this home gave, not imported ones."""
+
 Asked = tuple[str, tuple[tuple[str, str], ...]]
 """An audience, and what was asked for it."""
+
+
+@dataclass(frozen=True)
+class BatchOfPairs:
+    """How far the comparisons of one batch are.
+
+    Args:
+        batch: its name.
+        pairs: sent under it.
+        finished: pairs with all the judgements they want, or taken out.
+        judgements: given so far, of any pair.
+        wanted: judgements asked for in all.
+    """
+
+    batch: str
+    pairs: int
+    finished: int
+    judgements: int
+    wanted: int
 
 
 def send(
@@ -162,3 +185,43 @@ def _newest_answers(session: Session, adapter: str | None, audience: str | None)
     if audience is not None:
         query = query.where(Response.audience == audience)
     return {(response.audience, asked(response)): response.id for response in session.scalars(query)}
+
+
+def batches(session: Session, limit: int) -> list[BatchOfPairs]:
+    """The batches that compare answers, the latest first."""
+    query = (
+        select(
+            ReviewItem.batch,
+            func.count(),
+            func.count().filter((ReviewItem.judged >= ReviewItem.wanted) | ReviewItem.closed_at.is_not(None)),
+            func.sum(ReviewItem.judged),
+            func.sum(ReviewItem.wanted),
+        )
+        .where(ReviewItem.batch.is_not(None), ReviewItem.other_response_id.is_not(None))
+        .group_by(ReviewItem.batch)
+        .order_by(func.max(ReviewItem.sent_at).desc(), ReviewItem.batch)
+        .limit(limit)
+    )
+    return [BatchOfPairs(str(row[0]), *(int(number) for number in row[1:])) for row in session.execute(query)]
+
+
+def asked_in_batch(session: Session, batch: str) -> set[str]:
+    """The questions whose answers a batch compares already."""
+    query = (
+        select(Response.question)
+        .join(ReviewItem, ReviewItem.response_id == Response.id)
+        .where(ReviewItem.batch == batch, ReviewItem.other_response_id.is_not(None))
+    )
+    return set(session.scalars(query))
+
+
+def recent_questions(session: Session, audience: str, limit: int) -> list[str]:
+    """The questions that people asked for an audience, each once, the latest first."""
+    query = (
+        select(Response.question)
+        .where(Response.audience == audience, Response.withdrawn_at.is_(None), Response.origin == CHAT)
+        .group_by(Response.question)
+        .order_by(func.max(Response.created_at).desc(), Response.question)
+        .limit(limit)
+    )
+    return list(session.scalars(query))

@@ -1,4 +1,4 @@
-"""What judgements say, as columns of numbers to count with; comparisons; and the answers behind a count.
+"""What judgements say, as columns of numbers to count with, and the answers behind a count.
 
 Knows nothing of statistics. Judgements outside a reviewer's scope and those of withdrawn reviewers don't
 count. The columns come from the one index `ix_reviews_figures`, which spares reading the texts.
@@ -13,8 +13,8 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, String, case, func, literal, or_, select, tuple_, type_coerce
 from sqlalchemy.orm import Session, aliased, joinedload
 
-from db.models import Adjudication, Preference, Response, Review, Reviewer, ReviewItem
-from db.vocabulary import RUBRIC, Disposition, PairChoice
+from db.models import Adjudication, Review, Reviewer, ReviewItem
+from db.vocabulary import RUBRIC, Disposition
 
 VERDICT = "disposition"
 COUNTED: dict[str, tuple[str, ...]] = {
@@ -79,25 +79,6 @@ class Judgements:
         """What the judgements say in a column of `COUNTED`: the place of the value there; -1 for none."""
         place = VALUE_BITS * list(COUNTED).index(column)
         return ((self.code >> place) & ((1 << VALUE_BITS) - 1)) - 1
-
-
-@dataclass(frozen=True)
-class PairCount:
-    """The judgements of one comparison, by its two makers.
-
-    Args:
-        first: made the item's response.
-        second: made the other.
-        wins: for the first; likewise losses for the second.
-    """
-
-    audience: str
-    first: str
-    second: str
-    wins: int
-    losses: int
-    ties: int
-    unsafe: int
 
 
 def names(session: Session) -> dict[str, tuple[str, bool]]:
@@ -180,34 +161,6 @@ def _chosen(selection: Selection, review: Any = Review) -> list[ColumnElement[bo
     if selection.until is not None:
         conditions.append(review.created_at < selection.until)
     return conditions
-
-
-def count_pairs(session: Session, selection: Selection) -> list[PairCount]:
-    """The comparisons of answers by different makers, one by one."""
-    first, second = aliased(Response), aliased(Response)
-    makers = func.coalesce(first.adapter, first.base_model), func.coalesce(second.adapter, second.base_model)
-    withdrawn = select(Reviewer.id).where(Reviewer.withdrawn_at.is_not(None))
-    query = (
-        select(
-            ReviewItem.audience,
-            *makers,
-            *(func.count().filter(Preference.choice == choice) for choice in PairChoice),
-        )
-        .join(ReviewItem, ReviewItem.id == Preference.item_id)
-        .join(first, first.id == ReviewItem.response_id)
-        .join(second, second.id == ReviewItem.other_response_id)
-        .where(Preference.reviewer_id.not_in(withdrawn), makers[0] != makers[1])
-        .group_by(Preference.item_id)
-    )
-    if selection.audience is not None:
-        query = query.where(ReviewItem.audience == selection.audience)
-    if selection.made_by is not None:
-        query = query.where(or_(makers[0] == selection.made_by, makers[1] == selection.made_by))
-    if selection.since is not None:
-        query = query.where(Preference.created_at >= selection.since)
-    if selection.until is not None:
-        query = query.where(Preference.created_at < selection.until)
-    return [PairCount(*tuple(row)) for row in session.execute(query)]
 
 
 def count_waiting(session: Session) -> tuple[int, int]:

@@ -242,6 +242,7 @@ def _calibration_for(reviewer: Reviewer) -> tuple[ColumnElement[bool], ...]:
         ReviewItem.closed_at.is_(None),
         in_scope(reviewer),
         ~judged_by(reviewer.id),
+        ~opened_by(reviewer.id),
         ~_assigned_to(reviewer),
     )
 

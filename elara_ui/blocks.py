@@ -22,6 +22,8 @@ CARE_NOTICE = (
     "Explains medicine; does not diagnose or treat. "
     "The small embedded model is for trying Elara, not for care."
 )
+REVIEWER_KEY = "elara-reviewer"
+"""Under which the browser keeps who reviews and settles from one visit to the next; it is no secret."""
 SERVING_POLL_SECONDS = 1.0
 RUN_POLL_SECONDS = 2.0
 PRIVATE = (
@@ -58,14 +60,15 @@ def build_page(services: Services) -> gr.Blocks:
     with gr.Blocks(
         title="Elara", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as page:
+        reviewer = gr.BrowserState("", storage_key=REVIEWER_KEY, secret=REVIEWER_KEY)
         header = gr.HTML(render_header(services.serving.status), js_on_load=HEADER_SCRIPT)
         with gr.Tabs():
             with gr.Tab("Chat", id="chat") as chat_tab:
                 chat = build_chat_tab(services)
             with gr.Tab("Review", id="review") as review_tab:
-                review = build_review_tab(services)
+                review = build_review_tab(services, reviewer)
             with gr.Tab("Adjudicate", id="adjudicate") as adjudication_tab:
-                adjudication = build_adjudication_tab(services)
+                adjudication = build_adjudication_tab(services, reviewer)
             with gr.Tab("Insights", id="insights") as insights_tab:
                 insights = build_insights_tab(services)
             with gr.Tab("Datasets", id="datasets") as datasets_tab:
@@ -85,7 +88,7 @@ def build_page(services: Services) -> gr.Blocks:
         )
         adjudication_tab.select(
             adjudication.refresh,
-            [adjudication.parts.adjudicator, adjudication.parts.state],
+            [reviewer, adjudication.parts.state],
             components_of(adjudication.parts),
             show_progress="hidden",
         )

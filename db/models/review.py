@@ -102,6 +102,9 @@ class ReviewItem(Base):
         doc="Set: which of the two is better is asked, not the rubric",
     )
     reason: Mapped[str] = mapped_column(String(32), doc="ReviewReason: why it is in the queue")
+    first_reason: Mapped[str | None] = mapped_column(
+        String(32), doc="Set: its reviews contradicted each other, and this is why it had been sent before"
+    )
     priority: Mapped[int] = mapped_column(default=50, server_default="50", doc="The lowest is judged first")
     wanted: Mapped[int] = mapped_column(
         default=OVERLAP, server_default="1", doc="Independent judgements asked for"
@@ -131,6 +134,13 @@ class ReviewItem(Base):
         back_populates="item", order_by="Preference.created_at"
     )
     adjudication: Mapped["Adjudication | None"] = relationship(back_populates="item")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it is in the queue: first why it was sent, then that its reviews contradict each other."""
+        return (
+            (self.reason,) if self.first_reason in (None, self.reason) else (self.first_reason, self.reason)
+        )
 
 
 class Assignment(Base):

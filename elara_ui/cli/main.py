@@ -16,6 +16,7 @@ from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
 from elara_ui.cli.insights import show_agreement
+from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
 from elara_ui.cli.parts import (
     AudienceOption,
     HomeOption,
@@ -46,6 +47,10 @@ cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 cli.add_typer(reviewers_cli, name="reviewers")
 reviews_cli.command("agreement")(show_agreement)
+reviews_cli.command("compare")(compare_answers)
+reviews_cli.command("known")(list_known)
+reviews_cli.command("mark")(mark_known)
+reviews_cli.command("unmark")(unmark_known)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)

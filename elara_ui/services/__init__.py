@@ -9,6 +9,7 @@ from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
+from elara_ui.services.comparing import ComparingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
@@ -44,6 +45,7 @@ class Services:
     chat: ChatService
     reviewing: ReviewingService
     pairs: PairsService
+    comparing: ComparingService
     calibration: CalibrationService
     reviewers: ReviewersService
     importing: ImportingService
@@ -62,8 +64,9 @@ class Services:
     lineage: LineageService
 
     def close(self) -> None:
-        """Stop a teacher, free the engine and the database. Training runs go on."""
+        """Stop a teacher and a comparison, free the engine and the database. Training runs go on."""
         self.teaching.close()
+        self.comparing.close()
         self.serving.close()
         self.database.close()
 
@@ -94,6 +97,15 @@ def build_services(
     serving = ServingService(settings, database, report, engine_factory)
     conversations = ConversationService(database)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
+    pairs = PairsService(database)
+    limit = settings.max_question_characters
+    comparing = ComparingService(
+        database,
+        home,
+        ChatService(database, serving, conversations, recipes, limit),  # sends nothing to review by itself
+        pairs,
+        serving.base_model,
+    )
     distillation = DistillationService(database, home, serving, recipes)
     return Services(
         settings=settings,
@@ -106,11 +118,12 @@ def build_services(
             serving,
             conversations,
             recipes,
-            settings.max_question_characters,
+            limit,
             ReviewSampling(settings.review_share),
         ),
         reviewing=ReviewingService(database, home),
-        pairs=PairsService(database),
+        pairs=pairs,
+        comparing=comparing,
         calibration=CalibrationService(database),
         reviewers=ReviewersService(database, tuple(recipes)),
         importing=ImportingService(database, tuple(recipes)),
@@ -125,6 +138,6 @@ def build_services(
         insights=InsightsService(database),
         adjudication=AdjudicationService(database),
         curation=CurationService(database, home),
-        snapshots=SnapshotService(database, home),
+        snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
     )

@@ -7,7 +7,8 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,31 @@ ANSWER = ("response", "answer", "completion", "output", "generation", "reply")
 MODEL = ("model", "base_model", "model_name", "generator", "engine")
 AUDIENCE = ("audience", "reader", "persona")
 LANGUAGE = ("language", "lang", "locale")
+USUAL = {"prompt": PROMPT, "response": ANSWER, "model": MODEL, "audience": AUDIENCE, "language": LANGUAGE}
 UNKNOWN_MODEL = "unknown"
 MODEL_LIMIT = 255
+HEADER_ROWS = 100
+"""Rows of a JSONL file that are looked at for the names of its fields."""
+
+
+@dataclass(frozen=True)
+class AnswerColumns:
+    """Which columns of a file hold what; one that is empty is found by its usual names."""
+
+    prompt: str = ""
+    response: str = ""
+    model: str = ""
+    audience: str = ""
+    language: str = ""
+
+    def names(self, part: str) -> tuple[str, ...]:
+        """The names under which a part is looked for, in lower case; the first that a row has counts."""
+        chosen = str(getattr(self, part)).strip().lower()
+        return (chosen,) if chosen else USUAL[part]
+
+
+BY_NAME = AnswerColumns()
+"""Everything is found by its usual names."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +81,61 @@ class ImportedAnswer:
         return self.context[-1].content
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def read_header(path: Path) -> tuple[str, ...]:
+    """The names of the columns, or of the fields of the first rows, in their order.
+
+    Raises:
+        DatasetError: as for `read_lines`.
+    """
+    names: dict[str, None] = {}
+    for _, row in islice(_read_rows(path), HEADER_ROWS):
+        names.update(dict.fromkeys(str(name) for name in row))
+    return tuple(names)
+
+
+def find_columns(header: Sequence[str]) -> AnswerColumns:
+    """The columns that usual names tell, as they are written in the file; empty where there is none."""
+    known = {name.strip().lower(): name for name in header}
+    found = {
+        part: next((known[name] for name in names if name in known), "") for part, names in USUAL.items()
+    }
+    return AnswerColumns(**found)
+
+
+def read_lines(path: Path, columns: AnswerColumns = BY_NAME) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Line number and fields of every row of a JSONL, CSV or TSV file.
 
     Args:
         path: the file; its ending says what it is.
+        columns: which columns hold what.
 
     Raises:
-        DatasetError: it is of another kind, can't be read, or is broken somewhere.
+        DatasetError: it is of another kind, can't be read, is broken somewhere, or lacks a column.
     """
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        _check_header(path, read_header(path), columns)
+    return _read_rows(path)
+
+
+def _check_header(path: Path, header: Sequence[str], columns: AnswerColumns) -> None:
+    """Refuse a table that lacks a column which was named, or has none for the answer."""
+    known = {name.strip().lower() for name in header}
+    listed = ", ".join(header)[:300] or "none"
+    for part, name in asdict(columns).items():
+        if name and name.strip().lower() not in known:
+            raise DatasetError(
+                f"{path.name} has no column {name[:80]!r} for the {part}; it has {listed}. Choose one of "
+                "these."
+            )
+    answered = known & {*columns.names("response"), "messages", "conversations"}
+    if header and not answered and not columns.prompt:
+        raise DatasetError(
+            f"{path.name} has no column for the answer; it has {listed}. Name it response, and the question "
+            "prompt, or say which columns they are."
+        )
+
+
+def _read_rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     suffix = path.suffix.lower()
     if suffix in JSON_SUFFIXES:
         return _read_json(path)
@@ -78,7 +148,11 @@ def read_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def parse_answer(
-    line: int, row: Mapping[str, Any], audiences: Sequence[str], audience: str | None
+    line: int,
+    row: Mapping[str, Any],
+    audiences: Sequence[str],
+    audience: str | None,
+    columns: AnswerColumns = BY_NAME,
 ) -> ImportedAnswer:
     """One row as an answer.
 
@@ -87,27 +161,28 @@ def parse_answer(
         row: as read.
         audiences: the audiences there are.
         audience: whose answers those rows are that don't say so themselves.
+        columns: which columns hold what.
 
     Raises:
         BadRow: a part is missing, empty, too long or unknown.
     """
     fields = {str(name).strip().lower(): clean_up(value) for name, value in row.items()}
-    turns = _read_prompt(fields)
+    turns = _read_prompt(fields, columns)
     if turns[-1].role is Role.ASSISTANT:  # a conversation that holds its answer
         turns, text = turns[:-1], turns[-1].content
     else:
-        text = read_text(_pick(fields, ANSWER), "answer")
+        text = read_text(_pick(fields, columns.names("response")), "answer")
     if not turns or turns[-1].role is not Role.USER:
         raise BadRow("no question", "has no question before the answer")
     check_length(sum(len(turn.content) for turn in turns) + len(text))
-    named = str(_pick(fields, AUDIENCE) or audience or "").strip().lower()
+    named = str(_pick(fields, columns.names("audience")) or audience or "").strip().lower()
     if named not in audiences:
         raise BadRow(
             "unknown audience" if named else "no audience",
             f"is for {named!r}; known are {', '.join(audiences)}" if named else "doesn't say for whom it is",
         )
-    model = str(_pick(fields, MODEL) or UNKNOWN_MODEL).strip()[:MODEL_LIMIT]
-    return ImportedAnswer(line, turns, text, model, named, _read_language(fields))
+    model = str(_pick(fields, columns.names("model")) or UNKNOWN_MODEL).strip()[:MODEL_LIMIT]
+    return ImportedAnswer(line, turns, text, model, named, _read_language(fields, columns))
 
 
 def clean_up(value: Any) -> Any:
@@ -121,8 +196,8 @@ def clean_up(value: Any) -> Any:
     return value
 
 
-def _read_prompt(fields: Mapping[str, Any]) -> tuple[Turn, ...]:
-    value = _pick(fields, PROMPT)
+def _read_prompt(fields: Mapping[str, Any], columns: AnswerColumns) -> tuple[Turn, ...]:
+    value = _pick(fields, columns.names("prompt"))
     system = fields.get("system")
     before = (Turn(Role.SYSTEM, system.strip()),) if isinstance(system, str) and system.strip() else ()
     if isinstance(value, list):
@@ -133,8 +208,8 @@ def _read_prompt(fields: Mapping[str, Any]) -> tuple[Turn, ...]:
     return (*before, Turn(Role.USER, read_text(value, "question")))
 
 
-def _read_language(fields: Mapping[str, Any]) -> str:
-    language = str(_pick(fields, LANGUAGE) or "en").strip().lower()[:2]
+def _read_language(fields: Mapping[str, Any], columns: AnswerColumns) -> str:
+    language = str(_pick(fields, columns.names("language")) or "en").strip().lower()[:2]
     return language if language.isalpha() and len(language) == 2 else "en"
 
 
@@ -165,12 +240,7 @@ def _read_json(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def _read_table(path: Path, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     reader = csv.reader(io.StringIO(read_whole(path), newline=""), delimiter=delimiter, strict=True)
     try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        if not any(name in header for name in ANSWER) and not set(header) & {"messages", "conversations"}:
-            raise DatasetError(
-                f"{path.name} has no column for the answer; it has {', '.join(header)[:300] or 'none'}. "
-                "Name it response, and the question prompt."
-            )
+        header = [name.strip() for name in next(reader, [])]
         begins = reader.line_num + 1
         for values in reader:
             if len(values) > len(header):

@@ -1,17 +1,20 @@
 """Items whose right judgement is known: they come among other tasks and show how well a reviewer agrees."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from db import calibration as calibration_store
 from db import reviewers
-from db.calibration import AXES, DISPOSITION, SINCE
-from db.models import utc_now
+from db.calibration import AXES, DISPOSITION
+from db.models import ReviewItem
 from db.session import Database
 from db.vocabulary import RUBRIC, Disposition
 from elara_ui.errors import InvalidInput
 from elara_ui.services.review_drafts import check_reviewer, choose
+
+SHOWN = 20
+"""Items listed at once."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,45 @@ class Standing:
         return self.agreed / self.compared if self.compared else None
 
 
+@dataclass(frozen=True)
+class KnownItem:
+    """An item whose judgement is known.
+
+    Args:
+        expected: axis or ``disposition`` → the right value, in the order of the rubric.
+        judged: people who have judged it since.
+        compared: of their choices, those that could be compared; likewise agreed.
+    """
+
+    item_id: str
+    response_id: str
+    audience: str
+    question: str
+    answer: str
+    expected: Mapping[str, str]
+    judged: int
+    compared: int
+    agreed: int
+
+
+@dataclass(frozen=True)
+class MarkableItem:
+    """An item of the queue whose judgement could be made a known one.
+
+    Args:
+        judged: people who have judged it.
+        settled: whether an adjudicator has.
+    """
+
+    item_id: str
+    response_id: str
+    audience: str
+    question: str
+    answer: str
+    judged: int
+    settled: bool
+
+
 class CalibrationService:
     """Known judgements, and how reviewers stand to them.
 
@@ -85,13 +127,12 @@ class CalibrationService:
 
         Raises:
             NotFound: there is no such item.
-            InvalidInput: an unknown axis or value, nothing at all, or the item compares two answers.
+            InvalidInput: an unknown axis or value, or nothing at all.
+            InvalidValue: the item compares two answers, or its answer was withdrawn.
         """
         checked = check_expected(expected)
         with self._database.session() as session:
-            item = calibration_store.rating(session, item_id)
-            item.expected = {**checked, SINCE: utc_now().isoformat()}
-            item.contested = False
+            calibration_store.mark(session, item_id, checked)
 
     def unmark(self, item_id: str) -> None:
         """Make it an ordinary item again.
@@ -101,6 +142,38 @@ class CalibrationService:
         """
         with self._database.session() as session:
             calibration_store.unmark(session, item_id)
+
+    def known(self, limit: int = SHOWN) -> list[KnownItem]:
+        """The items whose judgement is known, the latest sent first."""
+        with self._database.reading() as session:
+            items = calibration_store.list_known(session, limit)
+            given = calibration_store.given_since(session, items)
+            return [_describe_known(item, given[item.id]) for item in items]
+
+    def markable(self, text: str = "", limit: int = SHOWN) -> list[MarkableItem]:
+        """Items whose judgement could be made known, those that an adjudicator has settled first.
+
+        Args:
+            text: in question or answer, or an id; empty for any.
+            limit: most items.
+        """
+        with self._database.reading() as session:
+            return [
+                MarkableItem(
+                    item.id, item.response_id, item.audience, item.response.question, item.response.text,
+                    item.judged, item.adjudication is not None,
+                )
+                for item in calibration_store.markable(session, " ".join(text.split()), limit)
+            ]  # fmt: skip
+
+    def suggest(self, item_id: str) -> dict[str, str]:
+        """What an adjudication settled of an item, as `from_adjudicated` would take it; empty without one.
+
+        Raises:
+            NotFound: there is no such item.
+        """
+        with self._database.reading() as session:
+            return calibration_store.settled(session, item_id)
 
     def from_adjudicated(self, item_id: str) -> dict[str, str]:
         """Take what an adjudication settled as the known judgement of its item.
@@ -114,8 +187,7 @@ class CalibrationService:
             NotFound: there is no such item.
             InvalidInput: it wasn't adjudicated.
         """
-        with self._database.reading() as session:
-            expected = calibration_store.settled(session, item_id)
+        expected = self.suggest(item_id)
         if not expected:
             raise InvalidInput(
                 f"The judgement of an item is known once it was adjudicated; {item_id!r} wasn't. Adjudicate "
@@ -180,3 +252,13 @@ def compare_with_expected(
             if axis in expected
         )
     )
+
+
+def _describe_known(item: ReviewItem, given: Sequence[Mapping[str, str | None]]) -> KnownItem:
+    stored = item.expected or {}
+    expected = {axis: str(stored[axis]) for axis in (*AXES, DISPOSITION) if axis in stored}
+    agreed = sum(judgement[axis] == value for judgement in given for axis, value in expected.items())
+    return KnownItem(
+        item.id, item.response_id, item.audience, item.response.question, item.response.text, expected,
+        len(given), len(given) * len(expected), agreed,
+    )  # fmt: skip

@@ -37,9 +37,9 @@ from elara_ui.services.snapshots import SnapshotView, describe_snapshot, rows_by
 
 NAME = re.compile(r"[\w][\w .+-]{0,99}")
 NO_LIMIT = 1_000_000
+"""Rows and words: a curated set is not cut; a run cuts it to its own limits."""
 REASON_LIMIT = 2000
 """Characters of why an answer was withdrawn."""
-"""Rows and words: a curated set is not cut; a run cuts it to its own limits."""
 
 WHY_IN: Mapping[str, str] = {
     RowKind.ACCEPTED: "accepted as it is",
@@ -257,14 +257,29 @@ class CurationService:
             NotFound: there is no such answer.
             InvalidInput: no reason is given, or it is too long.
         """
+        reason = self.check_withdrawal(response_id, reason)
+        with self._database.session() as session:
+            responses.withdraw(session, response_id, reason)
+
+    def check_withdrawal(self, response_id: str, reason: str) -> str:
+        """Refuse what `withdraw_answer` would; nothing is withdrawn.
+
+        Returns:
+            The reason without surplus space.
+
+        Raises:
+            NotFound: there is no such answer.
+            InvalidInput: no reason is given, or it is too long.
+        """
+        with self._database.reading() as session:
+            responses.get(session, response_id)
         reason = reason.strip()
         if not 1 <= len(reason) <= REASON_LIMIT:
             raise InvalidInput(
                 f"Withdrawing an answer needs a reason of 1 to {REASON_LIMIT} characters; this one has "
                 f"{len(reason)}. Say in a sentence why it may not be learned from."
             )
-        with self._database.session() as session:
-            responses.withdraw(session, response_id, reason)
+        return reason
 
     def rebuild_without(self, reference: str) -> SnapshotView:
         """Freeze a set anew without what has been withdrawn since, as the next version of its name.

@@ -111,7 +111,7 @@ class ExportService:
     @property
     def has_token(self) -> bool:
         """Whether there is a token of the hub, without which nothing can be pushed."""
-        return bool(_read_token())
+        return bool(read_token())
 
     def check_push(self, name: str, repository: str) -> None:
         """Refuse what can't be pushed from the page, as far as that is known without the hub.
@@ -133,12 +133,7 @@ class ExportService:
 
     def _prepare_push(self, source: Path, repository: str) -> str:
         """The token, when nothing speaks against pushing."""
-        token = _read_token()
-        if not token:
-            raise InvalidInput(
-                f"Pushing to the hub needs a token with the right to write in {TOKEN}, and there is none. "
-                "Make one at huggingface.co/settings/tokens and start Elara with it."
-            )
+        token = require_token()
         if not repository:
             raise InvalidInput("Pushing to the hub needs a repository. Give it as owner/name.")
         hub.check_repository(repository)
@@ -158,5 +153,21 @@ class ExportService:
             return registry.folder(self._home, adapter_store.get(session, name))
 
 
-def _read_token() -> str:
+def require_token() -> str:
+    """The hub's token.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    token = read_token()
+    if not token:
+        raise InvalidInput(
+            f"Pushing to the hub needs a token with the right to write in {TOKEN}, and there is none. "
+            "Make one at huggingface.co/settings/tokens and start Elara with it."
+        )
+    return token
+
+
+def read_token() -> str:
+    """The hub's token; empty when there is none."""
     return os.environ.get(TOKEN, "").strip()

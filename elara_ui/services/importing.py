@@ -13,10 +13,21 @@ from db.session import Database
 from db.vocabulary import FinishReason, ReviewReason
 from elara_ui.clinical.readability import measure
 from elara_ui.errors import DatasetError, InvalidInput
-from elara_ui.services.answer_files import ImportedAnswer, parse_answer, read_lines
+from elara_ui.services.answer_files import (
+    BY_NAME,
+    AnswerColumns,
+    ImportedAnswer,
+    find_columns,
+    parse_answer,
+    read_header,
+    read_lines,
+)
 
 ROWS_LIMIT = 50_000
 """Rows of one file: they are stored in one go, while others wait."""
+
+PREVIEWED = 3
+"""Answers shown before an import."""
 
 SAME = "the same answer stands in an earlier line"
 KNOWN = "was imported before"
@@ -50,6 +61,21 @@ class ImportReport:
     batch: str
 
 
+@dataclass(frozen=True)
+class ImportPreview:
+    """What an import would do; nothing was taken.
+
+    Args:
+        fresh: answers that would be sent to review.
+        dropped: rows that wouldn't be taken, in the order of the file.
+        samples: the first answers.
+    """
+
+    fresh: int
+    dropped: tuple[Dropped, ...]
+    samples: tuple[ImportedAnswer, ...]
+
+
 class ImportingService:
     """Brings answers in.
 
@@ -62,8 +88,41 @@ class ImportingService:
         self._database = database
         self._audiences = tuple(audiences)
 
+    def columns(self, path: Path) -> tuple[tuple[str, ...], AnswerColumns]:
+        """The columns of a file, and which of them usual names tell.
+
+        Raises:
+            DatasetError: the file is broken, or of another kind.
+        """
+        header = read_header(path)
+        return header, find_columns(header)
+
+    def preview(
+        self, path: Path, audience: str | None = None, columns: AnswerColumns = BY_NAME, *, name: str = ""
+    ) -> ImportPreview:
+        """What `import_answers` would take and leave out; nothing is stored.
+
+        Raises:
+            DatasetError: the file is broken, or a column is missing.
+            InvalidInput: there is no such audience.
+        """
+        self._check(audience)
+        answers, dropped = self._read(path, (name or path.name)[:200], audience, columns)
+        made = {_id_of(answer): answer for answer in answers}
+        with self._database.reading() as session:
+            known = response_store.stored(session, made)
+        dropped += [Dropped(made[key].line, KNOWN) for key in known]
+        fresh = [answer for key, answer in made.items() if key not in known]
+        return ImportPreview(len(fresh), _in_order(dropped), tuple(fresh[:PREVIEWED]))
+
     def import_answers(
-        self, path: Path, audience: str | None = None, *, name: str = "", batch: str = ""
+        self,
+        path: Path,
+        audience: str | None = None,
+        *,
+        name: str = "",
+        batch: str = "",
+        columns: AnswerColumns = BY_NAME,
     ) -> ImportReport:
         """Read answers from a JSONL, CSV or TSV file and send them to review.
 
@@ -75,17 +134,21 @@ class ImportingService:
             audience: whose answers those rows are that don't say so themselves.
             name: what the file is called, when its path is a temporary one.
             batch: name of what is sent together; made from the file's name and the time if not given.
+            columns: which columns hold what, where usual names don't say so.
 
         Raises:
             DatasetError: the file is broken, or no row of it can be used; nothing was taken.
             InvalidInput: there is no such audience.
         """
-        if audience is not None and audience not in self._audiences:
-            raise InvalidInput(
-                f"There is no audience {audience!r}. Choose one of: {', '.join(self._audiences)}."
-            )
+        self._check(audience)
         called = (name or path.name)[:200]
-        answers, dropped = self._read(path, called, audience)
+        answers, dropped = self._read(path, called, audience, columns)
+        if not answers:
+            first = f": line {dropped[0].line} {dropped[0].reason}" if dropped else ""
+            raise DatasetError(
+                f"{called} has no answer that can be used{first}. Give each row a prompt, a response and an "
+                "audience; nothing was taken."
+            )
         batch = batch.strip()[:100] or f"{Path(called).stem[:70]} {utc_now():%Y-%m-%d %H:%M:%S}"
         made = {_id_of(answer): answer for answer in answers}
         with self._database.reading() as session:
@@ -97,20 +160,26 @@ class ImportingService:
             review_store.send_new(session, fresh, ReviewReason.IMPORTED, languages=languages, batch=batch)
         taken = {response.id for response in fresh}
         dropped += [Dropped(made[key].line, KNOWN) for key in made if key not in taken]
-        return ImportReport(len(fresh), tuple(sorted(dropped, key=lambda row: row.line)), batch)
+        return ImportReport(len(fresh), _in_order(dropped), batch)
+
+    def _check(self, audience: str | None) -> None:
+        if audience is not None and audience not in self._audiences:
+            raise InvalidInput(
+                f"There is no audience {audience!r}. Choose one of: {', '.join(self._audiences)}."
+            )
 
     def _read(
-        self, path: Path, called: str, audience: str | None
+        self, path: Path, called: str, audience: str | None, columns: AnswerColumns
     ) -> tuple[list[ImportedAnswer], list[Dropped]]:
         """The usable answers of a file, each once, and what was left out."""
         answers: list[ImportedAnswer] = []
         dropped: list[Dropped] = []
         seen: set[str] = set()
-        for count, (line, row) in enumerate(read_lines(path), start=1):
+        for count, (line, row) in enumerate(read_lines(path, columns), start=1):
             if count > ROWS_LIMIT:
                 raise DatasetError(f"{called} has over {ROWS_LIMIT:,} rows. Split it; nothing was taken.")
             try:
-                answer = parse_answer(line, row, self._audiences, audience)
+                answer = parse_answer(line, row, self._audiences, audience, columns)
             except BadRow as bad:
                 dropped.append(Dropped(line, bad.message))
                 continue
@@ -119,13 +188,11 @@ class ImportingService:
                 continue
             seen.add(key)
             answers.append(answer)
-        if not answers:
-            first = f": line {dropped[0].line} {dropped[0].reason}" if dropped else ""
-            raise DatasetError(
-                f"{called} has no answer that can be used{first}. Give each row a prompt, a response and an "
-                "audience; nothing was taken."
-            )
         return answers, dropped
+
+
+def _in_order(dropped: list[Dropped]) -> tuple[Dropped, ...]:
+    return tuple(sorted(dropped, key=lambda row: row.line))
 
 
 def _id_of(answer: ImportedAnswer) -> str:

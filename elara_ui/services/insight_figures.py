@@ -9,7 +9,8 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from db.review_figures import COUNTED, VERDICT, Integers, Judgements, PairCount
+from db.pair_figures import PairCount
+from db.review_figures import COUNTED, VERDICT, Integers, Judgements
 from db.vocabulary import BEST, ORDER, RUBRIC, Axis, Disposition
 from elara_ui.services.agreement import Agreement, Counts, Floats, measure_agreement
 from elara_ui.services.shares import Share, measure_share

@@ -4,12 +4,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from db import review_figures
+from db import pair_figures, review_figures
 from db.models import Adjudication, Review, utc_now
+from db.pair_figures import Sides
 from db.review_figures import EVERYTHING, Judgements, Selection
 from db.session import Database
-from db.vocabulary import RUBRIC, Disposition
+from db.vocabulary import RUBRIC, Disposition, PairChoice
 from elara_ui.errors import InvalidInput
+from elara_ui.services.compared_pairs import JudgedPair, describe_judged_pair
 from elara_ui.services.insight_figures import (
     SCALES,
     AgreementRow,
@@ -56,7 +58,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page of answers ended: time and id of its last judgement."""
+    """Where a page of answers or comparisons ended: time and id of its last judgement."""
 
     judged_at: datetime
     review_id: str
@@ -117,6 +119,14 @@ class AnswerPage:
     next: Cursor | None
 
 
+@dataclass(frozen=True)
+class PairPage:
+    """Some comparisons, and where the next page begins; None after the last."""
+
+    pairs: tuple[JudgedPair, ...]
+    next: Cursor | None
+
+
 class InsightsService:
     """Looking at what was judged. Names adapters and people, so it lists no answer that waits for review.
 
@@ -140,7 +150,7 @@ class InsightsService:
         """
         with self._database.reading() as session:
             found = review_figures.judgements(session, selection)
-            pairs = review_figures.count_pairs(session, selection)
+            pairs = pair_figures.count_pairs(session, selection)
             waiting, contested = review_figures.count_waiting(session)
         overview = Overview(
             reviews=len(found.code),
@@ -177,7 +187,7 @@ class InsightsService:
     def pairs(self, selection: Selection = EVERYTHING) -> list[PairFigures]:
         """How answers of different makers fared side by side."""
         with self._database.reading() as session:
-            return measure_pairs(review_figures.count_pairs(session, selection))
+            return measure_pairs(pair_figures.count_pairs(session, selection))
 
     def answers(
         self,
@@ -210,6 +220,32 @@ class InsightsService:
             shown = found[:limit]
             more = Cursor(shown[-1].created_at, shown[-1].id) if len(found) > limit else None
             return AnswerPage(tuple(_judged_answer(review) for review in shown), more)
+
+    def compared(
+        self,
+        selection: Selection,
+        sides: Sides,
+        choice: PairChoice | None = None,
+        after: Cursor | None = None,
+        limit: int = PAGE,
+    ) -> PairPage:
+        """The comparisons behind a figure, the latest judged first. Those that wait are left out.
+
+        Args:
+            selection: which choices.
+            sides: what made the two answers, as `PairFigures` names them.
+            choice: what some reviewer chose; None lists all.
+            after: where the page before ended.
+            limit: most comparisons.
+        """
+        before = (after.judged_at, after.review_id) if after else None
+        with self._database.reading() as session:
+            found = pair_figures.list_compared(
+                session, selection, sides, choice, before=before, limit=limit + 1
+            )
+            shown = found[:limit]
+            more = Cursor(shown[-1].created_at, shown[-1].id) if len(found) > limit else None
+            return PairPage(tuple(describe_judged_pair(each, sides) for each in shown), more)
 
     def _find(self, selection: Selection) -> Judgements:
         with self._database.reading() as session:

@@ -1,5 +1,6 @@
 """What shaped an answer, and where a judgement went: the chain from review to adapter, asked both ways."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -179,6 +180,15 @@ class LineageService:
         """
         with self._database.reading() as session:
             return _destinations_of_judgement(session, judgement_id)
+
+    def where_they_went(self, judgement_ids: Collection[str]) -> dict[str, Destinations]:
+        """The same of several judgements; those of which nothing is known are left out."""
+        with self._database.reading() as session:
+            return {
+                each: _destinations_of_judgement(session, each)
+                for each in judgement_ids
+                if lineage.find_judgement(session, each) is not None
+            }
 
     def shaped_by(self, *, reviewer: str | None = None, response: str | None = None) -> Destinations:
         """The sets, runs and adapters that one reviewer's judgements, or one answer, came into.

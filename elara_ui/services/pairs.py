@@ -18,6 +18,7 @@ from elara_ui.services.review_drafts import (
     choose,
 )
 
+BATCHES_SHOWN = 20
 CHOICES = ("a", "b", PairChoice.TIE.value, PairChoice.BOTH_UNSAFE.value)
 
 
@@ -141,11 +142,10 @@ class PairsService:
         Raises:
             InvalidInput: an adapter with itself, or no question that both answered.
         """
-        wanted, name = check_wanted(wanted), " ".join(batch.split())
+        wanted = check_wanted(wanted)
         if adapter == other_adapter:
             raise InvalidInput(f"Two different adapters are compared; both are {adapter!r}. Choose another.")
-        if not 1 <= len(name) <= 100:
-            raise InvalidInput(f"A batch has a name of 1 to 100 characters; got {len(name)}. Name it.")
+        name = check_batch(batch)
         sent = known = equal = 0
         makers = _maker(adapter), _maker(other_adapter)
         with self._database.session() as session:
@@ -165,6 +165,11 @@ class PairsService:
                 "Ask both the same questions first."
             )
         return PairBatch(name, sent, known, equal)
+
+    def batches(self, limit: int = BATCHES_SHOWN) -> list[pair_store.BatchOfPairs]:
+        """The comparisons sent together, the latest batch first, and how far each is."""
+        with self._database.reading() as session:
+            return pair_store.batches(session, limit)
 
     def submit(self, draft: PairDraft) -> SubmittedPair:
         """Store a choice, or change the one made before.
@@ -210,6 +215,18 @@ def choice_of(letter: str, *, swapped: bool) -> PairChoice:
     order = (PairChoice.FIRST, PairChoice.SECOND)
     letters = {"a": order[swapped], "b": order[not swapped]}
     return letters.get(letter) or PairChoice(letter)
+
+
+def check_batch(batch: str) -> str:
+    """The name of a batch without surplus space.
+
+    Raises:
+        InvalidInput: it is empty or too long.
+    """
+    name = " ".join(batch.split())
+    if not 1 <= len(name) <= 100:
+        raise InvalidInput(f"A batch has a name of 1 to 100 characters; got {len(name)}. Name it.")
+    return name
 
 
 def _maker(adapter: str) -> str | None:

@@ -106,7 +106,7 @@ def describe_rating(
         answer=response.text,
         position=position,
         total=total,
-        reason_shown=EMERGENCY_SHOWN if item.reason == ReviewReason.RED_FLAG else REASON_SHOWN,
+        reason_shown=EMERGENCY_SHOWN if ReviewReason.RED_FLAG in item.reasons else REASON_SHOWN,
         glance=_glance(response),
         draft=draft,
         judged=judged,

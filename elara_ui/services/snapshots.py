@@ -1,7 +1,6 @@
 """Stored training sets: listing, comparing and exporting them."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -21,7 +20,7 @@ from db.models import Run, Snapshot
 from db.session import Database
 from elara_ui.clinical import identifiers
 from elara_ui.errors import DatasetError, InvalidInput, StorageError
-from elara_ui.services.exporting import TOKEN
+from elara_ui.services.exporting import read_token, require_token
 from elara_ui.services.snapshot_files import write_folder, write_parquet
 
 RowKey = tuple[str, str]
@@ -124,11 +123,13 @@ class SnapshotService:
     Args:
         database: where they are recorded.
         home: where their files are, and where exports go.
+        is_local: whether nobody else can reach the page.
     """
 
-    def __init__(self, database: Database, home: Home) -> None:
+    def __init__(self, database: Database, home: Home, is_local: bool = True) -> None:
         self._database = database
         self._home = home
+        self._is_local = is_local
 
     def list(self, *, named: bool = True) -> tuple[SnapshotView, ...]:
         """The stored sets, newest first.
@@ -235,13 +236,7 @@ class SnapshotService:
         """
         with self._database.reading() as session:
             found = snapshots.find_reference(session, reference)
-        kinds = _search(self._home, found)
-        if kinds and not accept_identifiers:
-            listed = ", ".join(f"{number} × {kind}" for kind, number in kinds.items())
-            raise InvalidInput(
-                f"Likely identifiers are in {label(found)}: {listed}. Look at them, or confirm that they may "
-                "leave this machine."
-            )
+        kinds = _require_consent(self._home, found, accept_identifiers)
         if public and form is not DatasetForm.HUB:
             raise InvalidInput("Only what goes to the hub can be public. Leave it out, or export to hub.")
         if form is DatasetForm.HUB:
@@ -255,13 +250,36 @@ class SnapshotService:
         self._write(found, form, place)
         return DatasetExport(str(place), found.rows, kinds)
 
-    def _push(self, found: Snapshot, repository: str, *, public: bool) -> str:
-        token = os.environ.get(TOKEN, "").strip()
-        if not token:
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token of the hub, without which nothing can be pushed."""
+        return bool(read_token())
+
+    def check_push(self, reference: str, repository: str, *, accept_identifiers: bool = False) -> None:
+        """Refuse what can't be pushed from the page, as far as that is known without the hub.
+
+        The token belongs to whoever runs Elara: on a page that other people can reach, none of them may
+        publish in its owner's name.
+
+        Raises:
+            NotFound: there is no such set.
+            InvalidInput: identifiers were found, the token is missing, or others can reach the page.
+            DatasetError: the set's file is gone or was changed.
+            AdapterError: the repository's name is wrong.
+        """
+        if not self._is_local:
             raise InvalidInput(
-                f"Pushing to the hub needs a token with the right to write in {TOKEN}, and there is none. "
-                "Make one at huggingface.co/settings/tokens and start Elara with it."
+                "Datasets are pushed from the page only where Elara listens on this machine alone, and other "
+                "machines can reach this one. Use `python -m elara_ui snapshots export … --to hub` on it."
             )
+        require_token()
+        hub.check_repository(repository)
+        with self._database.reading() as session:
+            found = snapshots.find_reference(session, reference)
+        _require_consent(self._home, found, accept_identifiers)
+
+    def _push(self, found: Snapshot, repository: str, *, public: bool) -> str:
+        token = require_token()
         hub.check_repository(repository)
         with tempfile.TemporaryDirectory(prefix="push-", dir=self._home.exports) as scratch:
             folder = Path(scratch) / "dataset"
@@ -341,6 +359,18 @@ def _checked(home: Home, snapshot: Snapshot) -> Path:
             f"The file of {label(snapshot)} was changed after it was frozen. Freeze the selection again."
         )
     return path
+
+
+def _require_consent(home: Home, snapshot: Snapshot, accepted: bool) -> dict[str, int]:
+    """Likely identifiers in a set by kind, unless they were found and not accepted."""
+    kinds = _search(home, snapshot)
+    if kinds and not accepted:
+        listed = ", ".join(f"{number} × {kind}" for kind, number in kinds.items())
+        raise InvalidInput(
+            f"Likely identifiers are in {label(snapshot)}: {listed}. Look at them, or confirm that they may "
+            "leave this machine."
+        )
+    return kinds
 
 
 def _search(home: Home, snapshot: Snapshot) -> dict[str, int]:

@@ -9,7 +9,7 @@ from adapters.hyperparameters import Hyperparameters, compare, override
 from adapters.presets import settings_for
 from adapters.recipe import Recipe
 from adapters.training import supervisor
-from adapters.training.examples import Example
+from adapters.training.examples import Example, Reading
 from adapters.training.preparation import prepare
 from adapters.training.preview import preview_run
 from adapters.training.rejects import Rejects
@@ -24,9 +24,10 @@ from elara_ui.services.training_data import (
     Header,
     StoredSet,
     choose_folder,
+    find_stored,
     list_stored,
     parse_data,
-    read_data,
+    read_for,
     read_header,
 )
 
@@ -94,6 +95,14 @@ class TrainingService:
         """Every set that a run has learned from or that was distilled, newest first."""
         return list_stored(self._database)
 
+    def stored_set(self, reference: str) -> StoredSet:
+        """A stored set by its id or ``name@version``.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return find_stored(self._database, reference)
+
     def choose_folder(self, text: str) -> DataChoice:
         """The dataset folder that a person names, with or without ``:split``.
 
@@ -135,12 +144,13 @@ class TrainingService:
         """
         recipe = self._recipe(audience)
         settings = override(settings_for(recipe, base_model), values)
-        reading = read_data(self._database, self._home, audience, data)
+        reading, others = self._read(audience, data)
         prepared = prepare(reading.examples, settings, recipe.max_explanation_length, reading.rejects)
         samples = tuple(_show_sample(example, settings.objective) for example in prepared.train[:SAMPLE_ROWS])
         hints = find_hints(settings, prepared.report.train)
-        summary = " ".join([prepared.report.summary, *hints])
-        return DataPreview(summary, samples, prepared.report.train, prepared.report.rejects)
+        apart = [f"{group.count} rows {group.reason} left out." for group in others]
+        summary = " ".join([prepared.report.summary, *apart, *hints])
+        return DataPreview(summary, samples, prepared.report.train, (*prepared.report.rejects, *others))
 
     def preview_run(
         self,
@@ -164,7 +174,7 @@ class TrainingService:
         recipe = self._recipe(audience)
         settings = override(settings_for(recipe, base_model), values)
         catalog.check_targets(catalog.find(base_model), settings.target_modules)
-        reading = read_data(self._database, self._home, audience, data)
+        reading, _ = self._read(audience, data)
         return preview_run(
             self._home,
             audience=audience,
@@ -211,7 +221,7 @@ class TrainingService:
         recipe = self._recipe(audience)
         settings: Hyperparameters = override(settings_for(recipe, base_model), values)
         catalog.check_targets(catalog.find(base_model), settings.target_modules)
-        reading = read_data(self._database, self._home, audience, data)
+        reading, _ = self._read(audience, data)
         return supervisor.launch(
             self._database,
             self._home,
@@ -224,6 +234,9 @@ class TrainingService:
             recipe=recipe,
             at_once=self._max_runs,
         )
+
+    def _read(self, audience: str, data: DataChoice) -> tuple[Reading, tuple[Rejects, ...]]:
+        return read_for(self._database, self._home, audience, data, self._recipes)
 
     def _recipe(self, audience: str) -> Recipe:
         recipe = self._recipes.get(audience)

@@ -1,6 +1,7 @@
 """Which rows a person trains on: where they come from, how they are named, and how they are read."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -9,9 +10,11 @@ from adapters.training.columns import guess_columns
 from adapters.training.dataset_import import DatasetReference, import_rows, parse_hub_reference
 from adapters.training.examples import ColumnMap, Reading, read_path, read_rows
 from adapters.training.preparation import thaw
+from adapters.training.rejects import Rejects, RejectTally
 from adapters.training.sources import KNOWN_SUFFIXES, name_fields, read_columns
 from db import snapshots as snapshot_store
 from db.home import Home
+from db.models import Snapshot
 from db.session import Database
 from db.training_rows import training_rows
 from elara_ui.errors import DatasetError, InvalidInput
@@ -84,12 +87,16 @@ class StoredSet:
     Args:
         source: what it was made from.
         rows: examples in it.
+        objective: what its rows are for: sft, dpo or kto.
+        audiences: for whom they are → how many; empty where that isn't recorded.
     """
 
     id: str
     source: str
     rows: int
     created_at: datetime
+    objective: str = "sft"
+    audiences: Mapping[str, int] = field(default_factory=dict)
 
 
 def parse_data(dataset: str, *, skip_bad_rows: bool = False) -> DataChoice:
@@ -152,15 +159,65 @@ def read_header(data: DataChoice) -> Header:
 def list_stored(database: Database) -> tuple[StoredSet, ...]:
     """Every stored set, newest first."""
     with database.reading() as session:
-        return tuple(
-            StoredSet(
-                item.id,
-                f"{item.name}@{item.version}" if item.name else item.source,
-                item.rows,
-                item.created_at,
-            )
-            for item in snapshot_store.list_recent(session)
+        return tuple(map(_describe_stored, snapshot_store.list_recent(session)))
+
+
+def find_stored(database: Database, reference: str) -> StoredSet:
+    """A stored set by its id or ``name@version``.
+
+    Raises:
+        NotFound: there is none.
+    """
+    with database.reading() as session:
+        return _describe_stored(snapshot_store.find_reference(session, reference))
+
+
+def _describe_stored(item: Snapshot) -> StoredSet:
+    return StoredSet(
+        item.id,
+        f"{item.name}@{item.version}" if item.name else item.source,
+        item.rows,
+        item.created_at,
+        item.objective,
+        dict(item.manifest.get("audiences", {})),
+    )
+
+
+def read_for(
+    database: Database, home: Home, audience: str, data: DataChoice, audiences: Collection[str]
+) -> tuple[Reading, tuple[Rejects, ...]]:
+    """The rows that a person has chosen, apart from those that say they are for another audience.
+
+    Args:
+        database: holds reviews and the records of stored sets.
+        home: holds the stored sets.
+        audience: whose voice is learned.
+        data: the choice.
+        audiences: those there are; a row that names anything else says nothing.
+
+    Returns:
+        What is learned from, and what is left out for its audience.
+
+    Raises:
+        DatasetError: the rows can't be read or used, or none is for this audience.
+        NotFound: there is no stored set of that id.
+    """
+    reading, tally = read_data(database, home, audience, data), RejectTally()
+    kept = []
+    for number, example in enumerate(reading.examples, start=1):
+        named = example.origin.get("audience", audience)
+        if named != audience and named in audiences:
+            tally.add(f"for {named}", example.row or number, example.question)
+        else:
+            kept.append(example)
+    others = tally.result()
+    if not kept and reading.examples:
+        listed = ", ".join(f"{group.count} {group.reason}" for group in others)
+        raise DatasetError(
+            f"{data.title} has no row for {audience}; it has {listed}. Choose that audience, or another "
+            "source."
         )
+    return replace(reading, examples=tuple(kept)), others
 
 
 def read_data(database: Database, home: Home, audience: str, data: DataChoice) -> Reading:

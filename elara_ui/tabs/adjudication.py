@@ -22,19 +22,25 @@ SCROLL_SCRIPT = (
 """Brings the answer into sight, for whoever pressed its row above it on a narrow page."""
 
 
-def build_adjudication_tab(services: Services) -> AdjudicationHandlers:
-    """Build the tab's components and wire them."""
-    handlers = AdjudicationHandlers(services, _build())
+def build_adjudication_tab(services: Services, reviewer: gr.BrowserState) -> AdjudicationHandlers:
+    """Build the tab's components and wire them.
+
+    Args:
+        services: the use-cases it calls.
+        reviewer: who reviews, and settles: one person is one name in the whole page.
+    """
+    handlers = AdjudicationHandlers(services, _build(reviewer))
     _wire(handlers)
     return handlers
 
 
-def _build() -> AdjudicationParts:
+def _build(reviewer: gr.BrowserState) -> AdjudicationParts:
     state = gr.State(AdjudicationState())
-    with gr.Row(equal_height=False, elem_classes="el-review-head"):
+    who = gr.HTML(elem_id="settling-as")
+    with gr.Row(equal_height=False, visible=False, elem_classes="el-review-head") as asking:
         adjudicator = gr.Textbox(
             label="Who is adjudicating?",
-            info="Your name or a pseudonym. It is stored with your decisions.",
+            info="Your name or a pseudonym, the same as in Review. It is stored with your decisions.",
             max_length=120,
             max_lines=1,
             scale=3,
@@ -77,16 +83,16 @@ def _build() -> AdjudicationParts:
     settled = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="settled")
     older = gr.Button("Older decisions", size="sm", visible=False)
     return AdjudicationParts(
-        state, adjudicator, begin, message, waiting, desk, task, correction, note, trouble, accept, edit,
-        reject, settled, reopening, reason, reopen, keep, older,
+        reviewer, state, who, asking, adjudicator, begin, message, waiting, desk, task, correction, note,
+        trouble, accept, edit, reject, settled, reopening, reason, reopen, keep, older,
     )  # fmt: skip
 
 
 def _wire(handlers: AdjudicationHandlers) -> None:
     parts = handlers.parts
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    who = [parts.adjudicator, parts.state]
-    gr.on([parts.begin.click, parts.adjudicator.submit], handlers.begin, who, **common)
+    who = [parts.reviewer, parts.state]
+    gr.on([parts.begin.click, parts.adjudicator.submit], handlers.begin, [parts.adjudicator], **common)
     parts.waiting.act(handlers.open, who, **common)
     parts.task.act(handlers.use, who, **common)
     parts.task.change(None, None, None, js=SCROLL_SCRIPT)

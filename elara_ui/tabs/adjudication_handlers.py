@@ -22,18 +22,28 @@ class AdjudicationState:
         item_id: the answer being settled.
         reopening: the settled answer whose reopening is being explained.
         older: where the next page of decisions begins.
+        adjudicator: who looks; somebody else starts over.
     """
 
     item_id: str | None = None
     reopening: str | None = None
     older: Cursor | None = None
+    adjudicator: str = ""
 
 
 @dataclass(frozen=True)
 class AdjudicationParts:
-    """The tab's components."""
+    """The tab's components.
 
+    Args:
+        reviewer: who reviews and settles, kept in the browser; empty until someone has said so.
+        asking: asks for it here, as long as nobody has.
+    """
+
+    reviewer: gr.BrowserState
     state: gr.State
+    who: gr.HTML
+    asking: gr.Row
     adjudicator: gr.Textbox
     begin: gr.Button
     message: gr.HTML
@@ -59,20 +69,26 @@ class AdjudicationHandlers:
 
     def __init__(self, services: Services, parts: AdjudicationParts) -> None:
         self._adjudication = services.adjudication
+        self._reviewers = services.reviewers
         self._recipes = services.recipes
         self.parts = parts
 
     def refresh(self, adjudicator: str, state: AdjudicationState) -> Updates:
-        """Paint what waits and what was settled; an answer being settled stays as it is."""
+        """Paint who settles, what waits and what was settled; an answer being settled stays as it is."""
         parts = self.parts
+        closed: Updates = {}
+        if adjudicator != state.adjudicator:
+            state, closed = AdjudicationState(adjudicator=adjudicator), self._close()
         try:
             page = self._adjudication.settled()
-            updates: Updates = {
+            updates: Updates = closed | {
+                parts.who: adjudication_view.render_who(adjudicator),
+                parts.asking: gr.update(visible=not adjudicator),
                 parts.settled: adjudication_view.render_settled(page),
                 parts.older: gr.update(visible=page.next is not None),
                 parts.state: replace(state, older=page.next),
             }
-            if adjudicator.strip():
+            if adjudicator:
                 waiting = self._adjudication.waiting(adjudicator)
                 updates[parts.waiting] = adjudication_view.render_waiting(waiting, state.item_id)
             else:
@@ -81,10 +97,18 @@ class AdjudicationHandlers:
         except ElaraError as error:
             return {parts.message: notice(error.message)}
 
-    def begin(self, adjudicator: str, state: AdjudicationState) -> Updates:
-        """Show what this person may settle; a changed name starts over."""
-        closed = self._close()
-        return closed | {self.parts.message: ""} | self.refresh(adjudicator, AdjudicationState())
+    def begin(self, name: str) -> Updates:
+        """Take the name typed in for who reviews and settles, and show what this person may settle."""
+        parts = self.parts
+        try:
+            known = self._reviewers.profile(name or "")
+        except ElaraError as error:
+            return {parts.message: notice(error.message)}
+        return {
+            parts.reviewer: known.name,
+            parts.message: "",
+            **self.refresh(known.name, AdjudicationState()),
+        }
 
     def open(self, adjudicator: str, state: AdjudicationState, event: gr.EventData) -> Updates:
         """Show an answer of the list with all its reviews."""
@@ -93,7 +117,7 @@ class AdjudicationHandlers:
             task = self._adjudication.open(adjudicator, str(event.item))
         except ElaraError as error:
             return {parts.message: notice(error.message)} | self.refresh(adjudicator, state)
-        state = replace(state, item_id=task.item_id)
+        state = replace(state, item_id=task.item_id, adjudicator=adjudicator)
         return self.refresh(adjudicator, state) | {
             parts.message: "",
             parts.trouble: "",
@@ -128,7 +152,8 @@ class AdjudicationHandlers:
         except ElaraError as error:
             return {parts.trouble: notice(error.message)}
         told = notice(adjudication_view.describe_decision(done), "good")
-        return self._close() | {parts.message: told} | self.refresh(adjudicator, AdjudicationState())
+        anew = AdjudicationState(adjudicator=adjudicator)
+        return self._close() | {parts.message: told} | self.refresh(adjudicator, anew)
 
     def ask_reason(self, state: AdjudicationState, event: gr.EventData) -> Updates:
         """Ask why a decision should no longer stand."""

@@ -19,6 +19,16 @@ EXPLANATION = (
 )
 
 
+def render_who(adjudicator: str) -> str:
+    """Under which name decisions are stored; nothing when nobody has said who they are."""
+    if not adjudicator:
+        return ""
+    return (
+        f'<p class="el-muted">You settle as <b>{escape(adjudicator)}</b>, the name under which you review. Another '
+        "one: Review, “About me”.</p>"
+    )
+
+
 def render_waiting(waiting: AdjudicationList, shown_id: str | None) -> str:
     """What this person may settle.
 

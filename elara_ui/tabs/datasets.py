@@ -14,7 +14,9 @@ from elara_ui.tabs.datasets_parts import (
     RuleParts,
     SetParts,
 )
+from elara_ui.tabs.datasets_push import SnapshotShelf
 from elara_ui.tabs.datasets_view import NOT_CHECKED
+from elara_ui.tabs.hub_push import build_hub_push
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
 
@@ -35,6 +37,7 @@ def build_datasets_tab(services: Services) -> DatasetsHandlers:
             rows = _build_rows()
             freezing = _build_freezing()
     parts = DatasetsParts(state, rules, rows, freezing, _build_sets())
+    build_hub_push(SnapshotShelf(services), parts.sets.shown, "dataset-push")
     handlers = DatasetsHandlers(services, parts)
     _wire(handlers, parts)
     return handlers
@@ -154,7 +157,7 @@ def _build_sets() -> SetParts:
     )
     message = gr.HTML(elem_id="datasets-message")
     details = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="dataset-details")
-    return SetParts(listing, message, details, confirm)
+    return SetParts(listing, message, details, confirm, gr.State(""))
 
 
 def _words(value: str) -> str:

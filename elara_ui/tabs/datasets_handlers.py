@@ -181,6 +181,7 @@ class DatasetsHandlers:
         listed = self._services.snapshots.list()
         return {
             self.parts.state: state,
+            self._sets.shown: state.shown,
             self._sets.list: datasets_view.render_sets(listed, state.sets, state.shown),
         }
 

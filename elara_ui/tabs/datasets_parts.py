@@ -82,12 +82,17 @@ class FreezeParts:
 
 @dataclass(frozen=True)
 class SetParts:
-    """The sets there are."""
+    """The sets there are.
+
+    Args:
+        shown: id of the set whose details are open, for what follows it; empty for none.
+    """
 
     list: gr.HTML
     message: gr.HTML
     details: gr.HTML
     confirm: gr.Checkbox
+    shown: gr.State
 
 
 @dataclass(frozen=True)

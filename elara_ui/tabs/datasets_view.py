@@ -215,8 +215,7 @@ def render_details(found: SnapshotView) -> str:
         f'<section class="el-card el-details" aria-label="{escape(found.label)}"><div class="el-head"><h3>'
         f"{escape(found.label)}</h3>{button('Close', 'close', found.snapshot_id)}</div>"
         f'<dl class="el-facts">{facts}</dl><h4>Export</h4><div class="el-actions el-framed">{exports}</div>'
-        '<p class="el-muted">With its manifest, under exports in ELARA_HOME. To the Hugging Face hub: '
-        "<code>python -m elara_ui snapshots export … --to hub</code>.</p></section>"
+        '<p class="el-muted">With its manifest, under exports in ELARA_HOME. The Hugging Face hub is beneath.</p></section>'
     )
 
 

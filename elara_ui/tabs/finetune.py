@@ -6,7 +6,7 @@ import gradio as gr
 
 from elara_ui.services import Services
 from elara_ui.tabs.adapters import AdapterHandlers, build_adapters
-from elara_ui.tabs.hub_push import build_hub_push
+from elara_ui.tabs.hub_push import AdapterShelf, build_hub_push
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.runs import RunHandlers, build_runs
 from elara_ui.tabs.teaching import TeachingHandlers, build_teaching
@@ -35,7 +35,7 @@ def build_finetune_tab(services: Services) -> FinetuneTab:
             transfer = build_transfer(services, runs.parts.painted)
             teaching = build_teaching(services)
     adapters = build_adapters(services)
-    build_hub_push(services, adapters.parts.shown)
+    build_hub_push(AdapterShelf(services), adapters.parts.shown, "hub-push")
     for launched in (form.parts.launching.launched, transfer.parts.launched):
         launched.change(
             runs.look_at,

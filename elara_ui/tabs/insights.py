@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 from elara_ui.services import Services
-from elara_ui.tabs.insights_charts import OUTCOMES, PERCENT
+from elara_ui.tabs.insights_charts import BAR_SCRIPT, OUTCOMES, PERCENT
 from elara_ui.tabs.insights_handlers import (
     ALL,
     AXES,
@@ -74,9 +74,9 @@ def _build() -> InsightsParts:
         elem_id="pairs-chart",
         **look,
     )
-    table = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="insights-table")
+    table = gr.HTML(js_on_load=ACT_SCRIPT + BAR_SCRIPT, elem_id="insights-table")
     answers = gr.HTML(elem_id="judged-answers")
-    older = gr.Button("Older answers", size="sm", visible=False, elem_id="older-answers")
+    older = gr.Button("Older ones", size="sm", visible=False, elem_id="older-answers")
     return InsightsParts(
         filters, gr.State(None), overview, message, shares, weeks, pairs, table, answers, older
     )

@@ -1,9 +1,12 @@
 """The charts of insights as tables: a row for every bar or dot, and the colours of what is told apart."""
 
+import json
 from collections.abc import Sequence
 
 import pandas as pd
 
+from db.pair_figures import Sides
+from db.vocabulary import PairChoice
 from elara_ui.services.insight_figures import OriginFigures, PairFigures, Scale, WeekShare
 from elara_ui.tabs.run_charts import BLUE, ORANGE, TEAL, VIOLET
 
@@ -27,7 +30,23 @@ LINES = (TEAL, ORANGE, VIOLET, BLUE, YELLOW, RED)
 
 OUTCOMES = {"first better": TEAL, "tie": GREY, "second better": ORANGE, "both unsafe": RED}
 
+OUTCOME_CHOICES = dict(
+    zip(OUTCOMES, (PairChoice.FIRST, PairChoice.TIE, PairChoice.SECOND, PairChoice.BOTH_UNSAFE), strict=True)
+)
+
 PERCENT = 100
+
+# gradio's charts tell Python of a selected range and of no bar. They are drawn by Vega as SVG, where each bar
+# carries the row it stands for: a pressed bar presses the figure in the table that stands for the same.
+BAR_SCRIPT = """
+document.addEventListener('click', (event) => {
+  if (!element.isConnected) return;
+  const datum = event.target.closest?.('#shares-chart path, #pairs-chart path')?.__data__?.datum;
+  if (!datum) return;
+  const key = JSON.stringify([datum.maker ?? datum.pair, datum.value ?? datum.outcome]);
+  [...element.querySelectorAll('[data-bar]')].find((share) => share.dataset.bar === key)?.click();
+});
+"""
 
 
 def colours_of(scale: Scale) -> dict[str, str]:
@@ -38,6 +57,11 @@ def colours_of(scale: Scale) -> dict[str, str]:
 def name_origin(audience: str, made_by: str) -> str:
     """A maker as charts name it: an adapter's name tells its audience, a base model answers for all."""
     return made_by if made_by.startswith(f"{audience}@") else f"{made_by} for {audience}"
+
+
+def bar_key(name: str, part: str) -> str:
+    """Names a bar, as `BAR_SCRIPT` does."""
+    return json.dumps([name, part], separators=(",", ":"), ensure_ascii=False)
 
 
 def tabulate_origins(rows: Sequence[OriginFigures], scale: Scale) -> pd.DataFrame:
@@ -79,6 +103,6 @@ def tabulate_pairs(rows: Sequence[PairFigures]) -> pd.DataFrame:
     return pd.DataFrame(parts, columns=["pair", "share", "outcome"])
 
 
-def name_pair(row: PairFigures) -> str:
+def name_pair(row: PairFigures | Sides) -> str:
     """Two makers, the first named first."""
     return f"{name_origin(row.audience, row.first)} against {name_origin(row.audience, row.second)}"

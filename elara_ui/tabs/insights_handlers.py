@@ -6,12 +6,14 @@ from typing import Any
 
 import gradio as gr
 
+from db.pair_figures import Sides
 from db.review_figures import Selection
+from db.vocabulary import PairChoice
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
 from elara_ui.services.insight_figures import SCALES, OriginFigures, PairFigures, Scale
 from elara_ui.services.insights import Cursor, choose, find_scale
-from elara_ui.tabs import insights_charts, insights_view
+from elara_ui.tabs import insights_charts, insights_pairs_view, insights_view
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, unchanged
 
@@ -43,6 +45,21 @@ class Listed:
     origin: tuple[str, str]
     column: str
     value: str
+    older: Cursor | None = None
+
+
+@dataclass(frozen=True)
+class ListedPairs:
+    """The comparisons that are listed, and how to get at more of them.
+
+    Args:
+        sides: what made the two answers.
+        choice: what some reviewer chose; None for anything.
+        older: where the next page begins.
+    """
+
+    sides: Sides
+    choice: PairChoice | None
     older: Cursor | None = None
 
 
@@ -95,18 +112,26 @@ class InsightsHandlers:
         asked = gr.update(visible=view in (FIGURES, WEEKS))
         return hidden | offered | painted | self._close() | {parts.message: "", parts.filters.axis: asked}
 
-    def act(self, period: str, listed: Listed | None, event: gr.EventData) -> Updates:
-        """A share was pressed: list its answers."""
-        if str(event.act) != "answers":
+    def act(self, period: str, listed: Listed | ListedPairs | None, event: gr.EventData) -> Updates:
+        """A share was pressed: list its answers, or its comparisons."""
+        act = str(event.act)
+        if act not in ("answers", "pairs"):
             return unchanged(self.parts.listed)
-        audience, made_by, column, value = (str(part) for part in json.loads(str(event.item)))
-        return self._list(Listed((audience, made_by), column, value), period)
+        one, other, third, fourth = (str(part) for part in json.loads(str(event.item)))
+        if act == "answers":
+            return self._list(Listed((one, other), third, fourth), period)
+        choice = PairChoice(fourth) if fourth in tuple(PairChoice) else None
+        return self._list_pairs(ListedPairs(Sides(one, other, third), choice), period)
 
-    def show_older(self, period: str, listed: Listed | None) -> Updates:
-        """The next page of the answers listed."""
-        if listed is None:
-            return unchanged(self.parts.listed)
-        return self._list(listed, period)
+    def show_older(self, period: str, listed: Listed | ListedPairs | None) -> Updates:
+        """The next page of what is listed."""
+        match listed:
+            case Listed():
+                return self._list(listed, period)
+            case ListedPairs():
+                return self._list_pairs(listed, period)
+            case _:
+                return unchanged(self.parts.listed)
 
     def _offer(self, audience: str, made_by: str) -> tuple[Updates, str, str]:
         """The choices there are; what is chosen and no longer there falls back to all."""
@@ -175,7 +200,7 @@ class InsightsHandlers:
         return updates
 
     def _paint_pairs(self, rows: list[PairFigures]) -> Updates:
-        updates: Updates = {self.parts.table: insights_view.render_pairs(rows)}
+        updates: Updates = {self.parts.table: insights_pairs_view.render_pairs(rows)}
         if rows:
             updates[self.parts.pairs] = gr.update(
                 value=insights_charts.tabulate_pairs(rows),
@@ -201,6 +226,23 @@ class InsightsHandlers:
         return {
             parts.listed: now,
             parts.answers: insights_view.render_answers(page, title),
+            parts.older: gr.update(visible=page.next is not None),
+        }
+
+    def _list_pairs(self, listed: ListedPairs, period: str) -> Updates:
+        """Show a page of comparisons."""
+        parts = self.parts
+        selection = choose(days=PERIODS[period])
+        page = self._insights.compared(selection, listed.sides, listed.choice, listed.older)
+        said = next(
+            (words for words, choice in insights_charts.OUTCOME_CHOICES.items() if choice is listed.choice),
+            "all pairs",
+        )
+        return {
+            parts.listed: ListedPairs(listed.sides, listed.choice, page.next),
+            parts.answers: insights_pairs_view.render_compared(
+                page, f"{insights_charts.name_pair(listed.sides)}: {said}"
+            ),
             parts.older: gr.update(visible=page.next is not None),
         }
 

@@ -8,14 +8,13 @@ from elara_ui.services.insight_figures import (
     SCALES,
     AgreementRow,
     OriginFigures,
-    PairFigures,
     ReviewerFigures,
     Scale,
     WeekShare,
 )
 from elara_ui.services.insights import AnswerPage, JudgedAnswer, Overview
 from elara_ui.services.shares import Share
-from elara_ui.tabs.insights_charts import LINES, name_origin, name_pair
+from elara_ui.tabs.insights_charts import LINES, bar_key, name_origin
 from elara_ui.tabs.markup import escape, markdown, paragraphs
 from elara_ui.tabs.opinions_view import render_opinions, render_settlement
 
@@ -66,7 +65,7 @@ def render_origins(rows: Sequence[OriginFigures], scale: Scale) -> str:
         '<div class="el-table-box"><table class="el-table el-shares"><thead><tr><th scope="col">Answered by</th>'
         f'{head}<th scope="col">Answers</th></tr></thead><tbody>{body}</tbody></table></div>'
         '<p class="el-muted">Share of answers with its 95 % interval; each answer counts once, however many '
-        f"judged it. Press a share to see its answers.</p>{few}"
+        f"judged it. Press a share or a bar to see its answers.</p>{few}"
     )
 
 
@@ -82,13 +81,14 @@ def _render_shares(row: OriginFigures, scale: Scale) -> str:
 
 def _render_share(row: OriginFigures, scale: Scale, value: str, label: str, share: Share) -> str:
     if not share.value:
-        return f'<span class="el-share">0 % {_interval(share)}</span>'
+        return f'<span class="el-share">0 % {render_interval(share)}</span>'
     item = json.dumps([row.audience, row.made_by, scale.column, value])
-    title = f"Answers by {name_origin(row.audience, row.made_by)}: {scale.title}, {label}"
+    name = name_origin(row.audience, row.made_by)
+    title = f"Answers by {name}: {scale.title}, {label}"
     return (
         f'<button type="button" class="el-share" data-act="answers" data-item="{escape(item)}" '
-        f'title="{escape(title)}"><span class="el-share-bar"><span style="width:{share.value:.1%}"></span></span>'
-        f"{_percent(share.value)} {_interval(share)}</button>"
+        f'title="{escape(title)}" data-bar="{escape(bar_key(name, label))}"><span class="el-share-bar"><span style="width:{share.value:.1%}"></span></span>'
+        f"{percent(share.value)} {render_interval(share)}</button>"
     )
 
 
@@ -110,33 +110,6 @@ def describe_weeks(weeks: Sequence[WeekShare], scale: Scale, makers: int) -> str
     if makers > len(LINES):
         lead += f" The {len(LINES)} most judged of {makers} are drawn; choose an adapter to see another."
     return f'<p class="el-muted">{escape(lead)}</p>'
-
-
-def render_pairs(rows: Sequence[PairFigures]) -> str:
-    """Each pair of makers: how often the first was better."""
-    if not rows:
-        return render_nothing(
-            "No answers were compared yet. Comparisons come from the Review tab, when two adapters' answers to "
-            "the same question are sent there."
-        )
-    body = "".join(
-        f'<tr><th scope="row">{escape(name_pair(row))}</th><td>{_rate(row.rate)}</td>'
-        f"<td>{_percent(row.wins)}</td><td>{_percent(row.ties)}</td><td>{_percent(row.losses)}</td>"
-        f"<td>{_percent(row.unsafe)}</td><td>{row.pairs}</td><td>{row.judgements}</td></tr>"
-        for row in rows
-    )
-    return (
-        '<div class="el-table-box"><table class="el-table"><thead><tr><th scope="col">Compared</th>'
-        '<th scope="col">First wins</th><th scope="col">First better</th><th scope="col">Tie</th>'
-        '<th scope="col">Second better</th><th scope="col">Both unsafe</th><th scope="col">Pairs</th>'
-        f'<th scope="col">Judgements</th></tr></thead><tbody>{body}</tbody></table></div>'
-        '<p class="el-muted">“First wins” counts a tie as half and leaves out pairs found unsafe; with its 95 % '
-        "interval. When the interval holds 50 %, neither is shown to be better.</p>"
-    )
-
-
-def _rate(rate: Share | None) -> str:
-    return "–" if rate is None else f"{_percent(rate.value)} {_interval(rate)}"
 
 
 def render_agreement(rows: Sequence[AgreementRow]) -> str:
@@ -166,11 +139,11 @@ def _render_measured(measured: Agreement) -> str:
     if measured.alpha is None or measured.low is None or measured.high is None:
         return (
             '<td colspan="2"><span class="el-muted">not defined: everybody chose the same</span></td>'
-            f"<td>{_percent(measured.raw or 0)}</td><td>{measured.units:,}</td>"
+            f"<td>{percent(measured.raw or 0)}</td><td>{measured.units:,}</td>"
         )
     return (
         f"<td><b>{_signed(measured.alpha)}</b></td><td>{_signed(measured.low)} to {_signed(measured.high)}</td>"
-        f"<td>{_percent(measured.raw or 0)}</td><td>{measured.units:,}</td>"
+        f"<td>{percent(measured.raw or 0)}</td><td>{measured.units:,}</td>"
     )
 
 
@@ -221,7 +194,7 @@ def render_reviewers(rows: Sequence[ReviewerFigures]) -> str:
     body = "".join(
         f'<tr><th scope="row">{escape(row.name)}{" ✓ verified" if row.verified else ""}</th>'
         f"<td>{row.reviews:,}</td><td>{'–' if row.seconds is None else f'{row.seconds:.0f} s'}</td>"
-        f"<td>{_percent(row.accepted)}</td><td>{_percent(row.harmful)}</td><td>{_alike(row)}</td></tr>"
+        f"<td>{percent(row.accepted)}</td><td>{percent(row.harmful)}</td><td>{_alike(row)}</td></tr>"
         for row in rows
     )
     return (
@@ -237,7 +210,7 @@ def render_reviewers(rows: Sequence[ReviewerFigures]) -> str:
 def _alike(row: ReviewerFigures) -> str:
     if row.alike is None:
         return '<span class="el-muted">nobody else judged these</span>'
-    return f"{_percent(row.alike)} of {row.compared:,}"
+    return f"{percent(row.alike)} of {row.compared:,}"
 
 
 def render_answers(page: AnswerPage, title: str) -> str:
@@ -265,7 +238,7 @@ def _render_answer(answer: JudgedAnswer) -> str:
     )
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A share, never rounded to none or all when it is neither."""
     if 0 < share < 0.005:
         return "&lt;1 %"
@@ -274,5 +247,6 @@ def _percent(share: float) -> str:
     return f"{share:.0%}".replace("%", " %")
 
 
-def _interval(share: Share) -> str:
+def render_interval(share: Share) -> str:
+    """The ends of a share's interval, in percent."""
     return f"<small>{100 * share.low:.0f}–{100 * share.high:.0f}</small>"

@@ -37,17 +37,19 @@ class OwnHandlers:
 
     def __init__(self, services: Services, parts: OwnParts) -> None:
         self._reviewing = services.reviewing
+        self._lineage = services.lineage
         self.parts = parts
 
     def refresh(self, reviewer: str, state: OwnState) -> Updates:
         """Paint a page of the reviewer's own reviews."""
         try:
             found = self._reviewing.mine(reviewer, limit=PAGE + 1, offset=state.offset)
+            went = self._lineage.where_they_went([review.review_id for review in found[:PAGE]])
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
         return {
             self.parts.state: state,
-            self.parts.list: render_own(found[:PAGE], state.offset, more=len(found) > PAGE),
+            self.parts.list: render_own(found[:PAGE], went, state.offset, more=len(found) > PAGE),
             self.parts.message: "",
         }
 

@@ -1,9 +1,10 @@
-"""The review tab: the queue, a reviewer's own reviews, and who reviews. Builds and wires; decides nothing."""
+"""The review tab: the queue, a reviewer's own reviews, who reviews, how it is organised. Builds and wires."""
 
 import gradio as gr
 
 from elara_ui.services import Services
 from elara_ui.tabs.markup import ACT_SCRIPT, DOWNLOAD_SCRIPT
+from elara_ui.tabs.organising import build_organising
 from elara_ui.tabs.own_reviews import OwnParts, OwnState
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.review_form import ANSWERED_SCRIPT, DESK_SCRIPT
@@ -11,20 +12,17 @@ from elara_ui.tabs.review_handlers import DeskParts, ReviewState
 from elara_ui.tabs.review_panels import PANELS, QUEUE, PanelHandlers, ReviewParts
 from elara_ui.tabs.reviewer_profile import build_profile
 
-REVIEWER_KEY = "elara-reviewer"
-"""Under which the browser keeps the reviewer's name from one visit to the next; it is no secret."""
 
-
-def build_review_tab(services: Services) -> PanelHandlers:
+def build_review_tab(services: Services, reviewer: gr.BrowserState) -> PanelHandlers:
     """Build the tab's components and wire them.
 
     Args:
         services: the use-cases it calls.
+        reviewer: who reviews.
 
     Returns:
         The tab's handlers, with which the page fills it when it opens.
     """
-    reviewer = gr.BrowserState("", storage_key=REVIEWER_KEY, secret=REVIEWER_KEY)
     with gr.Row(elem_id="review-head"):
         standing = gr.HTML()
         panel = gr.Radio(
@@ -33,7 +31,6 @@ def build_review_tab(services: Services) -> PanelHandlers:
             show_label=False,
             label="Part of the review tab",
             container=False,
-            visible=False,
             elem_id="review-panel",
             elem_classes="el-segments",
         )
@@ -43,7 +40,9 @@ def build_review_tab(services: Services) -> PanelHandlers:
         own = _build_own()
     with gr.Column(visible=False, elem_id="review-profile") as profile_column:
         profile = build_profile(services.recipes)
-    parts = ReviewParts(reviewer, panel, (queue, own_column, profile_column), desk, own, profile)
+    with gr.Column(visible=False, elem_id="review-organising") as organising:
+        build_organising(services)
+    parts = ReviewParts(reviewer, panel, (queue, own_column, profile_column, organising), desk, own, profile)
     handlers = PanelHandlers(services, parts)
     _wire(handlers)
     return handlers

@@ -1,4 +1,4 @@
-"""Which part of the review tab is seen: the queue, the reviewer's own reviews, or who reviews."""
+"""Which part of the review tab is seen: the queue, one's own reviews, who reviews, or how it is organised."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,8 @@ from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.review_handlers import DeskParts, ReviewHandlers, ReviewState
 from elara_ui.tabs.reviewer_profile import ProfileHandlers, ProfileParts
 
-QUEUE, OWN, PROFILE = "queue", "own", "profile"
-PANELS = (("Queue", QUEUE), ("My reviews", OWN), ("About me", PROFILE))
+QUEUE, OWN, PROFILE, ORGANISING = "queue", "own", "profile", "organising"
+PANELS = (("Queue", QUEUE), ("My reviews", OWN), ("About me", PROFILE), ("Organise", ORGANISING))
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,18 @@ class PanelHandlers:
         return [self.parts.panel, self.parts.reviewer, self.parts.desk.state]
 
     def choose(self, panel: str, reviewer: str, state: ReviewState) -> Updates:
-        """Show a panel, painted anew; without a reviewer there is only one."""
-        panel = panel if reviewer else PROFILE
+        """Show a panel, painted anew; who hasn't said who they are can't come to their own."""
+        panel = panel if reviewer or panel == ORGANISING else PROFILE
         match panel:
             case "own":
                 painted = self.own.refresh(reviewer, OwnState())
             case "profile":
                 painted = self.profile.fill(reviewer)
+            case "organising":  # each of its sections paints itself
+                painted = {}
             case _:
                 painted = self.desk.refresh(reviewer, state)
-        return self._turn_to(panel, known=bool(reviewer)) | painted
+        return self._turn_to(panel) | painted
 
     def act_on_own(self, reviewer: str, state: ReviewState, page: OwnState, event: gr.EventData) -> Updates:
         """Something among the reviewer's own reviews was pressed."""
@@ -95,10 +97,10 @@ class PanelHandlers:
             **self.desk.refresh(name, ReviewState()),
         }
 
-    def _turn_to(self, panel: str, *, known: bool = True) -> Updates:
-        """Show one panel; the others can be chosen once it is known who reviews."""
+    def _turn_to(self, panel: str) -> Updates:
+        """Show one panel."""
         seen = {
             column: gr.update(visible=name == panel)
             for column, (_, name) in zip(self.parts.columns, PANELS, strict=True)
         }
-        return {self.parts.panel: gr.update(value=panel, visible=known), **seen}
+        return {self.parts.panel: panel, **seen}

@@ -50,6 +50,11 @@ def describe_value(field: str, value: str | None) -> str:
     return escape(_LABELS.get(field, {}).get(value, value))
 
 
+def describe_field(field: str) -> str:
+    """An axis, or the verdict, as the form calls it."""
+    return escape(_TITLES.get(field, field))
+
+
 def describe_maker(adapter: str | None, base_model: str) -> str:
     """What made an answer."""
     return f"{escape(adapter) if adapter else 'the base model alone'} on {escape(base_model)}"
@@ -112,7 +117,7 @@ def _wrap_last(body: str) -> str:
 def render_calibration(result: CalibrationResult) -> str:
     """The known judgement beside the given one; where they differ is said in words."""
     rows = "".join(
-        f"<tr><td>{escape(_TITLES.get(axis.axis, axis.axis))}</td><td>{describe_value(axis.axis, axis.expected)}</td>"
+        f"<tr><td>{describe_field(axis.axis)}</td><td>{describe_value(axis.axis, axis.expected)}</td>"
         f"<td>{describe_value(axis.axis, axis.given)}</td>"
         f"<td>{'same' if axis.agrees else '<span class=el-mismatch>differs</span>'}</td></tr>"
         for axis in result.axes

@@ -121,9 +121,11 @@ def _wire(handlers: FormHandlers, parts: FormParts) -> None:
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     gated = [launching.gate, *parts.inputs]
     preset = [data.audience, data.base_model]
-    gr.on([data.audience.input, data.base_model.input], handlers.choose_base, preset, **common)
+    based = [*preset, data.source, data.stored]
+    gr.on([data.audience.input, data.base_model.input], handlers.choose_base, based, **common)
+    data.stored.input(handlers.choose_stored, gated, trigger_mode="always_last", **common)
     for settled in wire_data(handlers.data, data, common):
-        settled.then(handlers.change, gated, **common)
+        settled.then(handlers.choose_stored, gated, **common)
     data.check.click(handlers.check, gated, **common)
     recipe.saved.input(handlers.choose_recipe, [recipe.saved, *preset], **common)
     recipe.reset.click(handlers.reset, preset, **common)
@@ -132,7 +134,7 @@ def _wire(handlers: FormHandlers, parts: FormParts) -> None:
         [recipe.save.click, recipe.name.submit], handlers.save_recipe, [recipe.name, *parts.inputs], **common
     )
     gr.on(
-        [part.input for part in (data.stored, *data.columns, data.skip, *recipe.fields)],
+        [part.input for part in (*data.columns, data.skip, *recipe.fields)],
         handlers.change,
         gated,
         trigger_mode="always_last",

@@ -11,7 +11,7 @@ from adapters.hints import find_hints
 from adapters.hyperparameters import HYPERPARAMETERS
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.training import Preview
+from elara_ui.services.training import DataSource, Preview
 from elara_ui.tabs import preview_view, training_form_view
 from elara_ui.tabs.data_form_handlers import DataHandlers
 from elara_ui.tabs.markup import notice
@@ -53,9 +53,40 @@ class FormHandlers:
 
     # How
 
-    def choose_base(self, audience: str, base_model: str) -> Updates:
-        """Set every field to where training begins for this audience on this model."""
-        return self._fill(audience, base_model, {}) | {self._data.preview: "", self._recipe.saved: PRESET}
+    def choose_base(self, audience: str, base_model: str, source: str, stored: str | None) -> Updates:
+        """Set every field to where training begins for this audience on this model, and on this set."""
+        followed = self._follow(source, stored, audience)
+        objective = followed.get(self._objective)
+        values = {} if objective is None else {"objective": objective}
+        filled = self._fill(audience, base_model, values)
+        return filled | followed | {self._data.preview: "", self._recipe.saved: PRESET}
+
+    def choose_stored(self, gate: Gate, *values: Any) -> Updates:
+        """Take the objective that a stored set is for, and say which of its rows are learned."""
+        filled = dict(zip(self.parts.inputs, values, strict=True))
+        data = self._data
+        followed = self._follow(filled[data.source], filled[data.stored], filled[data.audience])
+        now = filled | {part: value for part, value in followed.items() if part in filled}
+        return followed | self._describe(gate, list(now.values())) | {data.preview: ""}
+
+    @property
+    def _objective(self) -> gr.components.Component:
+        names = [info.name for info in HYPERPARAMETERS]
+        return self._recipe.fields[names.index("objective")]
+
+    def _follow(self, source: str, stored: str | None, audience: str) -> dict[Any, Any]:
+        """What a stored set makes of the form; nothing while another source is chosen."""
+        reference = (stored or "").strip()
+        if source != DataSource.SNAPSHOT or not reference:
+            return {}
+        try:
+            found = self._services.training.stored_set(reference)
+        except ElaraError as error:
+            return {self._data.told: notice(error.message)}
+        return {
+            self._objective: found.objective,
+            self._data.told: training_form_view.render_stored(found, audience),
+        }
 
     def choose_recipe(self, name: str, audience: str, base_model: str) -> Updates:
         """Set every field to a saved recipe, or back to the preset."""

@@ -34,6 +34,21 @@ def render_columns(header: Header, conversation: bool) -> str:
     return f'<p class="el-muted" role="status">{said}</p>'
 
 
+def render_stored(found: StoredSet, audience: str) -> str:
+    """What a stored set is for, and which of its rows are learned."""
+    objective = {"dpo": "pairs of a better and a worse answer", "kto": "answers marked wanted or not"}.get(
+        found.objective, "answers to imitate"
+    )
+    said = f"{found.source}: {found.rows} rows, {objective}; the objective below is set to {found.objective}."
+    if set(found.audiences) - {audience}:
+        mine = found.audiences.get(audience, 0)
+        others = ", ".join(
+            f"{number} for {name}" for name, number in found.audiences.items() if name != audience
+        )
+        said += f" Only the {mine} for {audience} are learned from; {others} are left out."
+    return f'<p class="el-muted" role="status">{escape(said)}</p>'
+
+
 def render_data(preview: DataPreview) -> str:
     """What would be trained on, with the first rows."""
     samples = "".join(

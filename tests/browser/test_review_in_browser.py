@@ -1,25 +1,18 @@
 """Reviewing by keyboard alone, in real Chromium: what is pressed is stored, and nothing filled in is lost."""
 
-import os
-import socket
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from factories import GOOD_AXES, add_response
-from fake_engine import FakeEngine
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from db.home import Home
 from db.models import Review
-from elara_ui.services import Services, build_services
-from elara_ui.settings import Settings
+from elara_ui.services import Services
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = os.environ.get("ELARA_CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 ADA = "Dr Ada"
 SIZES = ((1440, 900), (1024, 768), (390, 844))
 QUESTION = "My chest feels tight when I run and at night. Could it be asthma, and what should I do then?"
@@ -39,37 +32,6 @@ seconds, up to 10 puffs. Sit upright and try to stay calm.
 sentence, or if your lips turn blue. See your doctor soon if you need your reliever three times a week."""
 GOOD_KEYS = "3111133"
 """Aligned, no fault, no omission, no harm, right urgency, right readability, fully relevant."""
-
-
-@pytest.fixture
-def services(home: Home) -> Iterator[Services]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    services = build_services(
-        Settings.read(home=home.root, port=port), engine_factory=lambda report: FakeEngine()
-    )
-    yield services
-    services.close()
-
-
-@pytest.fixture
-def address(services: Services, home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(home.uploads))
-    from elara_ui.blocks import build_page, launch_page
-
-    served = build_page(services)
-    yield launch_page(served, services.settings, wait=False)
-    served.close()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

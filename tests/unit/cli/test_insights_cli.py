@@ -1,12 +1,15 @@
 """What the command line tells of agreement."""
 
 import json
+import re
 
 import pytest
+from curation_factory import compare
 from factories import add_response, add_review
 
 from db.home import Home
 from db.session import Database
+from db.vocabulary import PairChoice
 from elara_ui.cli import main as cli
 
 
@@ -35,3 +38,27 @@ def test_agreement_is_a_table_or_a_document(home: Home, capsys: pytest.CaptureFi
 def test_a_period_that_is_none_is_refused(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["reviews", "agreement", "--days", "0", "--home", str(home.root)]) == 1
     assert "1 day or more" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("judged")
+def test_stats_count_the_queue_every_adapter_and_every_comparison(
+    home: Home, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database.session() as session:
+        first, second = add_response(session), add_response(session, text="Other.", adapter="patient@2")
+        compare(session, first, second, PairChoice.FIRST)
+        add_review(session, add_response(session), "Rater C", disposition="out_of_scope")
+    assert cli.main(["reviews", "stats", "--home", str(home.root)]) == 0
+    told = capsys.readouterr().out
+    assert "Counted: 40 reviews of 20 answers by 2 reviewers" in told
+    assert re.search(r"patient@1 +patient +20 +40 +Aligned 100% +None 50% +Right 100% +Accept 100%", told)
+    assert re.search(r"patient@1 +patient@2 +patient +100% \(\d+% to 100%\) +1 +1", told)
+    assert cli.main(["reviews", "stats", "--json", "--home", str(home.root)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["items"], document["overview"]["reviews"], document["reviews"]["out_of_scope"]) == (
+        22,
+        40,
+        1,
+    )
+    assert document["origins"][0]["shares"]["harm"][0]["value"] == 0.5
+    assert document["pairs"][0]["wins"] == 1.0

@@ -4,7 +4,7 @@ import pytest
 from factories import add_response, add_review
 from sqlalchemy.exc import IntegrityError
 
-from db import reviews
+from db import judgements, reviews
 from db.errors import Conflict, NotFound
 from db.session import Database
 from db.vocabulary import Disposition
@@ -67,3 +67,18 @@ def test_reviews_are_listed_newest_first_with_their_answers(database):
 def test_a_missing_item_is_named(session):
     with pytest.raises(NotFound, match="gone"):
         reviews.item(session, "gone")
+
+
+def test_a_contradiction_keeps_why_the_answer_was_sent_and_asks_for_one_more_once(database):
+    with database.session() as session:
+        answer = add_response(session)
+        item = reviews.send(session, answer.id, "red_flag")
+        assert item.reasons == ("red_flag",)
+        add_review(session, answer, "Rater A")
+        opposed = add_review(session, answer, "Rater B", accuracy="opposed", disposition="reject")
+        session.refresh(item)
+        assert (item.reason, item.first_reason, item.wanted) == ("disagreement", "red_flag", 3)
+        assert item.reasons == ("red_flag", "disagreement")
+        reviews.send(session, answer.id, "thumbs_down")
+        judgements.change(session, opposed, judgements.content_of(opposed) | {"comment": "still"})
+        assert (item.first_reason, item.wanted) == ("red_flag", 3)

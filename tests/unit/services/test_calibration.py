@@ -3,8 +3,8 @@
 import pytest
 from factories import GOOD_AXES, add_pair, add_response, add_review
 
-from db import reviewers, reviews
-from db.models import Adjudication
+from db import review_queue, reviewers, reviews
+from db.models import Adjudication, utc_now
 from elara_ui.errors import ElaraError, InvalidInput, NotFound
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.reviewing import ReviewDraft, ReviewingService
@@ -120,3 +120,60 @@ def test_an_adjudication_makes_a_known_judgement(database, service):
 def test_what_was_not_adjudicated_is_not_known(service, item):
     with pytest.raises(InvalidInput, match="Adjudicate it first"):
         service.from_adjudicated(item)
+
+
+def test_known_items_are_listed_with_how_far_reviewers_agree(database, home, service, item):
+    submit(database, home, item)
+    service.mark(item, {"disposition": "accept", "accuracy": "partly"})
+    (known,) = service.known()
+    assert (known.item_id, known.judged, known.compared) == (item, 0, 0)
+    assert list(known.expected.items()) == [("accuracy", "partly"), ("disposition", "accept")]
+    submit(database, home, item, "Rater B")
+    ReviewingService(database, home).submit(ReviewDraft(item, "Rater C", "out_of_scope"))
+    (known,) = service.known()
+    assert (known.judged, known.compared, known.agreed) == (1, 2, 1)
+
+
+def test_what_could_be_marked_is_found_by_words_and_id_the_settled_first(database, service, item):
+    with database.session() as session:
+        add_pair(session)
+        reviews.send(session, add_response(session, withdrawn_at=utc_now(), text="100% gone.").id)
+        settled = reviews.send(session, add_response(session, question="What is gout?").id)
+        judge = reviewers.ensure(session, "Judge")
+        session.add(
+            Adjudication(
+                item_id=settled.id, adjudicator_id=judge.id, triggers=[], disposition="accept", note="n"
+            )
+        )
+        gout = settled.id
+    assert [(each.item_id, each.settled) for each in service.markable()] == [(gout, True), (item, False)]
+    assert [each.item_id for each in service.markable(" GOUT ")] == [gout]
+    assert [each.item_id for each in service.markable(item)] == [item]
+    assert service.markable("%") == []
+    service.mark(gout, {"disposition": "accept"})
+    assert [each.item_id for each in service.markable()] == [item]
+
+
+def test_a_settled_answer_is_handed_out_once_it_is_known_and_closed_again_when_not(
+    database, home, service, item
+):
+    with database.session() as session:
+        judge = reviewers.ensure(session, "Judge")
+        session.add(
+            Adjudication(item_id=item, adjudicator_id=judge.id, triggers=[], disposition="accept", note="n")
+        )
+        reviews.item(session, item).closed_at = utc_now()
+    service.from_adjudicated(item)
+    with database.session() as session:
+        person = reviewers.ensure(session, "Rater A")
+        assert review_queue.take_next(session, person, done=9).id == item
+    service.unmark(item)
+    with database.reading() as session:
+        assert reviews.item(session, item).closed_at is not None
+
+
+def test_a_withdrawn_answer_is_not_marked(database, service):
+    with database.session() as session:
+        gone = reviews.send(session, add_response(session, withdrawn_at=utc_now()).id).id
+    with pytest.raises(ElaraError, match="withdrawn"):
+        service.mark(gone, {"accuracy": "aligned"})

@@ -441,3 +441,36 @@ def test_withdrawing_an_answer_needs_a_reason(database, curation, reason):
         curation.withdraw_answer(chosen, reason)
     with pytest.raises(NotFound, match="no answer 'gone'"):
         curation.withdraw_answer("gone", "Why not.")
+
+
+@pytest.mark.parametrize("number", [127, 128, 300])
+def test_any_number_of_reviews_of_one_answer_is_counted(database, curation, number) -> None:
+    """As many as a calibration item can gather."""
+    with database.session() as session:
+        answer = add_response(session)
+        for place in range(number):
+            add_review(session, answer, f"Rater {place}")
+        answer_id = answer.id
+    rules = CurationRules(min_accepting=number)
+    assert curation.count(rules).rows == 1
+    assert curation.count(CurationRules(min_accepting=number + 1)).rows == 0
+    (row,) = curation.preview(rules).rows
+    assert f"({number} for, 0 against)" in row.why
+    with database.session() as session:
+        add_review(session, session.get(Response, answer_id), "Doubter", disposition="reject")
+    (row,) = curation.preview(CurationRules(), show="out").rows
+    assert row.why.startswith("rejected by a reviewer")
+
+
+def test_any_number_of_vetoes_keeps_an_answer_out_and_nothing_else(database, curation) -> None:
+    with database.session() as session:
+        answer, other = add_response(session), add_response(session, question="What is gout?")
+        for place in range(300):
+            add_review(session, answer, f"Rater {place}", urgency="under", flags=["identifiers", "jargon"])
+        item = add_review(session, other, "Rater A").item
+        add_review(session, other, "Rater B", urgency="under")
+        item.contested = False
+    count = curation.count(CurationRules(without_flags=("jargon",)))
+    assert count.left_out == {
+        "a reviewer saw identifiers in it": 1, "a reviewer saw under-triage": 1,
+    }  # fmt: skip

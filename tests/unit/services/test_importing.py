@@ -9,6 +9,7 @@ from db.models import Response
 from db.vocabulary import Audience
 from elara_ui.errors import DatasetError, InvalidInput
 from elara_ui.services import importing
+from elara_ui.services.answer_files import AnswerColumns
 from elara_ui.services.importing import Dropped, ImportingService
 
 ROW = {
@@ -182,3 +183,42 @@ def test_what_is_stored_can_be_told_apart_in_any_number(database, service, write
     (answer,) = stored(database)
     with database.reading() as session:
         assert responses.stored(session, [*map(str, range(1200)), answer.id]) == {answer.id}
+
+
+def test_a_preview_says_what_would_be_taken_and_takes_nothing(database, service, write):
+    service.import_answers(write([ROW]))
+    path = write([ROW, {**ROW, "model": "other"}, {**ROW, "response": ""}], "more.jsonl")
+    seen = service.preview(path)
+    assert (seen.fresh, [row.line for row in seen.dropped]) == (1, [1, 3])
+    assert [answer.model for answer in seen.samples] == ["other"]
+    assert len(stored(database)) == 1
+    assert service.preview(write([{"prompt": "Q?"}], "none.jsonl")).fresh == 0
+
+
+def test_columns_with_other_names_are_mapped(database, service, write):
+    table = "Frage,Antwort,System,For whom,response\nQ?,A.,m-7b,Patient,not this\n"
+    path = write(table, "answers.csv")
+    header, found = service.columns(path)
+    assert header == ("Frage", "Antwort", "System", "For whom", "response")
+    assert (found.prompt, found.response) == ("", "response")
+    columns = AnswerColumns("Frage", "Antwort", "System", "For whom")
+    assert service.preview(path, columns=columns).samples[0].text == "A."
+    service.import_answers(path, columns=columns)
+    (answer,) = stored(database)
+    assert (answer.question, answer.text, answer.base_model, answer.audience) == (
+        "Q?",
+        "A.",
+        "m-7b",
+        "patient",
+    )
+
+
+def test_a_column_that_is_not_there_is_refused(service, write):
+    with pytest.raises(DatasetError, match="no column 'Reply' for the response; it has prompt, answer"):
+        service.preview(write("prompt,answer\nQ?,A.\n", "a.csv"), columns=AnswerColumns(response="Reply"))
+
+
+def test_the_columns_of_rows_are_those_of_any_row(service, write):
+    header, found = service.columns(write([{"prompt": "Q?", "output": "A."}, {"Audience": "patient"}]))
+    assert header == ("prompt", "output", "Audience")
+    assert (found.response, found.audience, found.model) == ("output", "Audience", "")

@@ -8,6 +8,8 @@ from factories import add_response, add_review
 
 from db import reviewers
 from db.models import Adjudication, Preference, ReviewItem, utc_now
+from db.pair_figures import Sides
+from db.vocabulary import PairChoice
 from elara_ui.errors import InvalidInput
 from elara_ui.services.insights import Cursor, InsightsService, choose
 
@@ -248,3 +250,75 @@ def test_a_summary_has_plain_values(database, service) -> None:
     compare(database, "first")
     document = asdict(service.summary())
     assert document["origins"][0]["shares"]["harm"][0]["units"] == 1
+
+
+PATIENTS = Sides("patient", "patient@1", "patient@2")
+
+
+def complete(database) -> None:
+    """As if every comparison had all the judgements it wants."""
+    with database.session() as session:
+        for item in session.query(ReviewItem):
+            item.judged = item.wanted
+
+
+def test_the_comparisons_behind_a_figure_are_listed_whichever_was_stored_first(database, service) -> None:
+    compare(database, "first", "tie")
+    compare(database, "first", first="patient@2", second="patient@1")
+    compare(database, "both_unsafe", second=None)
+    complete(database)
+    (mirrored, straight) = service.compared(choose(), PATIENTS).pairs
+    assert [vote.choice for vote in straight.votes] == [PairChoice.FIRST, PairChoice.TIE]
+    assert [(vote.reviewer, vote.choice) for vote in mirrored.votes] == [("Rater A", PairChoice.SECOND)]
+    assert [pair.item_id for pair in service.compared(choose(), PATIENTS, PairChoice.FIRST).pairs] == [
+        straight.item_id
+    ]
+    assert [pair.item_id for pair in service.compared(choose(), PATIENTS, PairChoice.SECOND).pairs] == [
+        mirrored.item_id
+    ]
+    with database.reading() as session:
+        stored = session.get(ReviewItem, mirrored.item_id)
+        assert (mirrored.first_id, mirrored.second_id) == (stored.other_response_id, stored.response_id)
+    assert service.compared(choose(), PATIENTS, PairChoice.BOTH_UNSAFE).pairs == ()
+
+
+def test_comparisons_come_in_pages_and_those_that_wait_are_left_out(database, service) -> None:
+    for _ in range(5):
+        compare(database, "first", "first")
+    assert service.compared(choose(), PATIENTS).pairs == ()
+    complete(database)
+    seen, after = [], None
+    for expected in (2, 2, 1):
+        page = service.compared(choose(), PATIENTS, after=after, limit=2)
+        assert len(page.pairs) == expected
+        seen += [pair.item_id for pair in page.pairs]
+        after = page.next
+    assert (len(set(seen)), after) == (5, None)
+
+
+def test_two_temperatures_of_one_adapter_are_told_apart(database, service) -> None:
+    with database.session() as session:
+        cold, warm = (
+            add_response(session, text=f"At {warmth}.", parameters={"temperature": warmth})
+            for warmth in (0.0, 0.8)
+        )
+        item = ReviewItem(
+            response_id=cold.id, other_response_id=warm.id, reason="candidate", audience="patient", judged=2
+        )
+        session.add(item)
+        session.flush()
+        by = reviewers.ensure(session, "Rater A")
+        session.add(Preference(item_id=item.id, reviewer_id=by.id, choice="second", swapped=False))
+    (row,) = service.pairs()
+    assert (row.first, row.second, row.losses) == ("patient@1 at 0", "patient@1 at 0.8", 1.0)
+    (pair,) = service.compared(choose(), Sides("patient", row.first, row.second)).pairs
+    assert (pair.first_text, pair.second_text) == ("At 0.0.", "At 0.8.")
+
+
+def test_comparisons_by_withdrawn_reviewers_and_of_other_times_are_not_listed(database, service) -> None:
+    compare(database, "first")
+    complete(database)
+    assert len(service.compared(choose(days=1), PATIENTS).pairs) == 1
+    with database.session() as session:
+        reviewers.ensure(session, "Rater A").withdrawn_at = utc_now()
+    assert service.compared(choose(), PATIENTS).pairs == ()

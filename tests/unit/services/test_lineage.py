@@ -53,6 +53,11 @@ def test_an_answer_knows_what_shaped_it(database, chain):
     assert LineageService(database).trace("patient@7").rows == origins.rows
 
 
+def test_several_reviews_know_where_they_went(database, chain):
+    service, first = LineageService(database), chain["reviews"][0]
+    assert service.where_they_went([first, "gone"]) == {first: service.where_it_went(first)}
+
+
 def test_a_review_knows_where_it_went(database, chain):
     went = LineageService(database).where_it_went(chain["reviews"][0])
     assert [(each.label, each.rows) for each in went.snapshots] == [("plain@1", 1)]

@@ -30,7 +30,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 @pytest.fixture
 def tab(services: Services) -> AdjudicationHandlers:
     with gr.Blocks():
-        return build_adjudication_tab(services)
+        return build_adjudication_tab(services, gr.BrowserState(""))
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def test_without_a_name_the_tab_explains_itself(tab: AdjudicationHandlers, item_
 def test_an_answer_opens_with_all_its_reviews_and_nothing_of_what_made_it(
     tab: AdjudicationHandlers, item_id: str
 ) -> None:
-    assert item_id in tab.begin("Judge", AdjudicationState())[tab.parts.waiting]
+    begun = tab.begin(" Judge ")
+    assert begun[tab.parts.reviewer] == "Judge"
+    assert item_id in begun[tab.parts.waiting]
     updates = tab.open("Judge", AdjudicationState(), press("open", item_id))
     shown = updates[tab.parts.task]
     assert "Rater A" in shown
@@ -122,3 +124,20 @@ def test_names_and_texts_show_as_text() -> None:
         assert "<script" not in html
         assert "<img" not in html
         assert "alert(1)" in html
+
+
+def test_who_reviews_is_who_settles_and_somebody_else_starts_over(
+    tab: AdjudicationHandlers, item_id: str
+) -> None:
+    parts = tab.parts
+    asked = tab.refresh("", AdjudicationState())
+    assert (asked[parts.asking]["visible"], asked[parts.who]) == (True, "")
+    assert "1 to 120 characters" in tab.begin("  ")[parts.message]
+    known = tab.refresh("Judge", AdjudicationState())
+    assert known[parts.asking]["visible"] is False
+    assert "You settle as <b>Judge</b>" in known[parts.who]
+    opened = tab.open("Judge", known[parts.state], press("open", item_id))[parts.state]
+    assert parts.desk not in tab.refresh("Judge", opened)
+    other = tab.refresh("Somebody else", opened)
+    assert other[parts.desk]["visible"] is False
+    assert other[parts.state].item_id is None

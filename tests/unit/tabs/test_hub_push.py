@@ -11,7 +11,7 @@ from db.session import Database
 from elara_ui.errors import AdapterError, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.exporting import Exported, ExportService, Target
-from elara_ui.tabs.hub_push import HubHandlers, Push, build_hub_push
+from elara_ui.tabs.hub_push import AdapterShelf, HubHandlers, Push, build_hub_push
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def adapter(database: Database, home: Home, tmp_path: Path) -> str:
 def panel(services: Services, monkeypatch: pytest.MonkeyPatch) -> HubHandlers:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     with gr.Blocks():
-        return build_hub_push(services, gr.State(""))
+        return build_hub_push(AdapterShelf(services), gr.State(""), "hub-push")
 
 
 @pytest.fixture

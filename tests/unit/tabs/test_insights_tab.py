@@ -7,11 +7,14 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from curation_factory import compare
 from factories import add_response, add_review
 
-from db.vocabulary import Disposition
+from db.pair_figures import Sides
+from db.vocabulary import Disposition, PairChoice
 from elara_ui.services import Services
 from elara_ui.services.agreement import Agreement
+from elara_ui.services.compared_pairs import JudgedPair, PairVote
 from elara_ui.services.insight_figures import (
     SCALES,
     AgreementRow,
@@ -20,9 +23,9 @@ from elara_ui.services.insight_figures import (
     ReviewerFigures,
     WeekShare,
 )
-from elara_ui.services.insights import AnswerPage, JudgedAnswer, Opinion, Settlement
+from elara_ui.services.insights import AnswerPage, JudgedAnswer, Opinion, PairPage, Settlement
 from elara_ui.services.shares import measure_share
-from elara_ui.tabs import insights_charts, insights_view
+from elara_ui.tabs import insights_charts, insights_pairs_view, insights_view
 from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.insights_handlers import (
     AGREEMENT,
@@ -33,6 +36,7 @@ from elara_ui.tabs.insights_handlers import (
     WEEKS,
     InsightsHandlers,
 )
+from elara_ui.tabs.markup import escape
 
 ACCURACY = SCALES[0]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'>"
@@ -57,8 +61,8 @@ def refresh(tab: InsightsHandlers, view: str = FIGURES, **chosen: str) -> dict[A
     return tab.refresh(**given, view=view)
 
 
-def press(item: object) -> Any:
-    return SimpleNamespace(act="answers", item=json.dumps(item))
+def press(item: object, act: str = "answers") -> Any:
+    return SimpleNamespace(act=act, item=json.dumps(item))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -102,6 +106,34 @@ def test_answers_that_wait_for_a_reviewer_are_said_to(services: Services, insigh
     judge(services, "Rater A")
     updates = insights.act("All time", None, press(["patient", "patient@1", "accuracy", "aligned"]))
     assert "judged blind" in updates[insights.parts.answers]
+
+
+def test_pressing_a_pairs_figure_lists_its_pairs_side_by_side(
+    services: Services, insights: InsightsHandlers
+) -> None:
+    with services.database.session() as session:
+        first = add_response(session, text="One answer.")
+        other = add_response(session, text="<b>Other</b>.", adapter=None)
+        compare(session, first, other, PairChoice.FIRST, PairChoice.TIE).wanted = 2
+    parts = insights.parts
+    table = refresh(insights, PAIRS)[parts.table]
+    assert table.count('data-act="pairs"') == 3  # first better, tie, all
+    sides = ["patient", "patient@1", "smollm2-135m"]
+    every = insights.act("All time", None, press([*sides, ""], "pairs"))
+    assert "One answer." in every[parts.answers]
+    assert "&lt;b&gt;Other" in every[parts.answers]
+    assert "patient@1 is better" in every[parts.answers]
+    unsafe = insights.act("All time", None, press([*sides, "both_unsafe"], "pairs"))
+    assert "judged blind" in unsafe[parts.answers]
+    assert insights.show_older("All time", every[parts.listed])[parts.listed] == every[parts.listed]
+
+
+def test_every_bar_stands_for_a_figure_in_the_table(services: Services, insights: InsightsHandlers) -> None:
+    judge(services, "Rater A")
+    updates = refresh(insights)
+    (bar,) = updates[insights.parts.shares]["value"].query("share > 0").to_dict("records")
+    key = escape(insights_charts.bar_key(bar["maker"], bar["value"]))
+    assert f'data-bar="{key}"' in updates[insights.parts.table]
 
 
 def test_a_share_of_something_unknown_is_refused(insights: InsightsHandlers) -> None:
@@ -188,14 +220,20 @@ def test_names_and_texts_show_as_text() -> None:
     answer = JudgedAnswer(
         HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, NOW, True, (opinion,), settlement
     )
+    vote = PairVote(HOSTILE, True, PairChoice.FIRST, HOSTILE, NOW)
+    sides = Sides(HOSTILE, HOSTILE, HOSTILE)
+    pair = JudgedPair(HOSTILE, sides, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, True, (vote,))
     pages = [
         insights_view.render_origins(
             [OriginFigures(HOSTILE, HOSTILE, 40, 40, {"accuracy": share})], ACCURACY
         ),
-        insights_view.render_pairs([PairFigures(HOSTILE, HOSTILE, HOSTILE, 1, 1, None, 1.0, 0.0, 0.0, 0.0)]),
+        insights_pairs_view.render_pairs(
+            [PairFigures(HOSTILE, HOSTILE, HOSTILE, 1, 1, None, 1.0, 0.0, 0.0, 0.0)]
+        ),
         insights_view.render_agreement([AgreementRow(HOSTILE, HOSTILE, axes)] * 3),
         insights_view.render_reviewers([ReviewerFigures(HOSTILE, True, 1, None, 1.0, 0.0, None, 0)]),
         insights_view.render_answers(AnswerPage((answer,), None), HOSTILE),
+        insights_pairs_view.render_compared(PairPage((pair,), None), HOSTILE),
     ]
     for html in pages:
         assert "<script" not in html

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from curation_factory import add_accepted
 from factories import GOOD_AXES, add_response
 
+from db.curation_rules import CurationRules
 from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.tabs.own_reviews import PAGE, OwnState
@@ -74,8 +76,13 @@ class Desk:
 
 def test_whoever_has_not_said_who_reviews_is_asked_first(panels: PanelHandlers) -> None:
     painted = Desk(panels, reviewer="").open()
-    assert [painted[column]["visible"] for column in panels.parts.columns] == [False, False, True]
-    assert painted[panels.parts.panel]["visible"] is False
+    assert [painted[column]["visible"] for column in panels.parts.columns] == [False, False, True, False]
+    assert painted[panels.parts.panel] == "profile"
+
+
+def test_organising_needs_no_reviewer(panels: PanelHandlers) -> None:
+    painted = panels.choose("organising", "", ReviewState())
+    assert [painted[column]["visible"] for column in panels.parts.columns] == [False, False, False, True]
 
 
 def test_saving_a_profile_keeps_the_name_and_opens_the_queue(
@@ -221,12 +228,25 @@ def test_an_earlier_judgement_is_changed_beside_its_history(
     desk.open()
     desk.submit()
     painted = desk._take(panels.act_on_own(ADA, desk.state, OwnState(), press("open", item)))
-    assert painted[panels.parts.panel]["value"] == "queue"
+    assert painted[panels.parts.panel] == "queue"
     assert "changes your judgement" in painted[desk.parts.exam]
     assert "Submitted just now: Accept" in painted[desk.parts.history]
     told = desk.submit("reject", accuracy="opposed")[desk.parts.last]
     assert "Changed" in told
     assert [entry.action for entry in services.reviewing.history(ADA, item)] == ["submitted", "edited"]
+
+
+def test_own_reviews_tell_which_set_each_came_into(panels: PanelHandlers, services: Services) -> None:
+    send(services)
+    desk = Desk(panels)
+    desk.open()
+    desk.submit()
+    own = panels.parts.own
+    assert "no set yet" in panels.choose("own", ADA, desk.state)[own.list]
+    with services.database.session() as session:
+        add_accepted(session, 12)
+    services.curation.freeze(CurationRules(), "plain")
+    assert "plain@1" in panels.choose("own", ADA, desk.state)[own.list]
 
 
 def test_nothing_to_do_is_explained(panels: PanelHandlers, services: Services) -> None:

@@ -12,6 +12,7 @@ from adapters.recipe import load_recipes
 from db.review_progress import WAITING_COUNTED, BatchProgress, ReviewProgress
 from db.vocabulary import HARM_LIKELIHOOD, RUBRIC, Disposition, ReviewAction, Role
 from elara_ui.services.calibration import CalibratedAxis, CalibrationResult, Standing
+from elara_ui.services.lineage import AdapterUse, Destinations, SetUse
 from elara_ui.services.own_reviews import HistoryEntry, OwnReview
 from elara_ui.services.pairs import SubmittedPair
 from elara_ui.services.review_tasks import ContextTurn, Glance, PairTask, ReviewTask
@@ -69,7 +70,14 @@ def hostile_pages() -> dict[str, str]:
             SubmittedPair("p", HOSTILE, HOSTILE, HOSTILE, HOSTILE), HOSTILE
         ),
         "history": standing_view.render_history([HistoryEntry(ReviewAction.EDITED, content, now())]),
-        "own": own_reviews_view.render_own([make_own(question=HOSTILE, adapter=HOSTILE, item_id=HOSTILE)]),
+        "own": own_reviews_view.render_own(
+            [make_own(question=HOSTILE, adapter=HOSTILE, item_id=HOSTILE)],
+            {
+                "r": Destinations(
+                    HOSTILE, (SetUse("s", HOSTILE, 1),), (), (AdapterUse(HOSTILE, HOSTILE, True),)
+                )
+            },
+        ),
         "mark": reviewer_profile.describe_mark(ReviewerProfile(HOSTILE, verified=True)),
     }
 
@@ -214,12 +222,12 @@ def test_a_history_says_what_each_change_changed() -> None:
 
 
 def test_own_reviews_name_what_answered_and_turn_pages() -> None:
-    html = own_reviews_view.render_own([make_own(edited_at=now())], offset=20, more=True)
+    html = own_reviews_view.render_own([make_own(edited_at=now())], {}, offset=20, more=True)
     for words in ("patient@2 on smollm2-135m", "changed just now", 'data-act="newer"', 'data-act="older"'):
         assert words in html
     pair = make_own(is_pair=True, disposition="second", other_adapter=None, other_base_model="smollm2-135m")
-    assert "base model is better" in own_reviews_view.render_own([pair])
-    assert "judged nothing yet" in own_reviews_view.render_own([])
+    assert "base model is better" in own_reviews_view.render_own([pair], {})
+    assert "judged nothing yet" in own_reviews_view.render_own([], {})
 
 
 def test_a_task_tells_what_helps_to_judge_it() -> None:
@@ -231,3 +239,12 @@ def test_a_task_tells_what_helps_to_judge_it() -> None:
     told = ("may describe an emergency", "120 words", "grade 6.4", "breaks off", "changes your judgement")
     for words in (*told, "(1 turn)"):
         assert words in html
+
+
+def test_own_reviews_say_where_each_went() -> None:
+    sets = tuple(SetUse(str(number), f"plain@{number}", 1) for number in range(1, 6))
+    went = Destinations("Review r", sets, (), (AdapterUse("patient@2", "patient", True),))
+    html = own_reviews_view.render_own([make_own(), make_own(review_id="other")], {"r": went})
+    assert "plain@3, plain@4, plain@5 and 2 more" in html
+    assert "→ patient@2 (live)" in html
+    assert "no set yet" in html

@@ -9,12 +9,13 @@ from typing import Any
 import gradio as gr
 import pytest
 from adapter_factory import make_adapter, register_adapter
-from curation_factory import add_accepted
+from curation_factory import TOPICS, add_accepted, reject
+from factories import add_response, add_review
 
 from adapters.hyperparameters import HYPERPARAMETERS
 from adapters.training.memory import MemoryChange, MemoryEstimate
 from adapters.training.report import LengthBin, Lengths, Plan, Preview, RenderedRow, TextPiece
-from db.curation_rules import CurationRules
+from db.curation_rules import CurationRules, Objective
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import DatasetError
@@ -164,7 +165,7 @@ def test_a_recipe_is_saved_loaded_and_deleted(form: FormHandlers, services: Serv
     assert loaded[fields["lora_r"]] == 4
     elsewhere = form.choose_recipe("Gentle", "doctor", "smollm2-135m")
     assert "was made for patient on smollm2-135m" in elsewhere[form.parts.recipe.changes]
-    assert form.choose_base("doctor", "smollm2-135m")[form.parts.recipe.saved] == ""
+    assert form.choose_base("doctor", "smollm2-135m", "starter", "")[form.parts.recipe.saved] == ""
     assert form.reset("patient", "smollm2-135m")[fields["lora_r"]] == 8
     form.delete_recipe("Gentle")
     assert [value for _, value in form.list_recipes()] == [""]
@@ -172,7 +173,7 @@ def test_a_recipe_is_saved_loaded_and_deleted(form: FormHandlers, services: Serv
 
 
 def test_another_base_model_brings_its_preset(form: FormHandlers, services: Services) -> None:
-    filled = form.choose_base("doctor", "mistralai/Mistral-7B-v0.1")
+    filled = form.choose_base("doctor", "mistralai/Mistral-7B-v0.1", "starter", "")
     fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
     assert (filled[fields["batch_size"]], filled[fields["gradient_accumulation_steps"]]) == (1, 8)
     assert "Mistral 7B class" in filled[form.parts.recipe.changes]
@@ -205,3 +206,51 @@ def test_stored_sets_are_offered_by_name(form: FormHandlers, services: Services)
     assert (
         f"{made.train} examples to learn from, {made.evaluation} held out" in checked[form.parts.data.preview]
     )
+
+
+def objective_of(form: FormHandlers) -> gr.components.Component:
+    return dict(zip(NAMES, form.parts.recipe.fields, strict=True))["objective"]
+
+
+def test_a_set_of_pairs_brings_its_objective_and_keeps_it_for_another_audience(
+    form: FormHandlers, services: Services
+) -> None:
+    with services.database.session() as session:
+        for topic in TOPICS[:12]:
+            asked = {"question": f"What about {topic}?"}
+            add_review(session, add_response(session, text=f"Good on {topic}.", **asked))
+            reject(session, add_response(session, text=f"Bad on {topic}.", **asked))
+    services.curation.freeze(CurationRules(objective=Objective.DPO), "pairs")
+    values = fill(form, services, "snapshot", {"stored": "pairs@1"})
+    chosen = form.choose_stored(Gate(), *values)
+    assert chosen[objective_of(form)] == "dpo"
+    assert "the objective below is set to dpo" in chosen[form.parts.data.told]
+    assert "Objective" in chosen[form.parts.recipe.changes]
+    again = form.choose_base("patient", "smollm2-135m", "snapshot", "pairs@1")
+    assert again[objective_of(form)] == "dpo"
+    assert form.choose_base("patient", "smollm2-135m", "starter", "pairs@1")[objective_of(form)] == "sft"
+    unknown = form.choose_stored(Gate(), *fill(form, services, "snapshot", {"stored": "gone"}))
+    assert "no training set" in unknown[form.parts.data.told]
+    assert objective_of(form) not in unknown
+
+
+def test_of_a_set_for_several_audiences_only_the_chosen_one_is_learned(
+    form: FormHandlers, services: Services
+) -> None:
+    with services.database.session() as session:
+        add_accepted(session, 12)
+        add_accepted(session, 5, audience="doctor", text="For doctors.")
+    services.curation.freeze(CurationRules(), "mixed")
+    values = fill(form, services, "snapshot", {"stored": "mixed@1"})
+    told = form.choose_stored(Gate(), *values)[form.parts.data.told]
+    assert "Only the 12 for patient are learned from; 5 for doctor are left out" in told
+    checked = form.check(Gate(), *values)[form.parts.data.preview]
+    assert "5 rows for doctor left out" in checked
+    assert "For doctors." not in checked
+    painted = preview(form, values)
+    form.launch(painted[form.parts.launching.gate], *values)
+    (run,) = services.runs.recent()
+    learned = services.snapshots.show(services.runs.show(run.run_id).snapshot)
+    assert learned.rows == 12
+    none = form.check(Gate(), "student", *values[1:])[form.parts.data.preview]
+    assert "has no row for student; it has" in none
