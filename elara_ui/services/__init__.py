@@ -17,6 +17,7 @@ from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
 from elara_ui.services.pairs import PairsService
+from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
@@ -42,6 +43,7 @@ class Services:
     serving: ServingService
     conversations: ConversationService
     chat: ChatService
+    private_chat: PrivateChatService
     reviewing: ReviewingService
     pairs: PairsService
     calibration: CalibrationService
@@ -95,20 +97,22 @@ def build_services(
     conversations = ConversationService(database)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
     distillation = DistillationService(database, home, serving, recipes)
+    chat = ChatService(
+        database,
+        serving,
+        conversations,
+        recipes,
+        settings.max_question_characters,
+        ReviewSampling(settings.review_share),
+    )
     return Services(
         settings=settings,
         recipes=recipes,
         database=database,
         serving=serving,
         conversations=conversations,
-        chat=ChatService(
-            database,
-            serving,
-            conversations,
-            recipes,
-            settings.max_question_characters,
-            ReviewSampling(settings.review_share),
-        ),
+        chat=chat,
+        private_chat=PrivateChatService(chat, serving),
         reviewing=ReviewingService(database, home),
         pairs=PairsService(database),
         calibration=CalibrationService(database),
