@@ -175,7 +175,7 @@ def redact_thread(thread: Thread) -> Thread:
 
 
 def _texts(thread: Thread) -> Iterator[str]:
-    """Each text of a conversation once; its title is the first question's beginning, unless it was renamed."""
+    """Each text of a conversation once; its title repeats the first question, unless it was renamed."""
     first = thread.messages[0].content if thread.messages else ""
     if not " ".join(first.split()).startswith(thread.title.rstrip("…")):
         yield thread.title

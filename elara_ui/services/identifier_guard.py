@@ -79,8 +79,8 @@ def check_question(text: str, *, accept: bool, remote: bool = False) -> None:
     kinds = Counter(str(each.kind) for each in found)
     fate = "sent to another machine" if remote else "stored or answered"
     raise IdentifiersFound(
-        f"This likely holds identifiers of a person: {list_kinds(kinds)}. It has not been {fate} yet. Send it "
-        f"with these replaced, send it as it is, or change it. {NOT_FOUND}",
+        f"This likely holds identifiers of a person: {list_kinds(kinds)}. It has not been {fate} yet. "
+        f"Send it with these replaced, send it as it is, or change it. {NOT_FOUND}",
         dict(kinds),
         (identifiers.redact(text),),
     )

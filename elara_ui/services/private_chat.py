@@ -101,7 +101,7 @@ class PrivateChatService:
         with self._lock:
             held = self._held.get(conversation_id)
         if held is None:
-            raise NotFound("This private conversation is gone, and nothing of it was stored. Start a new one.")
+            raise NotFound("This private conversation is gone; nothing of it was stored. Start a new one.")
         return held.thread
 
     def last_question(self, conversation_id: str) -> ThreadMessage | None:
@@ -205,9 +205,7 @@ def _describe(response: Response) -> Answer:
 
 def _append(thread: Thread, role: Role, content: str, answer: Answer | None = None) -> Thread:
     position = thread.messages[-1].position + 1 if thread.messages else 0
-    return replace(
-        thread, messages=(*thread.messages, ThreadMessage(position, role, content, answer))
-    )
+    return replace(thread, messages=(*thread.messages, ThreadMessage(position, role, content, answer)))
 
 
 def _cut(thread: Thread, position: int) -> Thread:

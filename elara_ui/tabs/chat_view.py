@@ -95,7 +95,20 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
     actions = button("Copy", "copy")
     if last:
         actions += button("Retry", "retry", title="Answer this question again")
-    actions += thumb("up", answer.response_id, pressed=answer.thumb == 1)
+    if answer.stored:
+        actions += _render_judging(answer)
+    body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
+    return (
+        f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
+        f'<div class="el-answer">{body}</div>'
+        f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
+        f'<div class="el-actions">{actions}</div></div>'
+    )
+
+
+def _render_judging(answer: Answer) -> str:
+    """What can be done with an answer that is stored."""
+    actions = thumb("up", answer.response_id, pressed=answer.thumb == 1)
     actions += thumb("down", answer.response_id, pressed=answer.thumb == -1)
     if answer.in_review:
         actions += '<span class="el-done">In review</span>'
@@ -107,13 +120,7 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
         actions += button(
             "What shaped this?", "lineage", answer.response_id, title="The training set and reviews behind it"
         )
-    body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
-    return (
-        f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
-        f'<div class="el-answer">{body}</div>'
-        f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
-        f'<div class="el-actions">{actions}</div></div>'
-    )
+    return actions
 
 
 def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
