@@ -31,6 +31,7 @@ from elara_ui.cli.parts import (
     with_options,
 )
 from elara_ui.cli.recipes import recipes_cli
+from elara_ui.cli.retention import retention
 from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
@@ -55,6 +56,7 @@ reviews_cli.command("agreement")(show_agreement)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)
+cli.command()(retention)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

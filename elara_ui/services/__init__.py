@@ -19,6 +19,7 @@ from elara_ui.services.lineage import LineageService
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.recipes import RecipeService
+from elara_ui.services.retention import RetentionService
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.reviewing import ReviewingService
@@ -28,6 +29,7 @@ from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
+from elara_ui.services.upkeep import Upkeep
 from elara_ui.settings import Settings
 
 __all__ = ["Services", "build_services"]
@@ -62,9 +64,12 @@ class Services:
     curation: CurationService
     snapshots: SnapshotService
     lineage: LineageService
+    retention: RetentionService
+    upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop a teacher, free the engine and the database. Training runs go on."""
+        """Stop a teacher and the upkeep, free the engine and the database. Training runs go on."""
+        self.upkeep.close()
         self.teaching.close()
         self.serving.close()
         self.database.close()
@@ -96,6 +101,8 @@ def build_services(
     serving = ServingService(settings, database, report, engine_factory)
     conversations = ConversationService(database)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
+    runs = RunService(database, home, settings.max_runs, recipes)
+    retention = RetentionService(database, home, settings.retention_days)
     distillation = DistillationService(database, home, serving, recipes)
     chat = ChatService(
         database,
@@ -120,7 +127,7 @@ def build_services(
         importing=ImportingService(database, tuple(recipes)),
         recipe_book=RecipeService(home, recipes),
         training=training,
-        runs=RunService(database, home, settings.max_runs, recipes),
+        runs=runs,
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
@@ -131,4 +138,6 @@ def build_services(
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home),
         lineage=LineageService(database),
+        retention=retention,
+        upkeep=Upkeep(runs, retention),
     )

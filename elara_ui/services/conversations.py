@@ -75,6 +75,7 @@ class ConversationService:
         """Delete it for good. Answers that are in review stay there, without the conversation."""
         with self._database.session() as session:
             conversation_store.delete(session, conversation_id)
+        self._database.clear_log()
 
     def undo(self, conversation_id: str) -> str:
         """Take back the last question with its answer.

@@ -1,4 +1,4 @@
-"""The command line asks about identifiers, keeps private questions to itself, deletes what is old, tests safety."""
+"""The command line on identifiers, private questions, retention and the safety suite."""
 
 # ruff: noqa: F401, F811 - fixtures of the other tests of the command line are imported
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from factories import add_response, add_review
 from home_search import holding
+from retention_factory import talk
 from test_cli import Call, call, fake_engine
 
 from db.home import Home
@@ -54,3 +55,23 @@ def test_reviews_with_identifiers_are_exported_after_a_choice(
     assert "[e-mail address]" in target.read_text(encoding="utf-8")
     assert call("reviews", "export", str(target), "--accept-identifiers").status == 0
     assert "jane.roe" in target.read_text(encoding="utf-8")
+
+
+def test_retention_is_tried_out_carried_out_and_remembered(
+    call: Call, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(database, "fever", 31)
+    refused = call("retention")
+    assert refused.status == 1
+    assert "ELARA_RETENTION_DAYS is 0" in refused.err
+    tried = call("retention", "--dry-run", "--days", "30")
+    assert "Would delete" in tried.out
+    assert "conversations: 1" in tried.out
+    assert call("retention", "--days", "30").status == 1
+    monkeypatch.setenv("ELARA_RETENTION_DAYS", "30")
+    done = call("retention", "--json").document
+    assert done["deleted"] == {"conversations": 1, "messages": 2, "answers": 1}
+    assert done["dry_run"] is False
+    assert "nothing: none is that old" in call("retention").out
+    assert len(call("retention", "--history", "--json").document["reports"]) == 1
+    assert "1 conversations, 2 messages, 1 answers" in call("retention", "--history").out
