@@ -53,8 +53,8 @@ def _format(expiry: Expiry) -> str:
     """What went or would go, and what stays and why."""
     verb = "Would delete" if expiry.dry_run else "Deleted"
     lines = [f"{verb} what was last written in before {expiry.before.astimezone():%Y-%m-%d %H:%M}."]
-    lines += [f"  {kind}: {number}" for kind, number in expiry.deleted.items() if number]
-    if not any(expiry.deleted.values()):
+    lines += [f"  {kind}: {number}" for kind, number in expiry.deleted.items()]
+    if not expiry.deleted:
         lines.append("  nothing: none is that old")
     lines += [f"  answers kept, {reason}: {number}" for reason, number in expiry.kept.items()]
     if expiry.redacted:
@@ -63,4 +63,4 @@ def _format(expiry: Expiry) -> str:
 
 
 def _list(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    return ", ".join(f"{kind}: {number}" for kind, number in counts.items())

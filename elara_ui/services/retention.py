@@ -17,6 +17,9 @@ from db.vocabulary import Role
 from elara_ui.clinical.identifiers import redact
 from elara_ui.errors import InvalidInput
 
+KINDS = ("conversations", "messages", "answers", "waiting for review", "backups")
+"""What is deleted, in the order in which it is told."""
+
 
 @dataclass(frozen=True)
 class Expiry:
@@ -69,8 +72,8 @@ class RetentionService:
             deleted, kept = retention.count_old(session, before)
             staying = retention.kept_answers(session, before)
             redacted = sum(bool(redact_answer(answer)) for answer in staying)
-        deleted["backups"] = len(self._old_backups(before))
-        return Expiry(days, before, deleted, kept, redacted, utc_now(), dry_run=True)
+        counted = Counter(deleted) + Counter(backups=len(self._old_backups(before)))
+        return Expiry(days, before, _ordered(counted), kept, redacted, utc_now(), dry_run=True)
 
     def apply(self, stopped: Callable[[], bool] = lambda: False) -> Expiry:
         """Delete the conversations that are too old, and backups of the database that are.
@@ -95,7 +98,7 @@ class RetentionService:
             deleted["backups"] += 1
         with self._database.reading() as session:
             _, kept = retention.count_old(session, before)
-        expiry = Expiry(days, before, dict(deleted), kept, redacted, utc_now())
+        expiry = Expiry(days, before, _ordered(deleted), kept, redacted, utc_now())
         if deleted or redacted:
             self._remember(expiry)
             self._database.rebuild_once()
@@ -106,7 +109,9 @@ class RetentionService:
         """What was deleted and when, the latest first."""
         with self._database.reading() as session:
             return tuple(
-                Expiry(each.days, each.before, each.deleted, each.kept, each.redacted, each.created_at)
+                Expiry(
+                    each.days, each.before, _ordered(each.deleted), each.kept, each.redacted, each.created_at
+                )
                 for each in retention.list_reports(session)
             )
 
@@ -164,6 +169,10 @@ class RetentionService:
                     redacted=expiry.redacted,
                 ),
             )
+
+
+def _ordered(counts: Mapping[str, int]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in KINDS if counts.get(kind)}
 
 
 def redact_answer(answer: Response) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Upkeep:
     def _delete(self) -> None:
         expiry = self._retention.apply(self._stopped.is_set)
         if expiry.deleted:
-            told = ", ".join(f"{number} {kind}" for kind, number in expiry.deleted.items())
+            told = ", ".join(f"{kind}: {number}" for kind, number in expiry.deleted.items())
             log.info("Deleted because they were older than %d days: %s", expiry.days, told)
 
 

@@ -74,4 +74,4 @@ def test_retention_is_tried_out_carried_out_and_remembered(
     assert done["dry_run"] is False
     assert "nothing: none is that old" in call("retention").out
     assert len(call("retention", "--history", "--json").document["reports"]) == 1
-    assert "1 conversations, 2 messages, 1 answers" in call("retention", "--history").out
+    assert "conversations: 1, messages: 2, answers: 1" in call("retention", "--history").out
