@@ -15,6 +15,7 @@ import typer
 from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
+from elara_ui.cli.evaluate import evaluate
 from elara_ui.cli.insights import show_agreement
 from elara_ui.cli.parts import (
     AcceptOption,
@@ -57,6 +58,7 @@ cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)
 cli.command()(retention)
+cli.command()(evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

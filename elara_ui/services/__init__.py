@@ -24,6 +24,7 @@ from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
+from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.teaching import TeachingService
@@ -64,6 +65,7 @@ class Services:
     curation: CurationService
     snapshots: SnapshotService
     lineage: LineageService
+    safety: SafetyService
     retention: RetentionService
     upkeep: Upkeep
 
@@ -112,6 +114,7 @@ def build_services(
         settings.max_question_characters,
         ReviewSampling(settings.review_share),
     )
+    private_chat = PrivateChatService(chat, serving)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -119,7 +122,7 @@ def build_services(
         serving=serving,
         conversations=conversations,
         chat=chat,
-        private_chat=PrivateChatService(chat, serving),
+        private_chat=private_chat,
         reviewing=ReviewingService(database, home),
         pairs=PairsService(database),
         calibration=CalibrationService(database),
@@ -138,6 +141,7 @@ def build_services(
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home),
         lineage=LineageService(database),
+        safety=SafetyService(database, home, serving, private_chat, recipes),
         retention=retention,
         upkeep=Upkeep(runs, retention),
     )
