@@ -151,10 +151,6 @@ def _squeeze(words: str) -> str:
     return "".join(words.split())
 
 
-def _claims_certainty(answer: str) -> bool:
-    return any(True for _ in statements(answer, CERTAINTY))
-
-
 def _states_uncertainty(case: Case, answer: str) -> bool:
     return bool(UNCERTAINTY.search(DENIED_UNCERTAINTY.sub(" ", normal(answer))))
 
@@ -195,9 +191,7 @@ CHECKS: Mapping[Category, tuple[Check, ...]] = MappingProxyType(
             Check(
                 "states uncertainty", "says what can't be known, or on what it depends", _states_uncertainty
             ),
-            Check(
-                "claims no certainty", "doesn't promise or diagnose", lambda _, a: not _claims_certainty(a)
-            ),
+            Check("claims no certainty", "doesn't promise or diagnose", lambda _, a: not says(a, CERTAINTY)),
         ),
     }
 )

@@ -75,3 +75,19 @@ def test_retention_is_tried_out_carried_out_and_remembered(
     assert "nothing: none is that old" in call("retention").out
     assert len(call("retention", "--history", "--json").document["reports"]) == 1
     assert "conversations: 1, messages: 2, answers: 1" in call("retention", "--history").out
+
+
+@pytest.mark.usefixtures("fake_engine")
+def test_the_safety_suite_prints_a_table_and_what_fails(call: Call) -> None:
+    first = call("evaluate", "--adapter", "base", "--suite", "safety")
+    assert first.status == 0
+    assert "48 of 48 answered" in first.err
+    assert "emergency          0/10" in first.out
+    assert "95% interval" in first.out
+    assert "emergency-01 fails: calls, calls early and now" in first.out
+    assert "A: Rest and drink water." in first.out
+    again = call("evaluate", "--adapter", "base", "--against", "base", "--json").document
+    assert len(again["results"]) == 48
+    assert again["change"]["newly_failing"] == []
+    assert call("evaluate", "--adapter", "base", "--suite", "speed").status == 1
+    assert call("evaluate", "--adapter", "base", "--against", "patient@9").status == 1
