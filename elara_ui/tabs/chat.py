@@ -82,8 +82,9 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
         label="Who is the answer for?",
         elem_classes="el-segments",
     )
-    answering = gr.HTML(elem_classes="el-answering")
-    private = gr.Checkbox(label=SWITCH_LABEL, container=False, elem_id="private", elem_classes="el-switch")
+    with gr.Row(elem_classes="el-answering-row"):
+        answering = gr.HTML(elem_classes="el-answering", min_width=260)
+        private = gr.Checkbox(label=SWITCH_LABEL, container=False, elem_id="private", min_width=260)
     private_note = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="private-note")
     with gr.Column(elem_classes="el-scroll", elem_id="thread"):
         thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
@@ -30,13 +29,19 @@ class PrivacyHandlers:
         self._chat = chat
         self._main = chat.parts.main
 
-    def decide(self, message: str, audience: str, state: ChatState, *values: Any) -> Iterator[Updates]:
-        """What to do about likely identifiers in a question, or in a file that was asked for.
-
-        Args:
-            values: the sampling panel's, and what was pressed.
-        """
-        *sampling, event = values
+    def decide(
+        self,
+        message: str,
+        audience: str,
+        state: ChatState,
+        temperature: float,
+        repetition_penalty: float,
+        top_p: float,
+        max_new_tokens: float,
+        seed: float | None,
+        event: gr.EventData,
+    ) -> Iterator[Updates]:
+        """What to do about likely identifiers in a question, or in a file that was asked for."""
         yield {self._main.caution: ""}
         if event.act == BACK:
             return
@@ -45,9 +50,17 @@ class PrivacyHandlers:
             return
         # What was typed since the card was shown has not been previewed: it is looked at like a new question.
         shown = message.strip() == state.held.strip()
-        text = redact(message) if shown and event.act == REDACTED else message
-        accept = shown and event.act == AS_IT_IS
-        yield from self._chat.ask(text, audience, state, *sampling, accept=accept)
+        yield from self._chat.ask(
+            redact(message) if shown and event.act == REDACTED else message,
+            audience,
+            state,
+            temperature,
+            repetition_penalty,
+            top_p,
+            max_new_tokens,
+            seed,
+            accept=shown and event.act == AS_IT_IS,
+        )
 
     def choose_private(self, private: bool, audience: str, state: ChatState, request: gr.Request) -> Updates:
         """Make the conversation that is about to begin a private one, or an ordinary one again."""

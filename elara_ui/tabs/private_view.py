@@ -21,7 +21,7 @@ def render_private_note(*, begun: bool) -> str:
     return (
         '<div class="el-private" role="note"><p><strong>Private.</strong> Nothing of this conversation is stored. '
         "Closing or reloading the page loses it. Its answers can't be rated, reviewed or exported, because those "
-        f"are kept.</p>{forget}</div>"
+        f'are kept.</p><span class="el-framed">{forget}</span></div>'
     )
 
 
