@@ -420,7 +420,8 @@ class ChatHandlers:
             self._services.private_chat.find(state.private_ids), state.conversation_id
         )
         stored = self._services.conversations.find(state.search)
-        return private + chat_view.render_list(stored, state.conversation_id)
+        kept_days = self._services.retention.days
+        return private + chat_view.render_list(stored, state.conversation_id, kept_days)
 
     def _describe_answering(self, audience: str) -> str:
         return chat_view.render_answering(

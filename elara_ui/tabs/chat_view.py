@@ -9,12 +9,21 @@ from elara_ui.services.answers import Answer, ConversationSummary, Thread, Threa
 from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
 
 
-def render_list(conversations: Iterable[ConversationSummary], current: str | None) -> str:
-    """The side list; the current conversation is marked."""
+def render_list(conversations: Iterable[ConversationSummary], current: str | None, kept_days: int = 0) -> str:
+    """The side list; the current conversation is marked.
+
+    Args:
+        conversations: the newest first.
+        current: the open one.
+        kept_days: how long they are kept after the last message; 0 for ever.
+    """
     rows = [_render_row(conversation, current) for conversation in conversations]
+    expiry = f"They are deleted {kept_days} days after the last message." if kept_days else ""
     if not rows:
-        return '<p class="el-muted el-pad">No conversations here yet. They are kept on this machine.</p>'
-    return f'<nav class="el-list" aria-label="Conversations">{"".join(rows)}</nav>'
+        text = f"No conversations here yet. They are kept on this machine. {expiry}".strip()
+        return f'<p class="el-muted el-pad">{text}</p>'
+    note = f'<p class="el-muted el-pad">{expiry}</p>' if expiry else ""
+    return f'<nav class="el-list" aria-label="Conversations">{"".join(rows)}</nav>{note}'
 
 
 def _render_row(conversation: ConversationSummary, current: str | None) -> str:

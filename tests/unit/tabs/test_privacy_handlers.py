@@ -13,6 +13,7 @@ from test_handlers import SAMPLING, ask, built, chat, last_of, press
 from db.home import Home
 from elara_ui.services import Services
 from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
+from elara_ui.tabs.chat_view import render_list
 from elara_ui.tabs.compare import CompareHandlers
 from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED
 from elara_ui.tabs.parts import Updates
@@ -210,3 +211,8 @@ def test_after_the_page_was_closed_it_is_gone(
     make_leave(services)(PAGE)
     painted = chat.refresh("patient", state)
     assert "nothing of it was stored" in painted[chat.parts.main.live]
+
+
+def test_the_side_list_says_how_long_conversations_are_kept() -> None:
+    assert "deleted" not in render_list((), None)
+    assert "deleted 30 days after the last message" in render_list((), None, 30)
