@@ -101,7 +101,10 @@ class PrivateChatService:
         with self._lock:
             held = self._held.get(conversation_id)
         if held is None:
-            raise NotFound("This private conversation is gone; nothing of it was stored. Start a new one.")
+            raise NotFound(
+                "This private conversation is gone; nothing of it was stored. Copy what you have typed, then "
+                "press New conversation."
+            )
         return held.thread
 
     def last_question(self, conversation_id: str) -> ThreadMessage | None:

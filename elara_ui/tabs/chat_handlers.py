@@ -140,6 +140,8 @@ class ChatHandlers:
             return
         chat = self._chat(state)
         try:
+            if state.private:
+                self._open(state)  # gone with a page that slept, say; it must not go on as a stored one
             question = chat.check(
                 audience,
                 message,
@@ -219,7 +221,7 @@ class ChatHandlers:
         defaults = (getattr(recipe.sampling, name) for name in SAMPLING_NAMES)
         updates: Updates = dict(zip(self._main.sampling, defaults, strict=True))
         updates[self._main.answering] = self._describe_answering(audience)
-        if state.conversation_id is None or (state.private and not self._open(state).messages):
+        if state.conversation_id is None or not self._has_begun(state):
             updates[self._main.thread] = chat_view.render_welcome(recipe)
         return updates
 
@@ -409,6 +411,10 @@ class ChatHandlers:
 
     def _open(self, state: ChatState) -> Thread:
         return self._conversations(state).open(str(state.conversation_id))
+
+    def _has_begun(self, state: ChatState) -> bool:
+        """Whether there is something in the open conversation; a stored one begins with its question."""
+        return not state.private or bool(self._services.private_chat.find({str(state.conversation_id)}))
 
     def _begin(self, state: ChatState, question: Question) -> Generator[ChatEvent, None, None]:
         if state.private:

@@ -211,6 +211,18 @@ def test_after_the_page_was_closed_it_is_gone(
     make_leave(services)(PAGE)
     painted = chat.refresh("patient", state)
     assert "nothing of it was stored" in painted[chat.parts.main.live]
+    assert chat.parts.main.thread in chat.choose_audience("student", state)
+
+
+def test_what_is_asked_in_one_that_is_gone_stays_typed_and_is_not_stored(
+    chat: ChatHandlers, privacy: PrivacyHandlers, services: Services
+) -> None:
+    state = begin(privacy)
+    make_leave(services)(PAGE)
+    painted = ask(chat, f"What is {MARKER}?", state)
+    assert "nothing of it was stored" in painted[chat.parts.main.live]
+    assert chat.parts.main.message not in painted
+    assert services.conversations.find() == ()
 
 
 def test_the_side_list_says_how_long_conversations_are_kept() -> None:
