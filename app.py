@@ -35,6 +35,7 @@ def main() -> int:
 
     services.serving.start()
     services.runs.reconcile()
+    services.upkeep.start()
     try:
         launch_page(build_page(services), settings)
     finally:

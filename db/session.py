@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,17 @@ from db.errors import StorageError
 from db.home import Home
 from db.models import utc_now
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; kept here so that a start with nothing to migrate needn't import Alembic."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BACKUPS_KEPT = 5
+BACKUP_TIME = "%Y%m%dT%H%M%S%fZ"
 BUSY_TIMEOUT_SECONDS = 30
+REBUILT = 1
+"""SQLite's user_version of a file that `Database.rebuild_once` has written anew."""
+CLEAR_SECONDS = 2
+"""How long the log's emptying waits for whoever reads; the next time comes."""
 _RETRY_SECONDS = 0.001, 0.02
 
 _ADVICE = {
@@ -86,6 +92,43 @@ class Database:
         with _clear_errors(self.path), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
+    def clear_log(self) -> bool:
+        """Empty SQLite's write-ahead log into the file: what was deleted is then in neither.
+
+        Returns:
+            Whether it is empty; not while somebody reads what stood there before.
+
+        Raises:
+            StorageError: the disk refuses.
+        """
+        with self._plain(CLEAR_SECONDS) as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
+    def rebuild_once(self) -> None:
+        """Write the whole file anew, if that was never done; other writers wait.
+
+        What was deleted before `secure_delete` was on still lies in pages that were given free, and in gaps
+        of others. Afterwards that can't come about any more.
+
+        Raises:
+            StorageError: the disk is full, or another process keeps the file busy.
+        """
+        with self._plain(BUSY_TIMEOUT_SECONDS) as connection:
+            if connection.execute("PRAGMA user_version").fetchone()[0] < REBUILT:
+                connection.execute("PRAGMA secure_delete = ON")
+                connection.execute("VACUUM")
+                connection.execute(f"PRAGMA user_version = {REBUILT}")
+
+    @contextmanager
+    def _plain(self, timeout: float) -> Iterator[sqlite3.Connection]:
+        """A connection outside any transaction, waiting so many seconds for others."""
+        with (
+            _clear_errors(self.path),
+            closing(sqlite3.connect(self.path, timeout=timeout, isolation_level=None)) as connection,
+        ):
+            yield connection
+
     def close(self) -> None:
         """Close the connections."""
         self._reader.dispose()
@@ -147,7 +190,7 @@ def back_up(home: Home, label: str) -> Path:
     Returns:
         The copy.
     """
-    copy = home.backups / f"elara-{utc_now():%Y%m%dT%H%M%S%f}Z-{label}.sqlite3"
+    copy = home.backups / f"elara-{utc_now().strftime(BACKUP_TIME)}-{label}.sqlite3"
     unfinished = copy.with_suffix(".part")
     with closing(sqlite3.connect(home.database)) as source, closing(sqlite3.connect(unfinished)) as target:
         source.backup(target)
@@ -155,6 +198,15 @@ def back_up(home: Home, label: str) -> Path:
     for old in sorted(home.backups.glob("elara-*.sqlite3"))[:-BACKUPS_KEPT]:
         old.unlink()
     return copy
+
+
+def backed_up_at(copy: Path) -> datetime:
+    """When `back_up` made a copy, by its name; of a file with another name, when it was last changed."""
+    try:
+        named = datetime.strptime(copy.name.split("-")[1], BACKUP_TIME)
+    except (IndexError, ValueError):
+        return datetime.fromtimestamp(copy.stat().st_mtime, UTC)
+    return named.replace(tzinfo=UTC)
 
 
 def _engine(path: Path, begin: str, *, query_only: bool = False, foreign_keys: bool = True) -> Engine:
@@ -175,6 +227,8 @@ def _engine(path: Path, begin: str, *, query_only: bool = False, foreign_keys: b
         connection.isolation_level = None
         if not query_only:
             connection.execute("PRAGMA journal_mode = WAL")
+            # What is deleted is overwritten with zeros, not only given free.
+            connection.execute("PRAGMA secure_delete = ON")
         # What was acknowledged survives a power cut: the log is synced at each commit (0.4 ms instead of
         # 0.02 on an SSD), not only at checkpoints as with NORMAL (https://sqlite.org/pragma.html).
         connection.execute("PRAGMA synchronous = FULL")

@@ -15,6 +15,7 @@ from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.markup import escape
 from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.privacy_handlers import make_leave
 from elara_ui.tabs.review import build_review_tab
 from elara_ui.theme import build_theme, read_stylesheet
 
@@ -80,6 +81,7 @@ def build_page(services: Services) -> gr.Blocks:
             lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
         )
         _wire_chat(page, chat, finetune)
+        page.unload(make_leave(services))
         review_tab.select(
             review.choose,
             review.inputs,

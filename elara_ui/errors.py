@@ -14,9 +14,12 @@ ElaraError                      db.errors; message = rule, value and remedy
 ├── EngineError                 adapters.errors; no answer now
 │   └── ContextOverflow         adapters.errors; the text exceeds the model's window
 ├── InvalidInput                what a user typed breaks a rule
+│   └── IdentifiersFound        likely identifiers, and nobody has said yet what to do about them
 ├── HomeInUse                   another app serves the same ELARA_HOME
 └── PortTaken                   another program listens on the address
 """
+
+from collections.abc import Mapping
 
 from adapters.errors import (
     AdapterError,
@@ -38,6 +41,7 @@ __all__ = [
     "ElaraError",
     "EngineError",
     "HomeInUse",
+    "IdentifiersFound",
     "InvalidInput",
     "InvalidValue",
     "ModelError",
@@ -52,6 +56,21 @@ __all__ = [
 
 class InvalidInput(ElaraError):
     """What a user typed or chose breaks a rule."""
+
+
+class IdentifiersFound(InvalidInput):
+    """Likely identifiers of people are in what would be stored or leave; nothing has happened to it yet.
+
+    Args:
+        message: see `ElaraError`.
+        kinds: kind of identifier → how often it was found.
+        previews: the texts, or the first of them in part, with the identifiers replaced by their kinds.
+    """
+
+    def __init__(self, message: str, kinds: Mapping[str, int], previews: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.kinds = kinds
+        self.previews = previews
 
 
 class HomeInUse(ElaraError):

@@ -65,6 +65,12 @@ class Settings(BaseSettings):
         description="Share of the chat's answers that go to review by themselves, drawn by chance: 0 none, "
         "1 all. Candidates' answers always go.",
     )
+    retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Days after the last message until a conversation is deleted; 0 keeps them for ever.",
+    )
     model_file: Path | None = Field(
         default=None,
         description="A wheel or GGUF of the embedded model placed by hand, for machines without internet.",

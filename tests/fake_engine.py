@@ -19,6 +19,7 @@ class FakeEngine:
     """
 
     base_model = "smollm2-135m"
+    is_remote = False
 
     def __init__(self, reply: str = "Rest and drink water.", pause: float = 0.0, context_tokens: int = 4096):
         self.reply = reply

@@ -94,6 +94,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def is_remote(self) -> bool:
+        """Whether what is asked leaves this machine."""
+        ...
+
+    @property
     def context_tokens(self) -> int:
         """Context window of one request, prompt and answer together, tokens."""
         ...

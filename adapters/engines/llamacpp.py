@@ -109,6 +109,11 @@ class LlamaCppEngine:
         self._in_memory: set[_Generation] = set()  # the current one and those that still drain
 
     @property
+    def is_remote(self) -> bool:
+        """It computes in this process: nothing leaves the machine."""
+        return False
+
+    @property
     def base_model(self) -> str:
         """Catalogue id of the base model served."""
         return self._base_model

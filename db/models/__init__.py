@@ -5,6 +5,7 @@ Times are UTC. Identifiers are random hex strings, so that rows made on two mach
 
 from db.models.base import Base, UtcDateTime, new_id, utc_now
 from db.models.chat import Conversation, Message, Response
+from db.models.retention import RetentionReport
 from db.models.review import (
     Adjudication,
     AdjudicationEvent,
@@ -27,6 +28,7 @@ __all__ = [
     "Message",
     "Preference",
     "Response",
+    "RetentionReport",
     "Review",
     "ReviewEvent",
     "ReviewItem",

@@ -67,7 +67,10 @@ class Response(Base):
     readability: Mapped[dict[str, Any]] = mapped_column(doc="Readability figures of the text")
     thumb: Mapped[int | None] = mapped_column(doc="+1 up, -1 down, null none")
     origin: Mapped[str] = mapped_column(
-        String(255), default="chat", server_default="chat", doc="chat, or the file it was imported from"
+        String(255),
+        default="chat",
+        server_default="chat",
+        doc="chat, distilled, or the file it was imported from",
     )
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     withdrawn_at: Mapped[datetime | None] = mapped_column(doc="Set: no new training set may hold it")

@@ -15,27 +15,35 @@ import typer
 from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
+from elara_ui.cli.evaluate import evaluate
 from elara_ui.cli.insights import show_agreement
 from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
 from elara_ui.cli.parts import (
+    AcceptOption,
     AudienceOption,
     HomeOption,
     JsonOption,
+    RedactOption,
     SetOption,
+    choose_handling,
     make_group,
     open_services,
     parse_columns,
     parse_settings,
+    with_options,
 )
 from elara_ui.cli.recipes import recipes_cli
+from elara_ui.cli.retention import retention
 from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
 from elara_ui.cli.triage import triage
-from elara_ui.errors import ElaraError, EngineError, InvalidInput
+from elara_ui.clinical import identifiers
+from elara_ui.errors import ElaraError, EngineError, IdentifiersFound, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece
+from elara_ui.services.identifier_guard import Handling, search
 from elara_ui.services.training import parse_data
 
 CTRL_C = 130  # the shell's exit status for it
@@ -54,6 +62,8 @@ reviews_cli.command("unmark")(unmark_known)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)
+cli.command()(retention)
+cli.command()(evaluate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,14 +99,30 @@ def ask(
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(help="Most new tokens.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 always takes the likeliest word.")] = None,
+    redact: RedactOption = False,
+    accept_identifiers: AcceptOption = False,
+    private: Annotated[bool, typer.Option("--private", help="Store neither question nor answer.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Ask the model. The answer streams to stdout, its figures follow on stderr."""
     overrides = {"max_new_tokens": max_tokens, "temperature": temperature}
+    handling = choose_handling(redact, accept_identifiers)
+    found = search([question])
+    if found.kinds and handling is not Handling.ASK:
+        done = "replaced" if handling is Handling.REDACT else "sent as they are"
+        write_note(f"Likely identifiers, {done}: {found.summary}.")
+    if handling is Handling.REDACT:
+        question = identifiers.redact(question)
     with open_services(home) as services:
-        checked = services.chat.check(audience, question, overrides, adapter)
-        answer = _follow_answer(services.chat.ask_once(checked), echo=not as_json)
+        chat = services.private_chat if private else services.chat
+        try:
+            checked = chat.check(
+                audience, question, overrides, adapter, accept_identifiers=handling is Handling.KEEP
+            )
+        except IdentifiersFound as met:
+            raise with_options(met) from None
+        answer = _follow_answer(chat.ask_once(checked), echo=not as_json)
     if as_json:
         write_document(asdict(answer))
     else:

@@ -12,8 +12,9 @@ import typer
 
 from adapters.training.columns import ColumnMap, read_parts
 from elara_ui.cli.text import format_serving, write_note
-from elara_ui.errors import InvalidInput
+from elara_ui.errors import IdentifiersFound, InvalidInput
 from elara_ui.services import Services, build_services
+from elara_ui.services.identifier_guard import Handling
 from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.settings import Settings
 
@@ -25,6 +26,34 @@ HomeOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
 ]
+RedactOption = Annotated[
+    bool, typer.Option("--redact", help="Replace likely identifiers of people by their kinds.")
+]
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept-identifiers", help="Likely identifiers of people were looked at and may stay."),
+]
+
+
+def choose_handling(redact: bool, accept: bool) -> Handling:
+    """What becomes of likely identifiers, by the options given.
+
+    Raises:
+        InvalidInput: both were.
+    """
+    if redact and accept:
+        raise InvalidInput(
+            "--redact replaces identifiers and --accept-identifiers keeps them. Give one of them."
+        )
+    return Handling.REDACT if redact else Handling.KEEP if accept else Handling.ASK
+
+
+def with_options(found: IdentifiersFound) -> IdentifiersFound:
+    """The same, saying which options decide; the redacted text goes to stderr first."""
+    for text in found.previews:
+        write_note(f"Redacted: {text}")
+    remedy = "Add --redact to have them replaced, or --accept-identifiers to keep them."
+    return IdentifiersFound(f"{found.message} {remedy}", found.kinds, found.previews)
 
 
 def make_group(**options: Any) -> typer.Typer:

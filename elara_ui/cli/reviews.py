@@ -10,9 +10,18 @@ import typer
 from adapters.training.columns import read_parts
 from db.review_figures import VERDICT
 from db.vocabulary import Axis
-from elara_ui.cli.parts import HomeOption, JsonOption, make_group, open_services
+from elara_ui.cli.parts import (
+    AcceptOption,
+    HomeOption,
+    JsonOption,
+    RedactOption,
+    choose_handling,
+    make_group,
+    open_services,
+    with_options,
+)
 from elara_ui.cli.text import format_table, write_document
-from elara_ui.errors import InvalidInput
+from elara_ui.errors import IdentifiersFound, InvalidInput
 from elara_ui.services.answer_files import AnswerColumns
 from elara_ui.services.importing import Dropped
 from elara_ui.services.insight_figures import SCALES, OriginFigures, PairFigures
@@ -74,12 +83,18 @@ def import_answers(
 @reviews_cli.command("export")
 def export_reviews(
     file: Annotated[Path, typer.Argument(help="JSONL file to write; replaced if it exists.")],
+    redact: RedactOption = False,
+    accept_identifiers: AcceptOption = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Write accepted and corrected answers as training rows."""
+    handling = choose_handling(redact, accept_identifiers)
     with open_services(home) as services:
-        export = services.reviewing.export(file.absolute())
+        try:
+            export = services.reviewing.export(file.absolute(), handling)
+        except IdentifiersFound as found:
+            raise with_options(found) from None
     if as_json:
         write_document(asdict(export))
     else:

@@ -18,16 +18,20 @@ from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
 from elara_ui.services.pairs import PairsService
+from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.recipes import RecipeService
+from elara_ui.services.retention import RetentionService
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.reviewing import ReviewingService
 from elara_ui.services.runs import RunService
+from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
+from elara_ui.services.upkeep import Upkeep
 from elara_ui.settings import Settings
 
 __all__ = ["Services", "build_services"]
@@ -43,6 +47,7 @@ class Services:
     serving: ServingService
     conversations: ConversationService
     chat: ChatService
+    private_chat: PrivateChatService
     reviewing: ReviewingService
     pairs: PairsService
     comparing: ComparingService
@@ -62,9 +67,13 @@ class Services:
     curation: CurationService
     snapshots: SnapshotService
     lineage: LineageService
+    safety: SafetyService
+    retention: RetentionService
+    upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop a teacher and a comparison, free the engine and the database. Training runs go on."""
+        """Stop a teacher, a comparison and the upkeep, free the engine and the database. Runs go on."""
+        self.upkeep.close()
         self.teaching.close()
         self.comparing.close()
         self.serving.close()
@@ -106,21 +115,26 @@ def build_services(
         pairs,
         serving.base_model,
     )
+    runs = RunService(database, home, settings.max_runs, recipes)
+    retention = RetentionService(database, home, settings.retention_days)
     distillation = DistillationService(database, home, serving, recipes)
+    chat = ChatService(
+        database,
+        serving,
+        conversations,
+        recipes,
+        limit,
+        ReviewSampling(settings.review_share),
+    )
+    private_chat = PrivateChatService(chat, serving)
     return Services(
         settings=settings,
         recipes=recipes,
         database=database,
         serving=serving,
         conversations=conversations,
-        chat=ChatService(
-            database,
-            serving,
-            conversations,
-            recipes,
-            limit,
-            ReviewSampling(settings.review_share),
-        ),
+        chat=chat,
+        private_chat=private_chat,
         reviewing=ReviewingService(database, home),
         pairs=pairs,
         comparing=comparing,
@@ -129,7 +143,7 @@ def build_services(
         importing=ImportingService(database, tuple(recipes)),
         recipe_book=RecipeService(home, recipes),
         training=training,
-        runs=RunService(database, home, settings.max_runs, recipes),
+        runs=runs,
         adapters=AdapterService(database, home, serving.base_model),
         exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
@@ -140,4 +154,7 @@ def build_services(
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
+        safety=SafetyService(database, home, serving, private_chat, recipes),
+        retention=retention,
+        upkeep=Upkeep(runs, retention),
     )

@@ -19,6 +19,7 @@ class Answer:
         dropped_turns: oldest messages left out to fit the window.
         reading_grade: Flesch-Kincaid grade of the text; None when too short to say.
         thumb: +1, -1 or None.
+        stored: whether it is in the database; a private answer isn't, and can't be rated or reviewed.
     """
 
     response_id: str
@@ -37,6 +38,7 @@ class Answer:
     readability: dict[str, Any]
     thumb: int | None
     in_review: bool
+    stored: bool = True
 
     @property
     def reading_grade(self) -> float | None:
@@ -62,6 +64,12 @@ class Thread:
     title: str
     audience: str
     messages: tuple[ThreadMessage, ...]
+
+    @property
+    def last_question(self) -> ThreadMessage | None:
+        """The newest question, or None."""
+        questions = [message for message in self.messages if message.role is Role.USER]
+        return questions[-1] if questions else None
 
 
 @dataclass(frozen=True)
@@ -104,8 +112,8 @@ class Finished:
 ChatEvent = Started | Piece | Finished
 
 
-def describe_answer(response: Response, *, in_review: bool) -> Answer:
-    """A stored response as a value."""
+def describe_answer(response: Response, *, in_review: bool, stored: bool = True) -> Answer:
+    """A response as a value."""
     return Answer(
         response_id=response.id,
         audience=response.audience,
@@ -123,6 +131,7 @@ def describe_answer(response: Response, *, in_review: bool) -> Answer:
         readability=response.readability,
         thumb=response.thumb,
         in_review=in_review,
+        stored=stored,
     )
 
 

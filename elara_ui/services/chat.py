@@ -1,7 +1,8 @@
 """Asking the model: from a question and an audience to a stored answer, piece by piece."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from elara_ui.clinical.readability import measure
 from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
 from elara_ui.services.conversations import ConversationService
+from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.serving import ServingService
 from elara_ui.services.window import LimitedText, fit_window
@@ -32,6 +34,9 @@ SAMPLING_LIMITS: Mapping[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
 }
 
+Keep = Callable[[Response], Answer]
+"""Takes a finished answer, which is in no session yet, and keeps it or doesn't."""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -42,12 +47,14 @@ class Question:
         recipe: the audience's prompt and limits.
         sampling: the recipe's, with the user's overrides.
         adapter: None for the audience's live one, ``base`` for none, or a versioned name.
+        accept_identifiers: whoever asks has said that likely identifiers may be sent as they are.
     """
 
     text: str
     recipe: Recipe
     sampling: Sampling
     adapter: str | None = None
+    accept_identifiers: bool = False
 
 
 class ChatService:
@@ -85,14 +92,18 @@ class ChatService:
         text: str,
         overrides: Mapping[str, Any] | None = None,
         adapter: str | None = None,
+        *,
+        accept_identifiers: bool = False,
     ) -> Question:
         """Check a question before anything is stored or computed.
 
         Args:
             overrides: sampling fields to change; None values mean the recipe's own.
+            accept_identifiers: likely identifiers may be stored, and sent to a remote engine, as they are.
 
         Raises:
             InvalidInput: empty or too long text, unknown audience, sampling outside its limits.
+            IdentifiersFound: there are some, and they weren't accepted.
         """
         recipe = self._recipes.get(audience)
         if recipe is None:
@@ -107,7 +118,9 @@ class ChatService:
                 f"The question has {len(text):,} characters; at most {self._max_characters:,} are accepted. "
                 "Shorten it or ask in parts."
             )
-        return Question(text.strip(), recipe, override_sampling(recipe.sampling, overrides or {}), adapter)
+        sampling = override_sampling(recipe.sampling, overrides or {})
+        check_question(text, accept=accept_identifiers, remote=self._serving.is_remote)
+        return Question(text.strip(), recipe, sampling, adapter, accept_identifiers)
 
     def ask(self, question: Question, conversation_id: str | None = None) -> Generator[ChatEvent, None, None]:
         """Answer within a conversation, made when none is given.
@@ -130,7 +143,8 @@ class ChatService:
                 if message.content
             ]
             conversation_store.append_message(session, conversation_id, Role.USER, question.text)
-        yield from self._answer(question, merge_unanswered(history), conversation_id)
+        keep = partial(self._keep, conversation_id)
+        yield from self.answer(question, merge_unanswered(history), conversation_id, keep)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer the last question again (or an edited form of it) in place of its answer.
@@ -150,16 +164,30 @@ class ChatService:
 
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation, as when comparing audiences."""
-        yield from self._answer(question, [], None)
+        yield from self.answer(question, [], None, partial(self._keep, None))
 
-    def _answer(
-        self, question: Question, history: Sequence[Turn], conversation_id: str | None
+    def answer(
+        self, question: Question, history: Sequence[Turn], conversation_id: str | None, keep: Keep
     ) -> Generator[ChatEvent, None, None]:
+        """Ask the model; nothing is stored but by `keep`.
+
+        Args:
+            history: the turns before it, oldest first, each question with its answer.
+            conversation_id: named to whoever follows.
+            keep: given the answer, or what had come of it when its reader left.
+
+        Raises:
+            ElaraError: the engine can't answer.
+            IdentifiersFound: the engine is another machine's, and the turns hold some that nobody accepted.
+        """
         request_id = uuid4().hex
         yield Started(conversation_id, request_id)
         engine, _ = self._engine_for(question)
         system = Turn(Role.SYSTEM, question.recipe.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
+        if engine.is_remote:  # earlier turns may have been stored before it was
+            words = "\n".join(turn.content for turn in asked)
+            check_question(words, accept=question.accept_identifiers, remote=True)
         turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
         if request_id in self._stopped:  # pressed while the model was coming up
             self._stopped.discard(request_id)
@@ -179,10 +207,9 @@ class ChatService:
             # The person left. Stop computing, then keep what had come.
             engine.cancel(request.request_id)
             completion = next((item for item in stream if isinstance(item, Completion)), None)
-            self._store(question, request, engine, writing, completion, conversation_id, dropped)
+            keep(self._finish(question, request, engine, writing, completion, dropped))
             raise
-        answer = self._store(question, request, engine, writing, completion, conversation_id, dropped)
-        yield Finished(answer)
+        yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped)))
 
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""
@@ -223,21 +250,20 @@ class ChatService:
             raise AdapterError(reason)
         return engine, live.name
 
-    def _store(
+    def _finish(
         self,
         question: Question,
         request: GenerationRequest,
         engine: Engine,
         writing: LimitedText,
         completion: Completion | None,
-        conversation_id: str | None,
         dropped: int,
-    ) -> Answer:
+    ) -> Response:
         self._stopped.discard(request.request_id)
         if completion is None:
             raise EngineError("The engine ended without finishing the answer. Ask again.")
         reason = FinishReason.LENGTH if writing.full else completion.finish_reason
-        response = Response(
+        return Response(
             audience=question.recipe.audience,
             base_model=engine.base_model,
             adapter=request.adapter,
@@ -254,6 +280,9 @@ class ChatService:
             dropped_turns=dropped,
             readability=measure(writing.text).to_dict(),
         )
+
+    def _keep(self, conversation_id: str | None, response: Response) -> Answer:
+        """Store an answer, in its conversation if that is still there."""
         with self._database.session() as session:
             kept = conversation_id is not None and conversation_store.is_stored(session, conversation_id)
             response.conversation_id = conversation_id if kept else None

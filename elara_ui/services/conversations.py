@@ -1,15 +1,16 @@
 """Keeping conversations: the side list, renaming, deleting, undo, feedback and export."""
 
 import json
-from collections.abc import Collection
-from dataclasses import asdict
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, replace
 from enum import StrEnum
 
 from db import conversations as conversation_store
 from db import responses as response_store
 from db import reviews as review_store
 from db.session import Database
-from db.vocabulary import ReviewReason, Role
+from db.vocabulary import ReviewReason
+from elara_ui.clinical.identifiers import redact
 from elara_ui.errors import InvalidInput
 from elara_ui.services.answers import (
     Answer,
@@ -20,6 +21,7 @@ from elara_ui.services.answers import (
     describe_thread,
 )
 from elara_ui.services.files import Document
+from elara_ui.services.identifier_guard import Handling, check_export
 
 
 class ExportFormat(StrEnum):
@@ -73,6 +75,7 @@ class ConversationService:
         """Delete it for good. Answers that are in review stay there, without the conversation."""
         with self._database.session() as session:
             conversation_store.delete(session, conversation_id)
+        self._database.clear_log()
 
     def undo(self, conversation_id: str) -> str:
         """Take back the last question with its answer.
@@ -88,8 +91,7 @@ class ConversationService:
 
     def last_question(self, conversation_id: str) -> ThreadMessage | None:
         """The newest visible question, or None."""
-        questions = [m for m in self.open(conversation_id).messages if m.role is Role.USER]
-        return questions[-1] if questions else None
+        return self.open(conversation_id).last_question
 
     def cut_from(self, conversation_id: str, position: int) -> list[str]:
         """Hide every turn from a position on (they stay in the database).
@@ -128,21 +130,57 @@ class ConversationService:
             if rated.thumb == -1 and rated.text:
                 review_store.send(session, response_id, ReviewReason.THUMBS_DOWN)
 
-    def export(self, conversation_id: str, form: str) -> Document:
+    def export(self, conversation_id: str, form: str, identifiers: Handling = Handling.ASK) -> Document:
         """A conversation as a file to download.
 
         Args:
             form: ``markdown`` or ``json``.
+            identifiers: what becomes of likely ones in it.
+
+        Raises:
+            IdentifiersFound: there are some, and they were not decided about.
         """
         if form not in tuple(ExportFormat):
             raise InvalidInput(f"Export format is {form!r}; choose markdown or json.")
         thread = self.open(conversation_id)
+        check_export(_texts(thread), identifiers, "This conversation")
+        if identifiers is Handling.REDACT:
+            thread = redact_thread(thread)
         if form == ExportFormat.JSON:
             return Document(
                 f"conversation-{thread.conversation_id}.json",
                 json.dumps(asdict(thread), ensure_ascii=False, indent=2),
             )
         return Document(f"conversation-{thread.conversation_id}.md", write_markdown(thread))
+
+
+def redact_thread(thread: Thread) -> Thread:
+    """The conversation with likely identifiers replaced by their kinds."""
+    return replace(
+        thread,
+        title=redact(thread.title),
+        messages=tuple(
+            replace(
+                message,
+                content=redact(message.content),
+                answer=message.answer
+                and replace(
+                    message.answer,
+                    question=redact(message.answer.question),
+                    text=redact(message.answer.text),
+                ),
+            )
+            for message in thread.messages
+        ),
+    )
+
+
+def _texts(thread: Thread) -> Iterator[str]:
+    """Each text of a conversation once; its title repeats the first question, unless it was renamed."""
+    first = thread.messages[0].content if thread.messages else ""
+    if not " ".join(first.split()).startswith(thread.title.rstrip("…")):
+        yield thread.title
+    yield from (message.content for message in thread.messages)
 
 
 def write_markdown(thread: Thread) -> str:

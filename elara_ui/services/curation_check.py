@@ -15,8 +15,10 @@ from adapters.training.similarity import cluster
 from db import snapshots
 from db.home import Home
 from elara_ui.clinical import identifiers
+from elara_ui.clinical.safety.suite import load_cases
 from elara_ui.errors import DatasetError
 
+SAFETY_SUITE = "the safety suite"
 SHOWN = 20
 """Findings listed of each kind; all are counted."""
 
@@ -122,12 +124,12 @@ def find_leaks(examples: Sequence[Example], evaluated: Mapping[str, str]) -> lis
 
 
 def read_evaluation_sets(home: Home) -> dict[str, str]:
-    """Every prompt of the files in ELARA_HOME/evaluation, with the file it is in.
+    """Every prompt of the safety suite and of the files in ELARA_HOME/evaluation, with where it is from.
 
     Raises:
         DatasetError: a file there can't be read: leakage could then not be told.
     """
-    prompts: dict[str, str] = {}
+    prompts = {case.prompt: SAFETY_SUITE for case in load_cases()}
     for path in sorted(home.evaluation.glob("*.jsonl")):
         for number, row in enumerate(_read_lines(path), start=1):
             prompt = _find_prompt(row)

@@ -31,6 +31,7 @@ from elara_ui.services.serving import ServingService
 from elara_ui.services.training_data import DataChoice, read_data
 
 UNANSWERABLE = "prompt too long for the teacher"
+DISTILLED = "distilled"  # a response's origin
 KEPT_ORIGIN = ("id", "topic", "focus", "qtype", "source", "url")
 """What of a prompt's origin is still true of another answer to it."""
 
@@ -314,6 +315,7 @@ def _describe(
         tokens_per_second=completion.tokens_per_second,
         finish_reason=completion.finish_reason,
         readability=measure(completion.text).to_dict(),
+        origin=DISTILLED,
     )
 
 

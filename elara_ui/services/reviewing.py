@@ -18,10 +18,12 @@ from db.review_progress import QueueFigures, ReviewProgress
 from db.session import Database
 from db.training_rows import training_rows
 from db.vocabulary import ReviewAction
+from elara_ui.clinical.identifiers import redact
 from elara_ui.errors import InvalidInput
 from elara_ui.services.calibration import CalibrationResult, compare_with_expected
 from elara_ui.services.empty_queue import explain
 from elara_ui.services.files import Document, write_atomically
+from elara_ui.services.identifier_guard import Handling, check_export
 from elara_ui.services.own_reviews import HistoryEntry, OwnReview, as_filled_in, describe_own
 from elara_ui.services.review_drafts import (
     HARMS,
@@ -325,26 +327,41 @@ class ReviewingService:
         with self._database.reading() as session:
             return review_progress.figures(session)
 
-    def export(self, path: Path | None = None) -> ExportResult:
+    def export(self, path: Path | None = None, identifiers: Handling = Handling.ASK) -> ExportResult:
         """Write the accepted and corrected answers as JSONL training rows.
 
         Args:
             path: the file to write, replaced if there; None for a new one in ELARA_HOME's exports.
+            identifiers: what becomes of likely ones in them.
 
         Returns:
             The file and its rows; none is an empty file.
 
         Raises:
+            IdentifiersFound: there are some, and they were not decided about.
             StorageError: the file can't be written; what stood there stays.
         """
-        document = self.write_rows()
+        document = self.write_rows(identifiers)
         target = path or self._home.exports / document.name
         return ExportResult(write_atomically(target, document.text), document.text.count("\n"))
 
-    def write_rows(self) -> Document:
-        """The accepted and corrected answers as JSONL training rows, for a browser; may be empty."""
+    def write_rows(self, identifiers: Handling = Handling.ASK) -> Document:
+        """The accepted and corrected answers as JSONL training rows, for a browser; may be empty.
+
+        Args:
+            identifiers: what becomes of likely ones in them.
+
+        Raises:
+            IdentifiersFound: there are some, and they were not decided about.
+        """
         with self._database.reading() as session:
-            lines = [json.dumps(row, ensure_ascii=False) for row in training_rows(session)]
+            rows = list(training_rows(session))
+        texts = ("\n".join(turn["content"] for turn in row["messages"]) for row in rows)
+        check_export(texts, identifiers, "This export")
+        if identifiers is Handling.REDACT:
+            for row in rows:
+                row["messages"] = [turn | {"content": redact(turn["content"])} for turn in row["messages"]]
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
         return Document(f"reviews-{stamp}.jsonl", "".join(f"{line}\n" for line in lines))
 

@@ -83,6 +83,12 @@ class ServingService:
         """Catalogue id of the base model served."""
         return catalog.EMBEDDED
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the engine that is up sends what is asked to another machine."""
+        engine = self._engine
+        return engine is not None and engine.is_remote
+
     def start(self) -> None:
         """Fetch and load in the background; harmless when already under way or done."""
         with self._lock:

@@ -3,8 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,9 +17,9 @@ from db import lineage, snapshots
 from db.home import Home
 from db.models import Run, Snapshot
 from db.session import Database
-from elara_ui.clinical import identifiers
-from elara_ui.errors import DatasetError, InvalidInput, StorageError
+from elara_ui.errors import DatasetError, IdentifiersFound, InvalidInput, StorageError
 from elara_ui.services.exporting import read_token, require_token
+from elara_ui.services.identifier_guard import NOT_FOUND, Findings, search
 from elara_ui.services.snapshot_files import write_folder, write_parquet
 
 RowKey = tuple[str, str]
@@ -230,17 +229,18 @@ class SnapshotService:
 
         Raises:
             NotFound: there is no such set.
-            InvalidInput: identifiers were found, the destination exists, or the hub's token is missing.
+            IdentifiersFound: there are some, and they weren't accepted.
+            InvalidInput: the destination exists, or the hub's token is missing.
             DatasetError: the set's file is gone or was changed.
             AdapterError: the hub refuses.
         """
         with self._database.reading() as session:
             found = snapshots.find_reference(session, reference)
-        kinds = _require_consent(self._home, found, accept_identifiers)
+        findings = _require_consent(self._home, found, accept_identifiers)
         if public and form is not DatasetForm.HUB:
             raise InvalidInput("Only what goes to the hub can be public. Leave it out, or export to hub.")
         if form is DatasetForm.HUB:
-            return DatasetExport(self._push(found, destination, public=public), found.rows, kinds)
+            return DatasetExport(self._push(found, destination, public=public), found.rows, findings.kinds)
         ending = "" if form is DatasetForm.FOLDER else f".{form}"
         place = (
             Path(destination).expanduser().absolute()
@@ -248,7 +248,7 @@ class SnapshotService:
             else self._home.exports / f"{label(found).replace('@', '-').replace(' ', '-')}{ending}"
         )
         self._write(found, form, place)
-        return DatasetExport(str(place), found.rows, kinds)
+        return DatasetExport(str(place), found.rows, findings.kinds)
 
     @property
     def has_token(self) -> bool:
@@ -361,27 +361,26 @@ def _checked(home: Home, snapshot: Snapshot) -> Path:
     return path
 
 
-def _require_consent(home: Home, snapshot: Snapshot, accepted: bool) -> dict[str, int]:
-    """Likely identifiers in a set by kind, unless they were found and not accepted."""
-    kinds = _search(home, snapshot)
-    if kinds and not accepted:
-        listed = ", ".join(f"{number} × {kind}" for kind, number in kinds.items())
-        raise InvalidInput(
-            f"Likely identifiers are in {label(snapshot)}: {listed}. Look at them, or confirm that they may "
-            "leave this machine."
+def _require_consent(home: Home, snapshot: Snapshot, accepted: bool) -> Findings:
+    """Likely identifiers in a set, unless they were found and not accepted."""
+    findings = search(_texts(home, snapshot))
+    if findings.kinds and not accepted:
+        raise IdentifiersFound(
+            f"Likely identifiers are in {label(snapshot)}: {findings.summary}. A frozen set stays as it "
+            "is: look at them, then confirm that they may leave, or freeze one without those rows. "
+            f"{NOT_FOUND}",
+            findings.kinds,
+            findings.previews,
         )
-    return kinds
+    return findings
 
 
-def _search(home: Home, snapshot: Snapshot) -> dict[str, int]:
-    """Likely identifiers in a set's texts, by kind."""
-    kinds: Counter[str] = Counter()
+def _texts(home: Home, snapshot: Snapshot) -> Iterator[str]:
+    """What is said in each row of a set."""
     with _checked(home, snapshot).open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            texts = [*(turn["content"] for turn in row["messages"]), row.get("rejected", "")]
-            kinds.update(str(each.kind) for each in identifiers.find("\n".join(texts)))
-    return dict(kinds)
+            yield "\n".join([*(turn["content"] for turn in row["messages"]), row.get("rejected", "")])
 
 
 def _taught(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -12,6 +12,8 @@ from elara_ui.tabs.chat_handlers import ChatHandlers, ChatParts, ChatState, Main
 from elara_ui.tabs.compare import build_compare
 from elara_ui.tabs.markup import ACT_SCRIPT, DOWNLOAD_SCRIPT
 from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.privacy_handlers import PrivacyHandlers
+from elara_ui.tabs.private_view import SWITCH_LABEL
 
 SAMPLING_HELP = (
     ("temperature", "Temperature", "0 always takes the likeliest word; higher varies more.", 0.05),
@@ -44,10 +46,13 @@ def build_chat_tab(services: Services) -> ChatHandlers:
             side = _build_side()
         with gr.Column(scale=4, min_width=300, elem_classes="el-main"):
             main = _build_main(services.recipes)
-            compared = build_compare(services)
+            compared = build_compare(services, state)
     parts = ChatParts(state, side, main)
     handlers = ChatHandlers(services, parts)
-    _wire_side(handlers, parts, _wire_composer(handlers, parts))
+    privacy = PrivacyHandlers(services, handlers)
+    answering = _wire_composer(handlers, privacy, parts)
+    _wire_side(handlers, parts, answering)
+    _wire_privacy(privacy, parts, answering)
     compared.sent.change(
         handlers.refresh, [main.audience, state], components_of(parts), show_progress="hidden"
     )
@@ -77,10 +82,14 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
         label="Who is the answer for?",
         elem_classes="el-segments",
     )
-    answering = gr.HTML(elem_classes="el-answering")
+    with gr.Row(elem_classes="el-answering-row"):
+        answering = gr.HTML(elem_classes="el-answering", min_width=260)
+        private = gr.Checkbox(label=SWITCH_LABEL, container=False, elem_id="private", min_width=260)
+    private_note = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="private-note")
     with gr.Column(elem_classes="el-scroll", elem_id="thread"):
         thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT)
         live = gr.HTML(js_on_load=FOLLOW_SCRIPT)
+    caution = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="caution")
     with gr.Row(elem_classes="el-composer"):
         message = gr.Textbox(
             placeholder="Ask a health question",
@@ -97,7 +106,9 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
         stop = gr.Button("Stop", variant="stop", scale=1, min_width=88, visible=False, elem_id="stop")
     with gr.Accordion("Sampling", open=False):
         sampling = _build_sampling(first.sampling)
-    return MainParts(audience, answering, thread, live, message, send, stop, sampling)
+    return MainParts(
+        audience, answering, private, private_note, thread, live, caution, message, send, stop, sampling
+    )
 
 
 def _build_sampling(defaults: Sampling) -> tuple[gr.components.Component, ...]:
@@ -112,7 +123,9 @@ def _build_sampling(defaults: Sampling) -> tuple[gr.components.Component, ...]:
     return (*sliders, seed)
 
 
-def _wire_composer(handlers: ChatHandlers, parts: ChatParts) -> list[gr.events.Dependency]:
+def _wire_composer(
+    handlers: ChatHandlers, privacy: PrivacyHandlers, parts: ChatParts
+) -> list[gr.events.Dependency]:
     """Send, stop and the buttons under each turn. Many people may be answered at once.
 
     Returns:
@@ -123,9 +136,10 @@ def _wire_composer(handlers: ChatHandlers, parts: ChatParts) -> list[gr.events.D
     asking = [main.message, main.audience, parts.state, *main.sampling]
     asked = gr.on([main.message.submit, main.send.click], handlers.ask, asking, **common)
     acted = main.thread.act(handlers.act, [main.audience, parts.state, *main.sampling], **common)
+    decided = main.caution.act(privacy.decide, asking, **common)
     main.stop.click(handlers.stop, [parts.state], **common)
     main.audience.change(handlers.choose_audience, [main.audience, parts.state], **common)
-    return [asked, acted]
+    return [asked, acted, decided]
 
 
 def _wire_side(handlers: ChatHandlers, parts: ChatParts, answering: list[gr.events.Dependency]) -> None:
@@ -143,3 +157,11 @@ def _wire_side(handlers: ChatHandlers, parts: ChatParts, answering: list[gr.even
     side.export.click(handlers.export, [side.form, state], **common)
     side.delete.click(handlers.ask_delete, None, **common)
     side.confirm.click(handlers.delete, [main.audience, state], cancels=answering, **common)
+
+
+def _wire_privacy(handlers: PrivacyHandlers, parts: ChatParts, answering: list[gr.events.Dependency]) -> None:
+    """The switch above a new conversation, and the note above a private one."""
+    main, state = parts.main, parts.state
+    common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
+    main.private.input(handlers.choose_private, [main.private, main.audience, state], **common)
+    main.private_note.act(handlers.forget, [main.audience, state], cancels=answering, **common)

@@ -9,10 +9,14 @@ from typing import Any
 
 import gradio as gr
 
-from elara_ui.errors import ElaraError, NotFound
+from elara_ui.errors import ElaraError, IdentifiersFound, NotFound
 from elara_ui.services import Services
-from elara_ui.services.answers import ChatEvent, Piece, Started
-from elara_ui.tabs import chat_view
+from elara_ui.services.answers import ChatEvent, Piece, Started, Thread
+from elara_ui.services.chat import ChatService, Question
+from elara_ui.services.conversations import ConversationService
+from elara_ui.services.identifier_guard import Handling
+from elara_ui.services.private_chat import PrivateChatService
+from elara_ui.tabs import chat_view, identifier_prompt, private_view
 from elara_ui.tabs.markup import download_link, notice
 from elara_ui.tabs.parts import Updates, unchanged
 
@@ -33,12 +37,27 @@ class ChatState:
         request_id: the answer being written, for Stop; None when none is.
         editing: whether the next question replaces the last one.
         search: what the side list is filtered by.
+        private_ids: the page's private conversations, which only its memory holds.
+        accepted: conversations in which likely identifiers may be sent as they are.
+        held: the question that waits for a decision about its identifiers.
     """
 
     conversation_id: str | None = None
     request_id: str | None = None
     editing: bool = False
     search: str = ""
+    private_ids: frozenset[str] = frozenset()
+    accepted: frozenset[str] = frozenset()
+    held: str = ""
+
+    @property
+    def private(self) -> bool:
+        """Whether the open conversation is a private one."""
+        return self.conversation_id in self.private_ids
+
+    def turn_to(self, conversation_id: str | None) -> "ChatState":
+        """With another conversation open, and nothing under way."""
+        return replace(self, conversation_id=conversation_id, request_id=None, editing=False, held="")
 
 
 @dataclass(frozen=True)
@@ -64,8 +83,11 @@ class MainParts:
 
     audience: gr.Radio
     answering: gr.HTML
+    private: gr.Checkbox
+    private_note: gr.HTML
     thread: gr.HTML
     live: gr.HTML
+    caution: gr.HTML
     message: gr.Textbox
     send: gr.Button
     stop: gr.Button
@@ -105,27 +127,43 @@ class ChatHandlers:
         top_p: float,
         max_new_tokens: float,
         seed: float | None,
+        *,
+        accept: bool = False,
     ) -> Iterator[Updates]:
-        """Answer what is in the composer; a refused question stays there."""
+        """Answer what is in the composer; a refused question stays there.
+
+        Args:
+            accept: send it with its likely identifiers, and don't ask about them again in this conversation.
+        """
         if state.request_id:
             gr.Info("An answer is being written. Wait for it, or press Stop first.")
             return
+        chat = self._chat(state)
         try:
-            question = self._services.chat.check(
+            if state.private:
+                self._open(state)  # gone with a page that slept, say; it must not go on as a stored one
+            question = chat.check(
                 audience,
                 message,
                 sampling_overrides(temperature, repetition_penalty, top_p, max_new_tokens, seed),
+                accept_identifiers=accept or state.conversation_id in state.accepted,
             )
+        except IdentifiersFound as found:
+            yield {
+                self.parts.state: replace(state, held=message),
+                self._main.caution: identifier_prompt.render_question_prompt(found),
+                self._main.live: "",
+            }
+            return
         except ElaraError as error:
             yield {self._main.live: notice(error.message)}
             return
-        chat = self._services.chat
         if state.editing and state.conversation_id:
             events = chat.retry(question, state.conversation_id)
-            yield from self._follow(events, state, clears=True, keeps=message)
+            yield from self._follow(events, state, clears=True, keeps=message, accepted=accept)
         else:
-            events = chat.ask(question, state.conversation_id)
-            yield from self._follow(events, state, clears=True)
+            events = self._begin(state, question)
+            yield from self._follow(events, state, clears=True, accepted=accept)
 
     def act(
         self,
@@ -183,24 +221,21 @@ class ChatHandlers:
         defaults = (getattr(recipe.sampling, name) for name in SAMPLING_NAMES)
         updates: Updates = dict(zip(self._main.sampling, defaults, strict=True))
         updates[self._main.answering] = self._describe_answering(audience)
-        if state.conversation_id is None:
+        if state.conversation_id is None or not self._has_begun(state):
             updates[self._main.thread] = chat_view.render_welcome(recipe)
         return updates
 
     def start_new(self, audience: str, state: ChatState) -> Updates:
         """Leave the open conversation for an empty one."""
         self.stop(state)
-        return self.show(ChatState(search=state.search), audience) | {
-            self._main.message: "",
-            self._main.live: "",
-        }
+        return self.show(state.turn_to(None), audience) | {self._main.message: "", self._main.live: ""}
 
     def open(self, state: ChatState, event: gr.EventData) -> Updates:
         """Open a conversation from the side list, with the audience it was last asked for."""
         self.stop(state)
-        opened = ChatState(conversation_id=str(event.item), search=state.search)
+        opened = state.turn_to(str(event.item))
         try:
-            audience = self._services.conversations.open(str(event.item)).audience
+            audience = self._open(opened).audience
             return self.show(opened, audience) | {self._main.audience: audience, self._main.live: ""}
         except ElaraError as error:
             return {self._main.live: notice(error.message), self._side.list: self._render_list(state)}
@@ -233,14 +268,16 @@ class ChatHandlers:
             self._services.conversations.delete(state.conversation_id)
         except ElaraError as error:
             return {self._main.live: notice(error.message)}
-        return self.show(ChatState(search=state.search), audience) | {self._main.live: ""}
+        return self.show(state.turn_to(None), audience) | {self._main.live: ""}
 
-    def export(self, form: str, state: ChatState) -> Updates:
+    def export(self, form: str, state: ChatState, handling: Handling = Handling.ASK) -> Updates:
         """Hand the open conversation to the browser as a file."""
         if state.conversation_id is None:
             return unchanged(self.parts.state)
         try:
-            document = self._services.conversations.export(state.conversation_id, form)
+            document = self._services.conversations.export(state.conversation_id, form, handling)
+        except IdentifiersFound as found:
+            return {self._main.caution: identifier_prompt.render_export_prompt(found, form)}
         except ElaraError as error:
             return {self._main.live: notice(error.message)}
         return {self._side.download: download_link(document.name, document.text)}
@@ -252,7 +289,7 @@ class ChatHandlers:
         try:
             return self.show(state, audience)
         except NotFound as error:  # deleted in another window
-            return self.show(ChatState(), audience) | {self._main.live: notice(error.message)}
+            return self.show(state.turn_to(None), audience) | {self._main.live: notice(error.message)}
 
     def show(self, state: ChatState, audience: str) -> Updates:
         """Everything that follows from the state and the audience chosen now."""
@@ -265,17 +302,22 @@ class ChatHandlers:
         """Thread (empty when there is nothing in it), side list and buttons."""
         title = thread = ""
         if state.conversation_id is not None:
-            conversation = self._services.conversations.open(state.conversation_id)
+            conversation = self._open(state)
             title = conversation.title
             if conversation.messages:
                 thread = chat_view.render_thread(conversation, self._services.recipes)
+        stored = state.conversation_id is not None and not state.private
+        note = private_view.render_private_note(begun=bool(thread)) if state.private else ""
         return {
             self.parts.state: state,
+            self._main.private: gr.update(value=state.private, visible=not stored and not thread),
+            self._main.private_note: note,
             self._main.thread: thread,
+            self._main.caution: "",
             self._main.send: gr.update(visible=True),
             self._main.stop: gr.update(visible=False),
             self._side.list: self._render_list(state),
-            self._side.manage: gr.update(visible=state.conversation_id is not None),
+            self._side.manage: gr.update(visible=stored),
             self._side.title: title,
             self._side.confirm: gr.update(visible=False),
         }
@@ -287,19 +329,25 @@ class ChatHandlers:
         *,
         clears: bool = False,
         keeps: str = "",
+        accepted: bool = False,
     ) -> Iterator[Updates]:
         """Paint an answer as it grows; leaving the page closes `events`, which stops the model.
 
         Args:
             clears: empty the composer once the question is stored.
             keeps: put this back into the composer when the answer fails.
+            accepted: identifiers in this conversation may be sent as they are from now on.
         """
         painted, trouble, composer = 0.0, "", {}
         try:
             with closing(events):
                 for event in events:
                     if isinstance(event, Started):
-                        state = ChatState(event.conversation_id, event.request_id, search=state.search)
+                        state = replace(
+                            state.turn_to(event.conversation_id),
+                            request_id=event.request_id,
+                            accepted=state.accepted | ({str(event.conversation_id)} if accepted else set()),
+                        )
                         cleared = {self._main.message: ""} if clears else {}
                         yield self._paint(state) | self._show_answering_now() | cleared
                     elif isinstance(event, Piece) and time.monotonic() - painted > FRAME_SECONDS:
@@ -307,8 +355,9 @@ class ChatHandlers:
                         yield {self._main.live: chat_view.render_live_answer(event.text)}
         except ElaraError as error:
             trouble = notice(error.message)
-        except Exception:  # whatever it was, the page must stay usable and the question kept
-            log.exception("Answering failed")
+        except Exception as error:  # whatever it was, the page must stay usable and the question kept
+            # A traceback may quote what was asked, and nothing private may come into the log.
+            log.error("Answering failed: %s", type(error).__name__, exc_info=not state.private)
             trouble = notice("Elara failed to answer; the reason is in the log. Your question is kept.")
         if trouble and keeps:
             composer = {self._main.message: keeps}
@@ -325,17 +374,20 @@ class ChatHandlers:
     def _retry(self, audience: str, state: ChatState, sampling: dict[str, Any]) -> Iterator[Updates]:
         if state.conversation_id is None:
             return
-        last = self._services.conversations.last_question(state.conversation_id)
+        chat = self._chat(state)
+        last = self._conversations(state).last_question(state.conversation_id)
         if last is None:
             return
-        question = self._services.chat.check(audience, last.content, sampling)
-        yield from self._follow(self._services.chat.retry(question, state.conversation_id), state)
+        # It was asked about when it was first sent, unless the engine was a nearer one then.
+        accept = state.conversation_id in state.accepted or not self._services.serving.is_remote
+        question = chat.check(audience, last.content, sampling, accept_identifiers=accept)
+        yield from self._follow(chat.retry(question, state.conversation_id), state)
 
     def _take_back(self, audience: str, state: ChatState, *, keep: bool) -> Updates:
         """Put the last question into the composer; unless kept, it leaves the thread at once."""
         if state.conversation_id is None:
             return unchanged(self.parts.state)
-        conversations, open_id = self._services.conversations, state.conversation_id
+        conversations, open_id = self._conversations(state), state.conversation_id
         if keep:
             last = conversations.last_question(open_id)
             text = last.content if last else ""
@@ -351,8 +403,31 @@ class ChatHandlers:
         else:
             self._services.conversations.rate(response_id, 1 if act == "up" else -1)
 
+    def _chat(self, state: ChatState) -> ChatService | PrivateChatService:
+        return self._services.private_chat if state.private else self._services.chat
+
+    def _conversations(self, state: ChatState) -> ConversationService | PrivateChatService:
+        return self._services.private_chat if state.private else self._services.conversations
+
+    def _open(self, state: ChatState) -> Thread:
+        return self._conversations(state).open(str(state.conversation_id))
+
+    def _has_begun(self, state: ChatState) -> bool:
+        """Whether there is something in the open conversation; a stored one begins with its question."""
+        return not state.private or bool(self._services.private_chat.find({str(state.conversation_id)}))
+
+    def _begin(self, state: ChatState, question: Question) -> Generator[ChatEvent, None, None]:
+        if state.private:
+            return self._services.private_chat.ask(question, str(state.conversation_id))
+        return self._services.chat.ask(question, state.conversation_id)
+
     def _render_list(self, state: ChatState) -> str:
-        return chat_view.render_list(self._services.conversations.find(state.search), state.conversation_id)
+        private = private_view.render_private_rows(
+            self._services.private_chat.find(state.private_ids), state.conversation_id
+        )
+        stored = self._services.conversations.find(state.search)
+        kept_days = self._services.retention.days
+        return private + chat_view.render_list(stored, state.conversation_id, kept_days)
 
     def _describe_answering(self, audience: str) -> str:
         return chat_view.render_answering(

@@ -9,12 +9,21 @@ from elara_ui.services.answers import Answer, ConversationSummary, Thread, Threa
 from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
 
 
-def render_list(conversations: Iterable[ConversationSummary], current: str | None) -> str:
-    """The side list; the current conversation is marked."""
+def render_list(conversations: Iterable[ConversationSummary], current: str | None, kept_days: int = 0) -> str:
+    """The side list; the current conversation is marked.
+
+    Args:
+        conversations: the newest first.
+        current: the open one.
+        kept_days: how long they are kept after the last message; 0 for ever.
+    """
     rows = [_render_row(conversation, current) for conversation in conversations]
+    expiry = f"They are deleted {kept_days} days after the last message." if kept_days else ""
     if not rows:
-        return '<p class="el-muted el-pad">No conversations here yet. They are kept on this machine.</p>'
-    return f'<nav class="el-list" aria-label="Conversations">{"".join(rows)}</nav>'
+        text = f"No conversations here yet. They are kept on this machine. {expiry}".strip()
+        return f'<p class="el-muted el-pad">{text}</p>'
+    note = f'<p class="el-muted el-pad">{expiry}</p>' if expiry else ""
+    return f'<nav class="el-list" aria-label="Conversations">{"".join(rows)}</nav>{note}'
 
 
 def _render_row(conversation: ConversationSummary, current: str | None) -> str:
@@ -95,7 +104,20 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
     actions = button("Copy", "copy")
     if last:
         actions += button("Retry", "retry", title="Answer this question again")
-    actions += thumb("up", answer.response_id, pressed=answer.thumb == 1)
+    if answer.stored:
+        actions += _render_judging(answer)
+    body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
+    return (
+        f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
+        f'<div class="el-answer">{body}</div>'
+        f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
+        f'<div class="el-actions">{actions}</div></div>'
+    )
+
+
+def _render_judging(answer: Answer) -> str:
+    """What can be done with an answer that is stored."""
+    actions = thumb("up", answer.response_id, pressed=answer.thumb == 1)
     actions += thumb("down", answer.response_id, pressed=answer.thumb == -1)
     if answer.in_review:
         actions += '<span class="el-done">In review</span>'
@@ -107,13 +129,7 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
         actions += button(
             "What shaped this?", "lineage", answer.response_id, title="The training set and reviews behind it"
         )
-    body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
-    return (
-        f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
-        f'<div class="el-answer">{body}</div>'
-        f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
-        f'<div class="el-actions">{actions}</div></div>'
-    )
+    return actions
 
 
 def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:

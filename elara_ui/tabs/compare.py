@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from elara_ui.errors import ElaraError
+from elara_ui.clinical.identifiers import redact
+from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished, Piece, Started
-from elara_ui.services.chat import Question
+from elara_ui.services.chat import ChatService, Question
+from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.tabs import chat_view
-from elara_ui.tabs.chat_handlers import FRAME_SECONDS
+from elara_ui.tabs.chat_handlers import FRAME_SECONDS, ChatState
+from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED, render_question_prompt
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates
 
@@ -52,8 +55,13 @@ class CompareParts:
     sent: gr.Number
 
 
-def build_compare(services: Services) -> CompareParts:
-    """Build the closed panel and wire it."""
+def build_compare(services: Services, chat_state: gr.State) -> CompareParts:
+    """Build the closed panel and wire it.
+
+    Args:
+        services: the use-cases it calls.
+        chat_state: of the conversation above; while that is private, a comparison is too.
+    """
     recipes = services.recipes
     with gr.Accordion("Compare audiences side by side", open=False, elem_id="compare"):
         parts = CompareParts(
@@ -74,13 +82,19 @@ def build_compare(services: Services) -> CompareParts:
     asked = gr.on(
         [parts.ask.click, parts.question.submit],
         handlers.ask,
-        [parts.audiences, parts.question],
+        [parts.audiences, parts.question, chat_state],
         outputs,
         show_progress="hidden",
         concurrency_limit=None,
     )
-    parts.stop.click(handlers.stop, [parts.state], outputs, cancels=[asked], show_progress="hidden")
-    parts.result.act(handlers.act, [parts.state, parts.sent], outputs, show_progress="hidden")
+    acted = parts.result.act(
+        handlers.act,
+        [parts.audiences, parts.question, chat_state, parts.state, parts.sent],
+        outputs,
+        show_progress="hidden",
+        concurrency_limit=None,
+    )
+    parts.stop.click(handlers.stop, [parts.state], outputs, cancels=[asked, acted], show_progress="hidden")
     return parts
 
 
@@ -91,14 +105,30 @@ class CompareHandlers:
         self._services = services
         self._parts = parts
 
-    def ask(self, audiences: list[str], text: str) -> Iterator[Updates]:
-        """Answer for one audience after the other, each column growing as it is written."""
-        parts, chat = self._parts, self._services.chat
+    def ask(
+        self, audiences: list[str], text: str, chat_state: ChatState, *, accept: bool = False
+    ) -> Iterator[Updates]:
+        """Answer for one audience after the other, each column growing as it is written.
+
+        Args:
+            chat_state: of the conversation above.
+            accept: send the question with its likely identifiers.
+        """
+        parts, services = self._parts, self._services
+        chat = services.private_chat if chat_state.private else services.chat
         try:
             if len(audiences) < 2:
                 yield {parts.result: notice("Choose two audiences or more to compare.")}
                 return
-            questions = {audience: chat.check(audience, text) for audience in audiences}
+            questions = {
+                audience: chat.check(audience, text, accept_identifiers=accept) for audience in audiences
+            }
+        except IdentifiersFound as found:
+            yield {
+                parts.state: CompareState(question=text),
+                parts.result: render_question_prompt(found, lasting=False),
+            }
+            return
         except ElaraError as error:
             yield {parts.result: notice(error.message)}
             return
@@ -107,7 +137,7 @@ class CompareHandlers:
         yield {parts.result: self._render(text, columns), **self._show_busy(True)}
         try:
             for audience, question in questions.items():
-                yield from self._fill(audience, question, text, columns)
+                yield from self._fill(chat, audience, question, text, columns)
         except ElaraError as error:
             trouble = error.message
         except Exception:  # whatever it was, the panel must stay usable
@@ -127,11 +157,16 @@ class CompareHandlers:
         return self._show_busy(False)
 
     def _fill(
-        self, audience: str, question: Question, text: str, columns: dict[str, Answer | str]
+        self,
+        chat: ChatService | PrivateChatService,
+        audience: str,
+        question: Question,
+        text: str,
+        columns: dict[str, Answer | str],
     ) -> Iterator[Updates]:
         """Write one audience's column."""
         painted = 0.0
-        with closing(self._services.chat.ask_once(question)) as events:
+        with closing(chat.ask_once(question)) as events:
             for event in events:
                 if isinstance(event, Started):
                     answers = tuple(found for found in columns.values() if isinstance(found, Answer))
@@ -150,7 +185,27 @@ class CompareHandlers:
             self._parts.stop: gr.update(visible=busy),
         }
 
-    def act(self, state: CompareState, sent: float, event: gr.EventData) -> Updates:
+    def act(
+        self,
+        audiences: list[str],
+        text: str,
+        chat_state: ChatState,
+        state: CompareState,
+        sent: float,
+        event: gr.EventData,
+    ) -> Iterator[Updates]:
+        """A press of a button: what to do about identifiers, or one under a compared answer."""
+        if event.act == BACK:
+            yield {self._parts.result: ""}
+        elif event.act in (REDACTED, AS_IT_IS):
+            # Only what was previewed is decided about; other words are looked at anew.
+            redacts, accept = (event.act == each and text == state.question for each in (REDACTED, AS_IT_IS))
+            asked = redact(text) if redacts else text
+            yield from self.ask(audiences, asked, chat_state, accept=accept)
+        else:
+            yield self._judge(state, sent, event)
+
+    def _judge(self, state: CompareState, sent: float, event: gr.EventData) -> Updates:
         """Thumbs, "send to review" and "what shaped this?" under a compared answer."""
         told = ""
         try:

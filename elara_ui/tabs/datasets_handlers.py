@@ -6,11 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from elara_ui.errors import ElaraError
+from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
 from elara_ui.services.snapshots import DatasetForm
 from elara_ui.tabs import datasets_view
 from elara_ui.tabs.datasets_parts import DatasetsParts, DatasetsState, read_rules
+from elara_ui.tabs.identifier_prompt import render_previews
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates
 
@@ -157,10 +158,13 @@ class DatasetsHandlers:
     def _export(self, reference: str, form: DatasetForm, confirmed: bool) -> Updates:
         try:
             exported = self._services.snapshots.export(reference, form, accept_identifiers=confirmed)
+        except IdentifiersFound as found:
+            return {
+                self._sets.confirm: gr.update(visible=True),
+                self._sets.message: render_previews(found),
+            }
         except ElaraError as error:
-            asks = "may leave" in error.message
-            confirm = {self._sets.confirm: gr.update(visible=True)} if asks else {}
-            return {**confirm, self._sets.message: notice(error.message)}
+            return {self._sets.message: notice(error.message)}
         said = f"{exported.rows} rows written to {exported.place}."
         hidden = gr.update(visible=False, value=False)
         return {self._sets.message: notice(said, "good"), self._sets.confirm: hidden}

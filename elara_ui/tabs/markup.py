@@ -100,7 +100,7 @@ element.addEventListener('click', async (event) => {
     setTimeout(() => { pressed.textContent = label; }, 1200);
     return;
   }
-  if (act === 'edit' || act === 'undo') document.querySelector('#question textarea')?.focus();
+  if (act === 'edit' || act === 'undo' || pressed.closest('#caution')) document.querySelector('#question textarea')?.focus();
   trigger('act', {act: act, item: pressed.dataset.item});
 });
 """

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from elara_ui.errors import ElaraError
+from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
+from elara_ui.services.identifier_guard import Handling
+from elara_ui.tabs.identifier_prompt import BACK, REDACTED, render_export_prompt
 from elara_ui.tabs.markup import download_link, notice
 from elara_ui.tabs.own_reviews_view import render_own
 from elara_ui.tabs.parts import Updates
@@ -58,10 +60,18 @@ class OwnHandlers:
         offset = state.offset + PAGE if older else max(state.offset - PAGE, 0)
         return self.refresh(reviewer, OwnState(offset))
 
-    def export(self) -> Updates:
+    def decide(self, event: gr.EventData) -> Updates:
+        """What was chosen about likely identifiers in the file."""
+        if event.act == BACK:
+            return {self.parts.message: ""}
+        return self.export(Handling.REDACT if event.act == REDACTED else Handling.KEEP)
+
+    def export(self, identifiers: Handling = Handling.ASK) -> Updates:
         """Hand the accepted and corrected answers to the browser."""
         try:
-            document = self._reviewing.write_rows()
+            document = self._reviewing.write_rows(identifiers)
+        except IdentifiersFound as found:
+            return {self.parts.message: render_export_prompt(found)}
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
         rows = document.text.count("\n")

@@ -66,7 +66,7 @@ def _build_desk(standing: gr.HTML) -> DeskParts:
 
 def _build_own() -> OwnParts:
     state = gr.State(OwnState())
-    message = gr.HTML(elem_id="own-message")
+    message = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="own-message")
     listing = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="own-reviews")
     with gr.Row():
         export = gr.Button(
@@ -85,6 +85,7 @@ def _wire(handlers: PanelHandlers) -> None:
     desk.rubric.act(handlers.desk.act, [parts.reviewer, desk.state], trigger_mode="multiple", **common)
     own.list.act(handlers.act_on_own, [parts.reviewer, desk.state, own.state], **common)
     own.export.click(handlers.own.export, None, **common)
+    own.message.act(handlers.own.decide, None, **common)
     profile.name.blur(handlers.profile.recognise, [profile.name], **common)
     fields = [
         profile.name, profile.profession, profile.specialty, profile.years, profile.country,

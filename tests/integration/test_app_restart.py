@@ -144,3 +144,17 @@ def test_a_run_that_died_with_the_app_is_interrupted_and_can_go_on(
     with database.reading() as session:
         assert [dot.step for dot in run_points.points(session, first)] == list(range(1, 41))
     assert_made(database, home, [second, first])
+
+
+def test_a_killed_worker_does_not_hold_the_queue_up_though_nobody_looks_at_the_page(
+    database, home, app, queue
+) -> None:
+    first, second = queue(LONG), queue(BRIEF)
+    app.start()
+    run = wait(database, home, first, lambda run: run.step > 2)
+    suspend(psutil.Process(run.pid), home)
+    os.kill(run.pid, signal.SIGKILL)
+    # Only the app's own thread is left to notice; `wait` reads the database and asks nobody.
+    assert wait(database, home, second, ended).status == RunStatus.SUCCEEDED
+    with database.reading() as session:
+        assert runs.get(session, first).status == RunStatus.INTERRUPTED

@@ -164,8 +164,8 @@ def test_an_answer_of_an_adapter_says_what_shaped_it(chat: ChatHandlers, service
 def test_comparing_needs_two_audiences_and_fills_a_column_each(built: dict[type, Any]) -> None:
     handlers = built[CompareHandlers]
     parts = handlers._parts
-    assert "two audiences" in last_of(handlers.ask(["patient"], "What is fever?"))[parts.result]
-    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?"))
+    assert "two audiences" in last_of(handlers.ask(["patient"], "What is fever?", ChatState()))[parts.result]
+    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?", ChatState()))
     assert [answer.audience for answer in painted[parts.state].answers] == ["patient", "doctor"]
     assert painted[parts.ask]["visible"] is True
 
@@ -176,7 +176,7 @@ def test_a_comparison_that_crashes_can_be_asked_again(built: dict[type, Any], en
 
     engine.stream = crash  # type: ignore[assignment, method-assign]
     handlers = built[CompareHandlers]
-    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?"))
+    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?", ChatState()))
     assert painted[handlers._parts.ask]["visible"] is True
     assert "in the log" in painted[handlers._parts.result]
     assert painted[handlers._parts.state] == CompareState("What is fever?", ())

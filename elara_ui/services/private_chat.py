@@ -1,0 +1,216 @@
+"""Private conversations: held in this process's memory as long as their page is open, and nowhere else."""
+
+from collections.abc import Collection, Generator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+from adapters.engines.base import Turn
+from db.models import Response, new_id, utc_now
+from db.vocabulary import Role
+from elara_ui.errors import ElaraError, InvalidInput, NotFound
+from elara_ui.services.answers import (
+    Answer,
+    ChatEvent,
+    ConversationSummary,
+    Thread,
+    ThreadMessage,
+    describe_answer,
+)
+from elara_ui.services.chat import ChatService, Question, make_title, merge_unanswered
+from elara_ui.services.serving import ServingService
+
+MOST_HELD = 500
+"""Private conversations held at once, so that memory stays bounded; beyond it the stalest is let go."""
+
+UNTITLED = "Private conversation"
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A conversation as it stands.
+
+    Args:
+        owner: names the browser page that it belongs to.
+    """
+
+    owner: str
+    thread: Thread
+    changed_at: datetime
+
+
+class PrivateChatService:
+    """What `ChatService` and `ConversationService` do, without the database, a log or a file.
+
+    Args:
+        chat: asks the model.
+        serving: knows whether it is another machine's.
+    """
+
+    def __init__(self, chat: ChatService, serving: ServingService) -> None:
+        self._chat = chat
+        self._serving = serving
+        self._held: dict[str, _Held] = {}
+        self._lock = Lock()
+
+    def begin(self, owner: str) -> str:
+        """A new conversation, empty.
+
+        Args:
+            owner: names the page, for `forget_all`.
+
+        Returns:
+            Its id.
+        """
+        conversation_id = f"private-{new_id()}"
+        with self._lock:
+            if len(self._held) >= MOST_HELD:
+                del self._held[min(self._held, key=lambda each: self._held[each].changed_at)]
+            thread = Thread(conversation_id, UNTITLED, "", ())
+            self._held[conversation_id] = _Held(owner, thread, utc_now())
+        return conversation_id
+
+    def forget(self, conversation_id: str) -> None:
+        """Let a conversation go; one that is gone already is no mistake."""
+        with self._lock:
+            self._held.pop(conversation_id, None)
+
+    def forget_all(self, owner: str) -> None:
+        """Let everything of a page go, as when it is closed."""
+        with self._lock:
+            self._held = {name: held for name, held in self._held.items() if held.owner != owner}
+
+    def find(self, ids: Collection[str]) -> tuple[ConversationSummary, ...]:
+        """Those of these conversations that are there and have begun, the last used first."""
+        with self._lock:
+            found = [held for name, held in self._held.items() if name in ids and held.thread.messages]
+        return tuple(
+            ConversationSummary(
+                held.thread.conversation_id, held.thread.title, held.thread.audience, held.changed_at
+            )
+            for held in sorted(found, key=lambda held: held.changed_at, reverse=True)
+        )
+
+    def open(self, conversation_id: str) -> Thread:
+        """One conversation with its turns.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        with self._lock:
+            held = self._held.get(conversation_id)
+        if held is None:
+            raise NotFound(
+                "This private conversation is gone; nothing of it was stored. Copy what you have typed, then "
+                "press New conversation."
+            )
+        return held.thread
+
+    def last_question(self, conversation_id: str) -> ThreadMessage | None:
+        """The newest question, or None.
+
+        Raises:
+            NotFound: it is gone.
+        """
+        return self.open(conversation_id).last_question
+
+    def undo(self, conversation_id: str) -> str:
+        """Take back the last question with its answer.
+
+        Returns:
+            The question; empty when there was nothing to undo.
+        """
+        thread = self.open(conversation_id)
+        last = thread.last_question
+        if last is None:
+            return ""
+        self._put(_cut(thread, last.position))
+        return last.content
+
+    def check(
+        self,
+        audience: str,
+        text: str,
+        overrides: Mapping[str, Any] | None = None,
+        adapter: str | None = None,
+        *,
+        accept_identifiers: bool = False,
+    ) -> Question:
+        """`ChatService.check`; since nothing is stored, identifiers matter only to another machine's engine.
+
+        Raises:
+            InvalidInput: as there.
+            IdentifiersFound: the question would leave this machine with some, and they weren't accepted.
+        """
+        accept = accept_identifiers or not self._serving.is_remote
+        question = self._chat.check(audience, text, overrides, adapter, accept_identifiers=accept)
+        return replace(question, accept_identifiers=accept_identifiers)
+
+    def ask(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
+        """Answer within a conversation.
+
+        Raises:
+            NotFound: it is gone.
+            ElaraError: the engine can't answer; the question stays in the conversation.
+        """
+        thread = self.open(conversation_id)
+        history = [Turn(message.role, message.content) for message in thread.messages if message.content]
+        title = thread.title if thread.messages else make_title(question.text)
+        asked = replace(thread, title=title, audience=question.recipe.audience)
+        self._put(_append(asked, Role.USER, question.text))
+
+        def keep(response: Response) -> Answer:
+            answer = _describe(response)
+            try:
+                latest = self.open(conversation_id)
+            except NotFound:  # let go while the answer came
+                return answer
+            self._put(_append(latest, Role.ASSISTANT, answer.text, answer))
+            return answer
+
+        yield from self._chat.answer(question, merge_unanswered(history), conversation_id, keep)
+
+    def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
+        """Answer the last question again, or an edited form of it, in place of its answer.
+
+        Raises:
+            ElaraError: the engine can't answer; the earlier question and answer are shown again.
+        """
+        before = self.open(conversation_id)
+        last = before.last_question
+        if last is None:
+            raise InvalidInput("There is no question to answer again yet.")
+        self._put(_cut(before, last.position))
+        try:
+            yield from self.ask(question, conversation_id)
+        except ElaraError:
+            self._put(before)
+            raise
+
+    def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
+        """Answer outside any conversation."""
+        yield from self._chat.answer(question, [], None, _describe)
+
+    def _put(self, thread: Thread) -> None:
+        """Hold a conversation as it is now, unless it was let go."""
+        with self._lock:
+            held = self._held.get(thread.conversation_id)
+            if held is not None:
+                self._held[thread.conversation_id] = _Held(held.owner, thread, utc_now())
+
+
+def _describe(response: Response) -> Answer:
+    """The answer as a value; the response itself comes into no session."""
+    response.id = f"private-{new_id()}"
+    return describe_answer(response, in_review=False, stored=False)
+
+
+def _append(thread: Thread, role: Role, content: str, answer: Answer | None = None) -> Thread:
+    position = thread.messages[-1].position + 1 if thread.messages else 0
+    return replace(thread, messages=(*thread.messages, ThreadMessage(position, role, content, answer)))
+
+
+def _cut(thread: Thread, position: int) -> Thread:
+    """Without the turns from a position on."""
+    return replace(thread, messages=tuple(each for each in thread.messages if each.position < position))
