@@ -73,8 +73,8 @@ def find_hard_words(text: str) -> tuple[HardWord, ...]:
 
 def is_everyday(word: str) -> bool:
     """Whether a word, or what it is an inflection of, is on a list of words that everybody knows."""
-    known, word = _easy_words(), word.lower()
-    return word in known or any(base in known for base in _bases(word))
+    word = word.lower()
+    return _is_listed(word) or any(_is_listed(base) for base in _bases(word))
 
 
 def _long_words(plain: str) -> Iterator[str]:
@@ -106,11 +106,15 @@ def _bases(word: str) -> Iterator[str]:
             yield stem[:-1]
 
 
-@cache
-def _easy_words() -> frozenset[str]:
-    """The list of Dale and Chall as textstat has it, and our own."""
-    from textstat.backend.utils._get_lang_easy_words import get_lang_easy_words
+def _is_listed(word: str) -> bool:
+    """Whether a word, as it stands, is on Dale and Chall's list or our own."""
+    import textstat  # lazily, see `elara_ui.clinical.readability.measure`
 
+    return word in _everyday() or bool(textstat.is_easy_word(word, syllable_threshold=0))
+
+
+@cache
+def _everyday() -> frozenset[str]:
+    """Our own list."""
     lines = EVERYDAY.read_text(encoding="utf-8").splitlines()
-    everyday = {word for line in lines if not line.startswith("#") for word in line.split()}
-    return frozenset(get_lang_easy_words("en_US")) | everyday
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())

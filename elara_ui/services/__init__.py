@@ -17,6 +17,7 @@ from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
 from elara_ui.services.pairs import PairsService
+from elara_ui.services.reading import ReadingService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
@@ -56,6 +57,7 @@ class Services:
     distillation: DistillationService
     teaching: TeachingService
     insights: InsightsService
+    reading: ReadingService
     adjudication: AdjudicationService
     curation: CurationService
     snapshots: SnapshotService
@@ -123,6 +125,7 @@ def build_services(
         distillation=distillation,
         teaching=TeachingService(distillation, training),
         insights=InsightsService(database),
+        reading=ReadingService(database, recipes),
         adjudication=AdjudicationService(database),
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home),
