@@ -45,6 +45,9 @@ _INNER_MARK = re.compile(r"(?<=\w)[!?](?=\w)")  # in an address
 _SENTENCE = re.compile(r"[^.!?\n]+[.!?]*[\"'”’)]*\n?")
 _FRAGMENT_WORDS = 2  # textstat counts no sentence for so few
 
+PLAIN_GRADE = 8.0
+"""Highest grade of plain language (NIH: materials for patients at grade 6 to 8)."""
+
 _SMOG_LEAST_SENTENCES = 3  # McLaughlin's formula is undefined in meaning on less
 
 
@@ -127,6 +130,13 @@ def judge(
     if warn is None or grade <= warn:
         return "a little hard"
     return "too hard"
+
+
+def describe_target(aim: float | None, floor: float | None = None) -> str:
+    """An audience's target in words, as "grade 6 or below"; empty without one."""
+    if aim is None:
+        return ""
+    return f"grade {aim:g} or below" if floor is None else f"grade {floor:g} to {aim:g}"
 
 
 def prepare(text: str) -> str:

@@ -23,6 +23,7 @@ class ReadingFigures:
         lower: likewise a quarter of them.
         upper: likewise three quarters.
         aim: highest grade wanted; None when this audience has no target.
+        floor: lowest grade wanted; None when there is none.
         within: the share of answers within the target; None without one.
         counts: grade → answers, in order.
     """
@@ -34,6 +35,7 @@ class ReadingFigures:
     lower: float
     upper: float
     aim: float | None
+    floor: float | None
     within: Share | None
     counts: tuple[tuple[float, int], ...]
 
@@ -81,7 +83,7 @@ class ReadingService:
             )
             within = measure_share(inside / answers, answers)
         lower, median, upper = (find_quantile(counts, share) for share in (0.25, 0.5, 0.75))
-        return ReadingFigures(audience, made_by, answers, median, lower, upper, aim, within, counts)
+        return ReadingFigures(audience, made_by, answers, median, lower, upper, aim, floor, within, counts)
 
 
 def find_quantile(counts: Sequence[tuple[float, int]], share: float) -> float:

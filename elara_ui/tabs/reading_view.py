@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from elara_ui.clinical.readability import describe_target
 from elara_ui.services.reading import ReadingFigures
 from elara_ui.tabs.insights_charts import LINES, PERCENT, name_origin
 from elara_ui.tabs.markup import escape
@@ -80,7 +81,8 @@ def _place(grade: float) -> float:
 
 
 def _render_target(row: ReadingFigures) -> str:
-    return '<span class="el-muted">reported only</span>' if row.aim is None else f"{row.aim:g} or below"
+    target = describe_target(row.aim, row.floor)
+    return target or '<span class="el-muted">reported only</span>'
 
 
 def _render_within(row: ReadingFigures) -> str:
