@@ -12,6 +12,7 @@ from elara_ui.tabs.chat_handlers import ChatHandlers, ChatParts, ChatState, Main
 from elara_ui.tabs.compare import build_compare
 from elara_ui.tabs.markup import ACT_SCRIPT, DOWNLOAD_SCRIPT
 from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
 
 SAMPLING_HELP = (
     ("temperature", "Temperature", "0 always takes the likeliest word; higher varies more.", 0.05),
@@ -79,7 +80,7 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
     )
     answering = gr.HTML(elem_classes="el-answering")
     with gr.Column(elem_classes="el-scroll", elem_id="thread"):
-        thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT)
+        thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT + KEEP_OPEN_SCRIPT)
         live = gr.HTML(js_on_load=FOLLOW_SCRIPT)
     with gr.Row(elem_classes="el-composer"):
         message = gr.Textbox(

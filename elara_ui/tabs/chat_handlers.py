@@ -11,7 +11,7 @@ import gradio as gr
 
 from elara_ui.errors import ElaraError, NotFound
 from elara_ui.services import Services
-from elara_ui.services.answers import ChatEvent, Piece, Started
+from elara_ui.services.answers import ChatEvent, Finished, Piece, Started
 from elara_ui.tabs import chat_view
 from elara_ui.tabs.markup import download_link, notice
 from elara_ui.tabs.parts import Updates, unchanged
@@ -160,6 +160,12 @@ class ChatHandlers:
                         temperature, repetition_penalty, top_p, max_new_tokens, seed
                     )
                     yield from self._retry(audience, state, sampling)
+                case "simplify" if state.conversation_id:
+                    sampling = sampling_overrides(
+                        temperature, repetition_penalty, top_p, max_new_tokens, seed
+                    )
+                    simpler = self._services.chat.simplify(state.conversation_id, sampling)
+                    yield from self._follow(simpler, state)
                 case "edit" | "undo":
                     yield self._take_back(audience, state, keep=event.act == "edit")
                 case "lineage":
@@ -294,7 +300,7 @@ class ChatHandlers:
             clears: empty the composer once the question is stored.
             keeps: put this back into the composer when the answer fails.
         """
-        painted, trouble, composer = 0.0, "", {}
+        painted, trouble, note, composer = 0.0, "", "", {}
         try:
             with closing(events):
                 for event in events:
@@ -302,6 +308,8 @@ class ChatHandlers:
                         state = ChatState(event.conversation_id, event.request_id, search=state.search)
                         cleared = {self._main.message: ""} if clears else {}
                         yield self._paint(state) | self._show_answering_now() | cleared
+                    elif isinstance(event, Finished) and event.note:
+                        note = notice(event.note, "info")
                     elif isinstance(event, Piece) and time.monotonic() - painted > FRAME_SECONDS:
                         painted = time.monotonic()
                         yield {self._main.live: chat_view.render_live_answer(event.text)}
@@ -313,7 +321,7 @@ class ChatHandlers:
         if trouble and keeps:
             composer = {self._main.message: keeps}
         ended = replace(state, request_id=None, editing=False)
-        yield self._paint(ended) | {self._main.live: trouble} | composer
+        yield self._paint(ended) | {self._main.live: trouble or note} | composer
 
     def _show_answering_now(self) -> Updates:
         return {

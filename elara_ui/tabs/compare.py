@@ -16,6 +16,7 @@ from elara_ui.tabs import chat_view
 from elara_ui.tabs.chat_handlers import FRAME_SECONDS
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def build_compare(services: Services) -> CompareParts:
             question=gr.Textbox(label="Question for all of them", max_lines=4),
             ask=gr.Button("Ask all", variant="primary", size="md"),
             stop=gr.Button("Stop", variant="stop", size="md", visible=False),
-            result=gr.HTML(js_on_load=ACT_SCRIPT),
+            result=gr.HTML(js_on_load=ACT_SCRIPT + KEEP_OPEN_SCRIPT),
             sent=gr.Number(0, visible=False),
         )
     handlers = CompareHandlers(services, parts)
