@@ -32,6 +32,7 @@ from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
+from elara_ui.cli.texts import readability, relevance
 from elara_ui.cli.triage import triage
 from elara_ui.errors import ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece
@@ -49,6 +50,8 @@ reviews_cli.command("agreement")(show_agreement)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)
+cli.command()(readability)
+cli.command()(relevance)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
