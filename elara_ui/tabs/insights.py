@@ -82,6 +82,7 @@ def _build() -> InsightsParts:
         y_title="% of answers",
         color_title="Answered by",
         x_lim=[LOWEST, HIGHEST],
+        x_axis_format="d",
         elem_id="grades-chart",
         **{key: value for key, value in look.items() if key != "y_lim"},
     )

@@ -94,8 +94,11 @@ class InsightsHandlers:
         hidden: Updates = {
             plot: gr.update(visible=False) for plot in (parts.shares, parts.weeks, parts.pairs, parts.grades)
         }
-        asked = gr.update(visible=view in (FIGURES, WEEKS))
-        return hidden | offered | painted | self._close() | {parts.message: "", parts.filters.axis: asked}
+        asked: Updates = {
+            parts.filters.axis: gr.update(visible=view in (FIGURES, WEEKS)),
+            parts.filters.period: gr.update(label="Answered" if view == GRADES else "Reviewed"),
+        }
+        return hidden | offered | painted | self._close() | asked | {parts.message: ""}
 
     def act(self, period: str, listed: Listed | None, event: gr.EventData) -> Updates:
         """A share was pressed: list its answers."""

@@ -43,8 +43,8 @@ def render_grades(rows: Sequence[ReadingFigures]) -> str:
         )
     body = "".join(
         f'<tr><th scope="row">{escape(name_origin(row.audience, row.made_by))}</th>'
-        f"<td>{_render_box(row)}</td><td><b>{row.median:.1f}</b></td><td>{row.lower:.1f} to {row.upper:.1f}</td>"
-        f"<td>{_render_target(row)}</td><td>{_render_within(row)}</td><td>{row.answers:,}</td></tr>"
+        f"<td>{_render_within(row)}</td><td><b>{row.median:.1f}</b></td><td>{_render_box(row)}</td>"
+        f"<td>{row.lower:.1f} to {row.upper:.1f}</td><td>{_render_target(row)}</td><td>{row.answers:,}</td></tr>"
         for row in rows
     )
     drawn = (
@@ -54,8 +54,9 @@ def render_grades(rows: Sequence[ReadingFigures]) -> str:
     )
     return (
         '<div class="el-table-box"><table class="el-table el-reading"><thead><tr><th scope="col">Answered by</th>'
-        f'<th scope="col">Grades 0 to {SCALE}</th><th scope="col">Median</th><th scope="col">Middle half</th>'
-        '<th scope="col">Target</th><th scope="col">Within target</th><th scope="col">Answers</th></tr></thead>'
+        '<th scope="col">Within target</th><th scope="col">Median</th>'
+        f'<th scope="col">Grades 0 to {SCALE}</th><th scope="col">Middle half</th>'
+        '<th scope="col">Target</th><th scope="col">Answers</th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         '<p class="el-muted">Flesch–Kincaid grade of every stored answer of the period, also of those that nobody '
         "has reviewed; the share within the target comes with its 95 % interval. In the small bars the thick part "
