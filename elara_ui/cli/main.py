@@ -15,7 +15,7 @@ import typer
 from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
-from elara_ui.cli.insights import show_agreement
+from elara_ui.cli.insights import show_agreement, show_reading
 from elara_ui.cli.parts import (
     AudienceOption,
     HomeOption,
@@ -47,6 +47,7 @@ cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 cli.add_typer(reviewers_cli, name="reviewers")
 reviews_cli.command("agreement")(show_agreement)
+adapters_cli.command("reading")(show_reading)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)
