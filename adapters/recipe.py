@@ -53,8 +53,8 @@ class Recipe:
         hyperparameters: defaults for a training run on a small base model.
         overrides: those of them that this audience sets itself; on another base model they go on top of its
             preset, see `adapters.presets`.
-        readability_floor: grade under which an answer is simpler than this audience wants; None, also when the
-            file leaves it out, never says so.
+        readability_floor: grade under which an answer is simpler than this audience wants; None, also when
+            the file leaves it out, never says so.
     """
 
     audience: str

@@ -4,9 +4,9 @@
     python benchmarks/relevance.py PAIRS.jsonl --rows 1000 --json
 
 Each question meets its own answer, an answer drawn from all others, and, where the rows name their subject
-(``focus``, as MedQuAD's do), an answer to another question about the same subject. Told are the area under the
-ROC curve (the chance that a right answer scores above a wrong one, any question's) and, closer to use, how often
-it wins against the wrong answer to the same question; ties count half. Both methods read the same draw.
+(``focus``, as MedQuAD's do), an answer to another question about the same subject. Told are the area under
+the ROC curve (the chance that a right answer scores above a wrong one, any question's) and, closer to use,
+how often it wins against the wrong answer to the same question; ties count half. Both methods read one draw.
 """
 
 import argparse

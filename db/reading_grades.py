@@ -43,7 +43,7 @@ def count(session: Session, selection: Selection) -> list[GradeCount]:
         selection: which answers; its times are those of the answer.
     """
     columns = Response.audience, Response.adapter, Response.base_model, Response.reading_grade
-    query = select(*columns, func.count()).where(Response.reading_grade.is_not(None)).group_by(*columns)
+    query = select(*columns, func.count()).group_by(*columns)
     if selection.audience is not None:
         query = query.where(Response.audience == selection.audience)
     if selection.made_by is not None:
@@ -55,5 +55,6 @@ def count(session: Session, selection: Selection) -> list[GradeCount]:
     found = [
         GradeCount(audience, adapter or base, grade, answers)
         for audience, adapter, base, grade, answers in session.execute(query)
+        if grade is not None
     ]
     return sorted(found, key=lambda each: (each.audience, each.made_by, each.grade))

@@ -75,7 +75,9 @@ class Response(Base):
     dropped_turns: Mapped[int] = mapped_column(default=0, doc="Oldest messages left out to fit the window")
     readability: Mapped[dict[str, Any]] = mapped_column(doc="Readability figures of the text")
     reading_grade: Mapped[float | None] = mapped_column(
-        Double, default=_reading_grade, doc="Flesch-Kincaid grade among the figures, to be counted by; null: none"
+        Double,
+        default=_reading_grade,
+        doc="Flesch-Kincaid grade among the figures, to be counted by; null: none",
     )
     thumb: Mapped[int | None] = mapped_column(doc="+1 up, -1 down, null none")
     origin: Mapped[str] = mapped_column(

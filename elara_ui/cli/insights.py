@@ -61,7 +61,11 @@ def format_reading(rows: list[ReadingFigures]) -> str:
 
 
 def _reading_line(row: ReadingFigures) -> list[str]:
-    within = [] if row.within is None else [f"{row.within.value:.0%}", f"{row.within.low:.0%} to {row.within.high:.0%}"]
+    within = (
+        []
+        if row.within is None
+        else [f"{row.within.value:.0%}", f"{row.within.low:.0%} to {row.within.high:.0%}"]
+    )
     return [
         f"{row.audience} {row.made_by}",
         str(row.answers),

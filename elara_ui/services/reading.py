@@ -87,7 +87,7 @@ class ReadingService:
 
 
 def find_quantile(counts: Sequence[tuple[float, int]], share: float) -> float:
-    """The lowest grade that at least this share of the answers doesn't exceed (the inverse of the distribution).
+    """The lowest grade that at least this share of the answers doesn't exceed.
 
     Args:
         counts: grade and number of answers, one or more, in order of the grade.

@@ -63,7 +63,9 @@ def choose_simpler(first: Answer, second: Answer) -> Outcome:
             "matters, so the first one stays.",
         )
     if before is None or after is None or after >= before:
-        grades = "" if before is None or after is None else f" (reading grade {after:.1f}, before {before:.1f})"
+        grades = (
+            "" if before is None or after is None else f" (reading grade {after:.1f}, before {before:.1f})"
+        )
         return Outcome(False, f"The new answer reads no easier{grades}, so the first one stays.")
     return Outcome(
         True,

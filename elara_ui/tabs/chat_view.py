@@ -111,9 +111,15 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
     recipe = recipes.get(answer.audience)
     if last and answer.text and recipe is not None and recipe.readability_aim is not None:
         actions += button(
-            "Say it more simply", "simplify", title="Ask once more in plainer words; the easier answer is shown"
+            "Say it more simply",
+            "simplify",
+            title="Ask once more in plainer words; the easier answer is shown",
         )
-    body = mark_hard_words(markdown(answer.text), answer, recipe) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
+    body = (
+        mark_hard_words(markdown(answer.text), answer, recipe)
+        if answer.text
+        else '<p class="el-muted">Stopped before the first word.</p>'
+    )
     return (
         f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
         f'<div class="el-answer">{body}</div>'

@@ -34,7 +34,8 @@ element.addEventListener('toggle', (event) => {
   if (key) { if (event.target.open) keptOpen.add(key); else keptOpen.delete(key); }
 }, true);
 watch('value', () => {
-  for (const box of element.querySelectorAll('details[data-keep]')) if (keptOpen.has(box.dataset.keep)) box.open = true;
+  for (const box of element.querySelectorAll('details[data-keep]'))
+    if (keptOpen.has(box.dataset.keep)) box.open = true;
 });
 """
 """What a reader has unfolded stays so when the thread is painted again."""
@@ -129,7 +130,11 @@ def _render_measures(figures: dict[str, Any]) -> str:
     share = f" of {words} words ({100 * difficult / words:.0f} %)" if words else ""
     rows = (
         ("Flesch–Kincaid grade", _figure(figures.get("flesch_kincaid_grade")), "years of school in the US"),
-        ("Flesch reading ease", _figure(figures.get("flesch_reading_ease")), "higher is easier; 60 to 70 is plain"),
+        (
+            "Flesch reading ease",
+            _figure(figures.get("flesch_reading_ease")),
+            "higher is easier; 60 to 70 is plain",
+        ),
         ("SMOG index", _figure(figures.get("smog_index")), "years of school; from three sentences on"),
         ("Dale–Chall score", _figure(figures.get("dale_chall")), "up to 4.9 is grade 4, from 9 college"),
         ("Difficult words", f"{difficult}{share}", "two syllables or more, on no list of easy words"),

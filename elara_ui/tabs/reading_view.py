@@ -90,4 +90,6 @@ def _render_within(row: ReadingFigures) -> str:
     if row.within is None:
         return "–"
     share = row.within
-    return f"{PERCENT * share.value:.0f} % <small>{PERCENT * share.low:.0f}–{PERCENT * share.high:.0f}</small>"
+    return (
+        f"{PERCENT * share.value:.0f} % <small>{PERCENT * share.low:.0f}–{PERCENT * share.high:.0f}</small>"
+    )

@@ -15,7 +15,11 @@ def rows(tmp_path: Path) -> Path:
     """An easy and a hard answer to the same question."""
     file = tmp_path / "answers.jsonl"
     lines = [
-        {"id": "easy", "question": "What is asthma?", "response": "Asthma makes the tubes of the lungs tight."},
+        {
+            "id": "easy",
+            "question": "What is asthma?",
+            "response": "Asthma makes the tubes of the lungs tight.",
+        },
         {"question": "What is asthma?", "text": HARD},
     ]
     file.write_text("\n\n".join(map(json.dumps, lines)), encoding="utf-8")

@@ -49,14 +49,20 @@ def test_terms_are_harder_than_what_replaces_them() -> None:
 
 
 def test_plain_words_read_easier_in_a_sentence() -> None:
-    """By the Dale-Chall score, which counts unfamiliar words; it can't fall where a term has but one of them."""
-    before = textstat.dale_chall_readability_score(". ".join(f"It is {entry.term}" for entry in ENTRIES) + ".")
-    after = textstat.dale_chall_readability_score(". ".join(f"It is {entry.plain}" for entry in ENTRIES) + ".")
+    """By the Dale-Chall score, which counts unfamiliar words; it falls for few by themselves."""
+    before = textstat.dale_chall_readability_score(
+        ". ".join(f"It is {entry.term}" for entry in ENTRIES) + "."
+    )
+    after = textstat.dale_chall_readability_score(
+        ". ".join(f"It is {entry.plain}" for entry in ENTRIES) + "."
+    )
     assert after < before - 2
 
 
 def test_entries_are_short_and_fit_into_a_sentence() -> None:
-    assert [entry.term for entry in ENTRIES if len(entry.plain.split()) > 7 or entry.plain.endswith(".")] == []
+    assert [
+        entry.term for entry in ENTRIES if len(entry.plain.split()) > 7 or entry.plain.endswith(".")
+    ] == []
     assert [
         entry.term for entry in ENTRIES if entry.note and (entry.note[-1] != "." or len(entry.note) > 110)
     ] == []

@@ -33,5 +33,7 @@ def test_addresses_and_figures_are_no_words() -> None:
 
 
 def test_inflections_of_easy_words_are_easy() -> None:
-    assert all(is_everyday(word) for word in ("breathing", "tired", "families", "bigger", "swollen", "stopped"))
+    assert all(
+        is_everyday(word) for word in ("breathing", "tired", "families", "bigger", "swollen", "stopped")
+    )
     assert not is_everyday("pathophysiology")

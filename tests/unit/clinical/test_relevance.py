@@ -1,4 +1,4 @@
-"""Relevance: a right answer scores above an answer to another question, by words and by the model's arithmetic."""
+"""Relevance: a right answer scores above an answer to another question, by words and by meaning."""
 
 import subprocess
 import sys

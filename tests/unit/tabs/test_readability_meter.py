@@ -17,10 +17,10 @@ RECIPES = load_recipes()
 
 def make_answer(text: str = "Rest in bed today.", audience: str = "patient", **figures: object) -> Answer:
     return Answer(
-        response_id="abc", audience=audience, base_model="smollm2-135m", adapter=None, question="Q?", text=text,
-        prompt_tokens=10, completion_tokens=5, seconds=1.0, first_token_seconds=0.25, tokens_per_second=96.4,
-        finish_reason=FinishReason.STOP, dropped_turns=0, readability=measure(text).to_dict() | figures,
-        thumb=None, in_review=False,
+        response_id="abc", audience=audience, base_model="smollm2-135m", adapter=None, question="Q?",
+        text=text, prompt_tokens=10, completion_tokens=5, seconds=1.0, first_token_seconds=0.25,
+        tokens_per_second=96.4, finish_reason=FinishReason.STOP, dropped_turns=0,
+        readability=measure(text).to_dict() | figures, thumb=None, in_review=False,
     )  # fmt: skip
 
 
