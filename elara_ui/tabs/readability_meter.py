@@ -6,6 +6,7 @@ text that is being written.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from adapters.recipe import Recipe
@@ -63,9 +64,12 @@ def mark_hard_words(html: str, answer: Answer, recipe: Recipe | None) -> str:
     Args:
         html: from `elara_ui.tabs.markup.markdown`, in which text holds no bare ``<``.
     """
-    if not wants_plain_words(recipe):
-        return html
-    terms = {word.term for word in find_hard_words(answer.text) if word.plain}
+    return _mark_html(html, answer.text) if wants_plain_words(recipe) else html
+
+
+@lru_cache(maxsize=512)  # a thread is painted whole whenever something in it changes
+def _mark_html(html: str, text: str) -> str:
+    terms = {word.term for word in find_hard_words(text) if word.plain}
     if not terms:
         return html
     closed, parts = 0, []

@@ -1,4 +1,4 @@
-"""The meter beneath an answer as a reader meets it, in real Chromium: by key, on small screens, without jumps."""
+"""The meter beneath an answer in real Chromium: by key, on small screens, without jumps."""
 
 import os
 import socket
