@@ -16,6 +16,7 @@ pytestmark = pytest.mark.slow
 
 CHROMIUM = os.environ.get("ELARA_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PATIENCE = 20_000  # ms, for a machine that does other things too
 SIZES = ((1440, 900), (1024, 768), (390, 844))
 HARD = (
     "Oedema necessitates multifactorial evaluation; **bradycardia** and orthopnoea characterise cardiac "
@@ -76,10 +77,10 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 def test_the_meter_comes_when_the_answer_is_finished_and_moves_nothing(page: Page) -> None:
     writing = page.locator(".el-streaming .el-answer")
-    expect(writing).to_contain_text("Oedema")
+    expect(writing).to_contain_text("Oedema", timeout=PATIENCE)
     assert page.locator(".el-meter").count() == 0
     top = writing.bounding_box()
-    expect(page.locator(".el-meter")).to_contain_text("too hard")
+    expect(page.locator(".el-meter")).to_contain_text("too hard", timeout=PATIENCE)
     finished = page.locator(".el-model .el-answer").bounding_box()
     assert top is not None
     assert finished is not None
@@ -88,6 +89,7 @@ def test_the_meter_comes_when_the_answer_is_finished_and_moves_nothing(page: Pag
 
 def test_hard_words_are_reached_by_key_and_stay_unfolded(page: Page) -> None:
     words = page.locator(".el-hard-words")
+    expect(words).to_be_visible(timeout=PATIENCE)
     words.locator("summary").focus()
     page.keyboard.press("Enter")
     expect(words).to_contain_text("bradycardia say “slow heartbeat”")
@@ -98,10 +100,10 @@ def test_hard_words_are_reached_by_key_and_stay_unfolded(page: Page) -> None:
 
 
 def test_said_more_simply_the_easier_answer_is_shown(page: Page, engine: FakeEngine) -> None:
-    expect(page.locator(".el-meter")).to_contain_text("too hard")
+    expect(page.locator(".el-meter")).to_contain_text("too hard", timeout=PATIENCE)
     engine.reply = EASY
     page.get_by_role("button", name="Say it more simply").click()
-    expect(page.locator(".el-notice")).to_contain_text("Said more simply: reading grade", timeout=20_000)
+    expect(page.locator(".el-notice")).to_contain_text("Said more simply: reading grade", timeout=PATIENCE)
     expect(page.locator(".el-model")).to_have_count(1)
     expect(page.locator(".el-model .el-answer")).to_contain_text("Swelling has many causes")
     expect(page.locator(".el-meter")).to_contain_text("on target")
@@ -109,7 +111,7 @@ def test_said_more_simply_the_easier_answer_is_shown(page: Page, engine: FakeEng
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_it_fits_the_screen_unfolded(page: Page, size: tuple[int, int]) -> None:
-    expect(page.locator(".el-meter")).to_contain_text("too hard")
+    expect(page.locator(".el-meter")).to_contain_text("too hard", timeout=PATIENCE)
     page.set_viewport_size({"width": size[0], "height": size[1]})
     for summary in page.locator(".el-meter summary").all():
         summary.click()
