@@ -53,6 +53,8 @@ class Recipe:
         hyperparameters: defaults for a training run on a small base model.
         overrides: those of them that this audience sets itself; on another base model they go on top of its
             preset, see `adapters.presets`.
+        readability_floor: grade under which an answer is simpler than this audience wants; None, also when
+            the file leaves it out, never says so.
     """
 
     audience: str
@@ -66,6 +68,7 @@ class Recipe:
     example_questions: tuple[str, ...]
     hyperparameters: Hyperparameters
     overrides: Mapping[str, object] = field(default_factory=dict)
+    readability_floor: float | None = None
 
 
 def load_recipes(folder: Path = RECIPES_FOLDER) -> dict[str, Recipe]:
@@ -108,7 +111,7 @@ def _build(audience: str, content: object) -> Recipe:
         raise RecipeError("A recipe must be a list of fields and values.")
     known = {item.name for item in fields(Recipe)} - {"audience", "overrides"}
     given = set(map(str, content))
-    for state, names in (("unknown", given - known), ("missing", known - given)):
+    for state, names in (("unknown", given - known), ("missing", known - given - {"readability_floor"})):
         if names:
             raise RecipeError(f"The field {min(names)} is {state}; a recipe has {', '.join(sorted(known))}.")
     overrides = content["hyperparameters"] or {}
@@ -124,6 +127,7 @@ def _build(audience: str, content: object) -> Recipe:
         example_questions=tuple(str(question) for question in content["example_questions"] or ()),
         hyperparameters=override(Hyperparameters(), overrides),
         overrides=overrides,
+        readability_floor=_grade(content, "readability_floor") if "readability_floor" in content else None,
     )
 
 

@@ -7,7 +7,7 @@ what a clinician has judged.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import Double, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from db.models.base import Base, new_id, utc_now
@@ -32,6 +32,13 @@ class Conversation(Base):
     )
 
 
+def _reading_grade(context: Any) -> float | None:
+    """The grade among the figures of an answer that is being stored."""
+    figures: dict[str, Any] = context.get_current_parameters()["readability"]
+    grade: float | None = figures.get("flesch_kincaid_grade")
+    return grade
+
+
 class Response(Base):
     """A model's answer, with the adapter, parameters and timings that made it."""
 
@@ -40,6 +47,8 @@ class Response(Base):
         Index("ix_responses_cut_off", "id", sqlite_where=text("finish_reason <> 'stop'")),
         Index("ix_responses_withdrawn", "id", sqlite_where=text("withdrawn_at IS NOT NULL")),
         Index("ix_responses_thumbed", "id", sqlite_where=text("thumb IS NOT NULL")),
+        # Counts grades by maker without reading a text.
+        Index("ix_responses_reading", "audience", "adapter", "base_model", "reading_grade", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
@@ -65,6 +74,11 @@ class Response(Base):
     finish_reason: Mapped[str] = mapped_column(String(16), doc="FinishReason")
     dropped_turns: Mapped[int] = mapped_column(default=0, doc="Oldest messages left out to fit the window")
     readability: Mapped[dict[str, Any]] = mapped_column(doc="Readability figures of the text")
+    reading_grade: Mapped[float | None] = mapped_column(
+        Double,
+        default=_reading_grade,
+        doc="Flesch-Kincaid grade among the figures, to be counted by; null: none",
+    )
     thumb: Mapped[int | None] = mapped_column(doc="+1 up, -1 down, null none")
     origin: Mapped[str] = mapped_column(
         String(255),

@@ -1,4 +1,4 @@
-"""The command line's verbs for what reviews say of each other."""
+"""The command line's verbs for what reviews say of each other, and how hard answers are to read."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -7,9 +7,11 @@ import typer
 
 from elara_ui.cli.parts import HomeOption, JsonOption, open_services
 from elara_ui.cli.text import format_table, write_document
+from elara_ui.clinical.readability import describe_target
 from elara_ui.services.agreement import LEAST_UNITS, Agreement
 from elara_ui.services.insight_figures import SCALES, AgreementRow
 from elara_ui.services.insights import choose
+from elara_ui.services.reading import ReadingFigures
 
 AudienceChoice = Annotated[str | None, typer.Option("--audience", help="Only answers for this audience.")]
 AdapterChoice = Annotated[
@@ -33,6 +35,45 @@ def show_agreement(
         write_document({"agreement": [asdict(row) for row in rows]})
     else:
         print(format_agreement(rows))
+
+
+def show_reading(
+    audience: AudienceChoice = None,
+    adapter: AdapterChoice = None,
+    days: Annotated[int | None, typer.Option("--days", help="Only answers of the last so many days.")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Tell how hard stored answers are to read, by adapter: median and quartiles of the reading grade."""
+    selection = choose(audience, adapter, days)
+    with open_services(home) as services:
+        rows = services.reading.grades(selection)
+    if as_json:
+        write_document({"reading": [asdict(row) for row in rows]})
+    else:
+        print(format_reading(rows))
+
+
+def format_reading(rows: list[ReadingFigures]) -> str:
+    """A line for each maker."""
+    head = ["answered by", "answers", "median", "middle half", "target", "within target", "95 % interval"]
+    return format_table([head, *map(_reading_line, rows)])
+
+
+def _reading_line(row: ReadingFigures) -> list[str]:
+    within = (
+        []
+        if row.within is None
+        else [f"{row.within.value:.0%}", f"{row.within.low:.0%} to {row.within.high:.0%}"]
+    )
+    return [
+        f"{row.audience} {row.made_by}",
+        str(row.answers),
+        f"{row.median:.1f}",
+        f"{row.lower:.1f} to {row.upper:.1f}",
+        describe_target(row.aim, row.floor) or "reported only",
+        *(within or ["", ""]),
+    ]
 
 
 def format_agreement(rows: list[AgreementRow]) -> str:

@@ -16,7 +16,7 @@ from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
 from elara_ui.cli.evaluate import evaluate
-from elara_ui.cli.insights import show_agreement
+from elara_ui.cli.insights import show_agreement, show_reading
 from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
 from elara_ui.cli.parts import (
     AcceptOption,
@@ -39,6 +39,7 @@ from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
 from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
+from elara_ui.cli.texts import readability, relevance
 from elara_ui.cli.triage import triage
 from elara_ui.clinical import identifiers
 from elara_ui.errors import ElaraError, EngineError, IdentifiersFound, InvalidInput
@@ -59,9 +60,12 @@ reviews_cli.command("compare")(compare_answers)
 reviews_cli.command("known")(list_known)
 reviews_cli.command("mark")(mark_known)
 reviews_cli.command("unmark")(unmark_known)
+adapters_cli.command("reading")(show_reading)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
 cli.command()(triage)
+cli.command()(readability)
+cli.command()(relevance)
 cli.command()(retention)
 cli.command()(evaluate)
 

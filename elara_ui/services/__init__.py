@@ -19,6 +19,7 @@ from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
+from elara_ui.services.reading import ReadingService
 from elara_ui.services.recipes import RecipeService
 from elara_ui.services.retention import RetentionService
 from elara_ui.services.review_sampling import ReviewSampling
@@ -63,6 +64,7 @@ class Services:
     distillation: DistillationService
     teaching: TeachingService
     insights: InsightsService
+    reading: ReadingService
     adjudication: AdjudicationService
     curation: CurationService
     snapshots: SnapshotService
@@ -150,6 +152,7 @@ def build_services(
         distillation=distillation,
         teaching=TeachingService(distillation, training),
         insights=InsightsService(database),
+        reading=ReadingService(database, recipes),
         adjudication=AdjudicationService(database),
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),

@@ -104,9 +104,14 @@ class Piece:
 
 @dataclass(frozen=True)
 class Finished:
-    """The answer is complete and stored."""
+    """The answer is complete and stored.
+
+    Args:
+        note: what its reader should be told beside it; empty for nothing.
+    """
 
     answer: Answer
+    note: str = ""
 
 
 ChatEvent = Started | Piece | Finished

@@ -1,6 +1,7 @@
 """Asking the model: from a question and an audience to a stored answer, piece by piece."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
@@ -11,7 +12,7 @@ from adapters.engines.base import Completion, Engine, GenerationRequest, Samplin
 from adapters.recipe import Recipe
 from db import adapters as adapter_store
 from db import conversations as conversation_store
-from db.models import Response
+from db.models import Message, Response
 from db.session import Database
 from db.vocabulary import FinishReason, Role
 from elara_ui.clinical.readability import measure
@@ -21,6 +22,7 @@ from elara_ui.services.conversations import ConversationService
 from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.serving import ServingService
+from elara_ui.services.simplifying import NOTHING_TO_SIMPLIFY, choose_simpler, make_instruction
 from elara_ui.services.window import LimitedText, fit_window
 
 TITLE_CHARACTERS = 60
@@ -48,6 +50,7 @@ class Question:
         sampling: the recipe's, with the user's overrides.
         adapter: None for the audience's live one, ``base`` for none, or a versioned name.
         accept_identifiers: whoever asks has said that likely identifiers may be sent as they are.
+        instruction: added to the audience's prompt for this answer alone.
     """
 
     text: str
@@ -55,6 +58,12 @@ class Question:
     sampling: Sampling
     adapter: str | None = None
     accept_identifiers: bool = False
+    instruction: str = ""
+
+    @property
+    def system_prompt(self) -> str:
+        """What opens the conversation that the model is given."""
+        return " ".join(filter(None, (self.recipe.system_prompt, self.instruction)))
 
 
 class ChatService:
@@ -137,11 +146,7 @@ class ChatService:
                 conversation_id = conversation_store.create(session, title, question.recipe.audience).id
             conversation = conversation_store.get(session, conversation_id)
             conversation.audience = question.recipe.audience
-            history = [
-                Turn(Role(message.role), message.content)
-                for message in conversation_store.active_messages(session, conversation_id)
-                if message.content
-            ]
+            history = _turns(conversation_store.active_messages(session, conversation_id))
             conversation_store.append_message(session, conversation_id, Role.USER, question.text)
         keep = partial(self._keep, conversation_id)
         yield from self.answer(question, merge_unanswered(history), conversation_id, keep)
@@ -161,6 +166,77 @@ class ChatService:
         except ElaraError:
             self._conversations.put_back(conversation_id, last.position, replaced)
             raise
+
+    def simplify(
+        self,
+        conversation_id: str,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        accept_identifiers: bool = False,
+    ) -> Generator[ChatEvent, None, None]:
+        """Answer the last question once more in simpler words, and show whichever answer reads easier.
+
+        Both are stored as responses. The last event's answer is the one on show, its note says which and why.
+
+        Args:
+            overrides: as for `check`.
+            accept_identifiers: as for `check`; the question is stored already, so only another machine's
+                engine asks for it.
+
+        Raises:
+            InvalidInput: there is no answer yet, or its audience has no target grade.
+            IdentifiersFound: the question would leave this machine with some, and they weren't accepted.
+            ElaraError: the engine can't answer; the first answer stays.
+        """
+        shown = self._conversations.last_answer(conversation_id)
+        if shown is None or shown.answer is None:
+            raise InvalidInput(NOTHING_TO_SIMPLIFY)
+        first = shown.answer
+        question = self.check_simpler(first, overrides, accept_identifiers=accept_identifiers)
+        with self._database.reading() as session:
+            messages = conversation_store.active_messages(session, conversation_id)
+            asked = max(message.position for message in messages if message.role == Role.USER)
+            history = _turns([message for message in messages if message.position < asked])
+        keep = partial(self._keep, conversation_id)
+        second: Answer | None = None
+        try:
+            with closing(self.answer(question, merge_unanswered(history), conversation_id, keep)) as events:
+                for event in events:
+                    if isinstance(event, Finished):
+                        second = event.answer
+                    else:
+                        yield event
+        finally:  # also when the reader has left: half an answer takes nothing's place
+            outcome = choose_simpler(first, second) if second else None
+            if outcome is not None and outcome.simpler:
+                self._conversations.replace_answer(conversation_id, shown.position)
+            else:
+                self._conversations.cut_from(conversation_id, shown.position + 1)
+        if second is not None and outcome is not None:
+            yield Finished(second if outcome.simpler else first, outcome.note)
+
+    def check_simpler(
+        self, first: Answer, overrides: Mapping[str, Any] | None, *, accept_identifiers: bool
+    ) -> Question:
+        """The question of an answer, to be answered in simpler words.
+
+        Args:
+            first: that answer.
+
+        Raises:
+            InvalidInput, IdentifiersFound: as for `simplify`.
+        """
+        if not first.text:
+            raise InvalidInput(NOTHING_TO_SIMPLIFY)
+        accept = accept_identifiers or not self._serving.is_remote
+        question = self.check(first.audience, first.question, overrides, accept_identifiers=accept)
+        if question.recipe.readability_aim is None:
+            raise InvalidInput(
+                f"Answers for {first.audience} have no reading grade to aim for. Ask for another audience, "
+                "such as patient."
+            )
+        instruction = make_instruction(first.text)
+        return replace(question, instruction=instruction, accept_identifiers=accept_identifiers)
 
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation, as when comparing audiences."""
@@ -183,7 +259,7 @@ class ChatService:
         request_id = uuid4().hex
         yield Started(conversation_id, request_id)
         engine, _ = self._engine_for(question)
-        system = Turn(Role.SYSTEM, question.recipe.system_prompt)
+        system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
             words = "\n".join(turn.content for turn in asked)
@@ -310,6 +386,11 @@ def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampl
         if not low <= value <= high:
             raise InvalidInput(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
     return replace(sampling, **given)
+
+
+def _turns(messages: Sequence[Message]) -> list[Turn]:
+    """Stored turns as the engine takes them."""
+    return [Turn(Role(message.role), message.content) for message in messages if message.content]
 
 
 def merge_unanswered(history: Sequence[Turn]) -> list[Turn]:

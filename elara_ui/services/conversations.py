@@ -93,6 +93,11 @@ class ConversationService:
         """The newest visible question, or None."""
         return self.open(conversation_id).last_question
 
+    def last_answer(self, conversation_id: str) -> ThreadMessage | None:
+        """The newest visible turn, if it is an answer."""
+        messages = self.open(conversation_id).messages
+        return messages[-1] if messages and messages[-1].answer is not None else None
+
     def cut_from(self, conversation_id: str, position: int) -> list[str]:
         """Hide every turn from a position on (they stay in the database).
 
@@ -101,6 +106,13 @@ class ConversationService:
         """
         with self._database.session() as session:
             return conversation_store.deactivate_from(session, conversation_id, position)
+
+    def replace_answer(self, conversation_id: str, position: int) -> None:
+        """Hide the answer at a position (it stays in the database) and keep what came after it."""
+        with self._database.session() as session:
+            since = conversation_store.deactivate_from(session, conversation_id, position + 1)
+            conversation_store.deactivate_from(session, conversation_id, position)
+            conversation_store.reactivate(session, since)
 
     def put_back(self, conversation_id: str, position: int, message_ids: Collection[str]) -> None:
         """Undo `cut_from`: hide what has come since, and show again what was hidden."""

@@ -14,12 +14,14 @@ from elara_ui.services.answers import (
     Answer,
     ChatEvent,
     ConversationSummary,
+    Finished,
     Thread,
     ThreadMessage,
     describe_answer,
 )
 from elara_ui.services.chat import ChatService, Question, make_title, merge_unanswered
 from elara_ui.services.serving import ServingService
+from elara_ui.services.simplifying import NOTHING_TO_SIMPLIFY, choose_simpler
 
 MOST_HELD = 500
 """Private conversations held at once, so that memory stays bounded; beyond it the stalest is let go."""
@@ -187,6 +189,39 @@ class PrivateChatService:
         except ElaraError:
             self._put(before)
             raise
+
+    def simplify(
+        self,
+        conversation_id: str,
+        overrides: Mapping[str, Any] | None = None,
+        *,
+        accept_identifiers: bool = False,
+    ) -> Generator[ChatEvent, None, None]:
+        """Answer the last question once more in simpler words, and keep whichever answer reads easier.
+
+        Raises:
+            InvalidInput: there is no answer yet, or its audience has no target grade.
+            IdentifiersFound: the question would leave this machine with some, and they weren't accepted.
+            ElaraError: the engine can't answer; the first answer stays.
+        """
+        before = self.open(conversation_id)
+        shown = before.messages[-1] if before.messages else None
+        asked = before.last_question
+        if asked is None or shown is None or shown.answer is None:
+            raise InvalidInput(NOTHING_TO_SIMPLIFY)
+        first = shown.answer
+        question = self._chat.check_simpler(first, overrides, accept_identifiers=accept_identifiers)
+        earlier = _cut(before, asked.position).messages
+        history = [Turn(message.role, message.content) for message in earlier if message.content]
+        for event in self._chat.answer(question, merge_unanswered(history), conversation_id, _describe):
+            if not isinstance(event, Finished):
+                yield event
+                continue
+            outcome = choose_simpler(first, event.answer)
+            if outcome.simpler:
+                easier = event.answer
+                self._put(_append(_cut(before, shown.position), Role.ASSISTANT, easier.text, easier))
+            yield Finished(event.answer if outcome.simpler else first, outcome.note)
 
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation."""

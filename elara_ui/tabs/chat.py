@@ -14,6 +14,7 @@ from elara_ui.tabs.markup import ACT_SCRIPT, DOWNLOAD_SCRIPT
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import PrivacyHandlers
 from elara_ui.tabs.private_view import SWITCH_LABEL
+from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
 
 SAMPLING_HELP = (
     ("temperature", "Temperature", "0 always takes the likeliest word; higher varies more.", 0.05),
@@ -87,7 +88,7 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
         private = gr.Checkbox(label=SWITCH_LABEL, container=False, elem_id="private", min_width=260)
     private_note = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="private-note")
     with gr.Column(elem_classes="el-scroll", elem_id="thread"):
-        thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT)
+        thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT + KEEP_OPEN_SCRIPT)
         live = gr.HTML(js_on_load=FOLLOW_SCRIPT)
     caution = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="caution")
     with gr.Row(elem_classes="el-composer"):

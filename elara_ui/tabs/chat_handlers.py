@@ -11,7 +11,7 @@ import gradio as gr
 
 from elara_ui.errors import ElaraError, IdentifiersFound, NotFound
 from elara_ui.services import Services
-from elara_ui.services.answers import ChatEvent, Piece, Started, Thread
+from elara_ui.services.answers import ChatEvent, Finished, Piece, Started, Thread
 from elara_ui.services.chat import ChatService, Question
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.identifier_guard import Handling
@@ -198,6 +198,15 @@ class ChatHandlers:
                         temperature, repetition_penalty, top_p, max_new_tokens, seed
                     )
                     yield from self._retry(audience, state, sampling)
+                case "simplify" if state.conversation_id:
+                    sampling = sampling_overrides(
+                        temperature, repetition_penalty, top_p, max_new_tokens, seed
+                    )
+                    accept = state.conversation_id in state.accepted
+                    simpler = self._chat(state).simplify(
+                        state.conversation_id, sampling, accept_identifiers=accept
+                    )
+                    yield from self._follow(simpler, state)
                 case "edit" | "undo":
                     yield self._take_back(audience, state, keep=event.act == "edit")
                 case "lineage":
@@ -338,7 +347,7 @@ class ChatHandlers:
             keeps: put this back into the composer when the answer fails.
             accepted: identifiers in this conversation may be sent as they are from now on.
         """
-        painted, trouble, composer = 0.0, "", {}
+        painted, trouble, note, composer = 0.0, "", "", {}
         try:
             with closing(events):
                 for event in events:
@@ -350,6 +359,8 @@ class ChatHandlers:
                         )
                         cleared = {self._main.message: ""} if clears else {}
                         yield self._paint(state) | self._show_answering_now() | cleared
+                    elif isinstance(event, Finished) and event.note:
+                        note = notice(event.note, "info")
                     elif isinstance(event, Piece) and time.monotonic() - painted > FRAME_SECONDS:
                         painted = time.monotonic()
                         yield {self._main.live: chat_view.render_live_answer(event.text)}
@@ -362,7 +373,7 @@ class ChatHandlers:
         if trouble and keeps:
             composer = {self._main.message: keeps}
         ended = replace(state, request_id=None, editing=False)
-        yield self._paint(ended) | {self._main.live: trouble} | composer
+        yield self._paint(ended) | {self._main.live: trouble or note} | composer
 
     def _show_answering_now(self) -> Updates:
         return {

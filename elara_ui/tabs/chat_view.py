@@ -7,6 +7,7 @@ from adapters.recipe import Recipe
 from db.vocabulary import Audience, FinishReason, Role
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
+from elara_ui.tabs.readability_meter import mark_hard_words, render_meter
 
 
 def render_list(conversations: Iterable[ConversationSummary], current: str | None, kept_days: int = 0) -> str:
@@ -106,11 +107,22 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
         actions += button("Retry", "retry", title="Answer this question again")
     if answer.stored:
         actions += _render_judging(answer)
-    body = markdown(answer.text) if answer.text else '<p class="el-muted">Stopped before the first word.</p>'
+    recipe = recipes.get(answer.audience)
+    if last and answer.text and recipe is not None and recipe.readability_aim is not None:
+        actions += button(
+            "Say it more simply",
+            "simplify",
+            title="Ask once more in plainer words; the easier answer is shown",
+        )
+    body = (
+        mark_hard_words(markdown(answer.text), answer, recipe)
+        if answer.text
+        else '<p class="el-muted">Stopped before the first word.</p>'
+    )
     return (
         f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
         f'<div class="el-answer">{body}</div>'
-        f'<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
+        f'{render_meter(answer, recipe)}<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
         f'<div class="el-actions">{actions}</div></div>'
     )
 
@@ -133,14 +145,13 @@ def _render_judging(answer: Answer) -> str:
 
 
 def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
-    """The quiet line under an answer: who it is for, what made it, how fast, how hard to read."""
+    """The quiet line under an answer: who it is for, what made it, how fast."""
     recipe = recipes.get(answer.audience)
     parts = [
         escape(recipe.title if recipe else answer.audience),
         escape(answer.adapter or f"base model {answer.base_model}, no adapter"),
         f"{answer.tokens_per_second:.0f} tokens/s",
         f"first word after {answer.first_token_seconds:.1f} s",
-        _describe_grade(answer, recipe),
     ]
     if answer.finish_reason is FinishReason.LENGTH:
         parts.append("<em>ended at this audience's length limit</em>")
@@ -151,17 +162,6 @@ def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
             f"<em>the oldest {answer.dropped_turns} turns no longer fit the model's window and were left out</em>"
         )
     return " · ".join(part for part in parts if part)
-
-
-def _describe_grade(answer: Answer, recipe: Recipe | None) -> str:
-    grade = answer.reading_grade
-    if grade is None:
-        return ""
-    if recipe is None or recipe.readability_aim is None:
-        return f"reading grade {grade:.1f}"
-    warn = recipe.readability_warn
-    level = "high" if warn and grade > warn else "over" if grade > recipe.readability_aim else "met"
-    return f'<span class="el-grade-{level}">reading grade {grade:.1f} (target ≤ {recipe.readability_aim:g})</span>'
 
 
 def render_live_answer(text: str) -> str:

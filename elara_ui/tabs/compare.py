@@ -19,6 +19,7 @@ from elara_ui.tabs.chat_handlers import FRAME_SECONDS, ChatState
 from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED, render_question_prompt
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ def build_compare(services: Services, chat_state: gr.State) -> CompareParts:
             question=gr.Textbox(label="Question for all of them", max_lines=4),
             ask=gr.Button("Ask all", variant="primary", size="md"),
             stop=gr.Button("Stop", variant="stop", size="md", visible=False),
-            result=gr.HTML(js_on_load=ACT_SCRIPT),
+            result=gr.HTML(js_on_load=ACT_SCRIPT + KEEP_OPEN_SCRIPT),
             sent=gr.Number(0, visible=False),
         )
     handlers = CompareHandlers(services, parts)

@@ -18,6 +18,7 @@ from elara_ui.tabs.insights_handlers import (
 )
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.reading_view import HIGHEST, LOWEST
 
 __all__ = ["InsightsHandlers", "InsightsParts", "build_insights_tab"]
 
@@ -74,11 +75,22 @@ def _build() -> InsightsParts:
         elem_id="pairs-chart",
         **look,
     )
+    grades = gr.LinePlot(
+        x="grade",
+        color="maker",
+        x_title="Reading grade",
+        y_title="% of answers",
+        color_title="Answered by",
+        x_lim=[LOWEST, HIGHEST],
+        x_axis_format="d",
+        elem_id="grades-chart",
+        **{key: value for key, value in look.items() if key != "y_lim"},
+    )
     table = gr.HTML(js_on_load=ACT_SCRIPT + BAR_SCRIPT, elem_id="insights-table")
     answers = gr.HTML(elem_id="judged-answers")
     older = gr.Button("Older ones", size="sm", visible=False, elem_id="older-answers")
     return InsightsParts(
-        filters, gr.State(None), overview, message, shares, weeks, pairs, table, answers, older
+        filters, gr.State(None), overview, message, shares, weeks, pairs, grades, table, answers, older
     )
 
 

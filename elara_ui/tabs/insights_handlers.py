@@ -13,12 +13,12 @@ from elara_ui.errors import ElaraError
 from elara_ui.services import Services
 from elara_ui.services.insight_figures import SCALES, OriginFigures, PairFigures, Scale
 from elara_ui.services.insights import Cursor, choose, find_scale
-from elara_ui.tabs import insights_charts, insights_pairs_view, insights_view
+from elara_ui.tabs import insights_charts, insights_pairs_view, insights_view, reading_view
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, unchanged
 
-FIGURES, WEEKS, PAIRS, AGREEMENT, REVIEWERS = VIEWS = (
-    "By adapter", "Over time", "Side by side", "Agreement", "Reviewers",
+FIGURES, WEEKS, PAIRS, AGREEMENT, REVIEWERS, GRADES = VIEWS = (
+    "By adapter", "Over time", "Side by side", "Agreement", "Reviewers", "Reading grade",
 )  # fmt: skip
 PERIODS: dict[str, int | None] = {
     "All time": None, "Last 7 days": 7, "Last 30 days": 30, "Last 90 days": 90, "Last year": 365,
@@ -85,6 +85,7 @@ class InsightsParts:
     shares: gr.BarPlot
     weeks: gr.LinePlot
     pairs: gr.BarPlot
+    grades: gr.LinePlot
     table: gr.HTML
     answers: gr.HTML
     older: gr.Button
@@ -95,22 +96,26 @@ class InsightsHandlers:
 
     def __init__(self, services: Services, parts: InsightsParts) -> None:
         self._insights = services.insights
+        self._reading = services.reading
         self.parts = parts
 
     def refresh(self, audience: str, made_by: str, period: str, axis: str, view: str) -> Updates:
         """Paint the view that is chosen, and offer what there is to choose from."""
         parts = self.parts
         try:
-            offered, audience, made_by = self._offer(audience, made_by)
+            offered, audience, made_by = self._offer(audience, made_by, view)
             selection = choose(audience, made_by, PERIODS[period])
             painted = self._paint(selection, find_scale(AXES[axis]), view)
         except ElaraError as error:
             return {parts.message: notice(error.message)}
         hidden: Updates = {
-            plot: gr.update(visible=False) for plot in (parts.shares, parts.weeks, parts.pairs)
+            plot: gr.update(visible=False) for plot in (parts.shares, parts.weeks, parts.pairs, parts.grades)
         }
-        asked = gr.update(visible=view in (FIGURES, WEEKS))
-        return hidden | offered | painted | self._close() | {parts.message: "", parts.filters.axis: asked}
+        asked: Updates = {
+            parts.filters.axis: gr.update(visible=view in (FIGURES, WEEKS)),
+            parts.filters.period: gr.update(label="Answered" if view == GRADES else "Reviewed"),
+        }
+        return hidden | offered | painted | self._close() | asked | {parts.message: ""}
 
     def act(self, period: str, listed: Listed | ListedPairs | None, event: gr.EventData) -> Updates:
         """A share was pressed: list its answers, or its comparisons."""
@@ -133,9 +138,10 @@ class InsightsHandlers:
             case _:
                 return unchanged(self.parts.listed)
 
-    def _offer(self, audience: str, made_by: str) -> tuple[Updates, str, str]:
+    def _offer(self, audience: str, made_by: str, view: str) -> tuple[Updates, str, str]:
         """The choices there are; what is chosen and no longer there falls back to all."""
-        filters, origins = self.parts.filters, self._insights.origins()
+        filters = self.parts.filters
+        origins = self._reading.origins() if view == GRADES else self._insights.origins()
         audiences = sorted({known for known, _ in origins})
         if audience not in audiences:
             audience = ALL
@@ -161,6 +167,8 @@ class InsightsHandlers:
         if view == REVIEWERS:
             rows = self._insights.reviewers(selection)
             return {parts.overview: "", parts.table: insights_view.render_reviewers(rows)}
+        if view == GRADES:
+            return {parts.overview: "", **self._paint_grades(selection)}
         if view == PAIRS:
             return {parts.overview: "", **self._paint_pairs(self._insights.pairs(selection))}
         summary = self._insights.summary(selection)
@@ -205,6 +213,19 @@ class InsightsHandlers:
             updates[self.parts.pairs] = gr.update(
                 value=insights_charts.tabulate_pairs(rows),
                 x_label_angle=TILTED if len(rows) > LEVEL_NAMES else 0,
+                visible=True,
+            )
+        return updates
+
+    def _paint_grades(self, selection: Selection) -> Updates:
+        rows = self._reading.grades(selection)
+        drawn = reading_view.choose_most(rows)
+        updates: Updates = {self.parts.table: reading_view.render_grades(rows)}
+        if rows:
+            names = [insights_charts.name_origin(row.audience, row.made_by) for row in drawn]
+            updates[self.parts.grades] = gr.update(
+                value=reading_view.tabulate_grades(drawn),
+                color_map=dict(zip(names, insights_charts.LINES, strict=False)),
                 visible=True,
             )
         return updates

@@ -45,6 +45,11 @@ def test_each_audience_has_its_length_and_readability(audience, words, aim, warn
     assert recipe.sampling.max_new_tokens >= words
 
 
+def test_a_student_s_answer_may_be_too_simple_and_other_files_may_leave_that_out():
+    assert find_recipe("student").readability_floor == 10
+    assert find_recipe("patient").readability_floor is None
+
+
 def test_the_patient_recipe_overrides_the_defaults():
     settings = find_recipe("patient").hyperparameters
     assert (settings.lora_r, settings.lora_alpha, settings.learning_rate) == (8, 16, 3e-4)
@@ -157,6 +162,7 @@ def test_settings_survive_json():
         ("temperature: 0.15", "heat: 0.15", "sampling must give only"),
         ("lora_r: 8", "lora_r: 0", "lora_r must be"),
         ("readability_aim: 6", "readability_aim: low", "readability_aim must be"),
+        ("readability_aim: 6", "readability_aim: 6\nreadability_floor: low", "readability_floor must be"),
         ("title: Patient", "title: [", "can't be read as YAML"),
     ],
 )

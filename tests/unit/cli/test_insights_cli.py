@@ -62,3 +62,19 @@ def test_stats_count_the_queue_every_adapter_and_every_comparison(
     )
     assert document["origins"][0]["shares"]["harm"][0]["value"] == 0.5
     assert document["pairs"][0]["wins"] == 1.0
+
+
+def test_reading_grades_are_a_table_or_a_document(
+    database: Database, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database.session() as session:
+        for grade in (5.0, 6.0, 9.0):
+            add_response(session, readability={"flesch_kincaid_grade": grade})
+        add_response(session, audience="doctor", readability={"flesch_kincaid_grade": 14.0})
+    assert cli.main(["adapters", "reading", "--home", str(home.root)]) == 0
+    table = " ".join(capsys.readouterr().out.split())
+    assert "patient patient@1 3 6.0 5.0 to 9.0 grade 6 or below 67%" in table
+    assert "14.0 to 14.0 reported only" in table
+    assert cli.main(["adapters", "reading", "--audience", "patient", "--json", "--home", str(home.root)]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["reading"]
+    assert (row["median"], row["aim"], row["counts"]) == (6.0, 6.0, [[5.0, 1], [6.0, 1], [9.0, 1]])

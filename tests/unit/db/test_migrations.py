@@ -14,11 +14,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from db import reviews, run_points, run_queue
+from db import reading_grades, reviews, run_points, run_queue
 from db import session as session_module
 from db.errors import StorageError
 from db.home import Home
 from db.models import Base, Conversation
+from db.review_figures import EVERYTHING
 from db.session import BACKUPS_KEPT, HEAD, MIGRATIONS, Database, back_up, migrate
 
 ROOT = Path(__file__).parents[3]
@@ -278,4 +279,17 @@ def test_reviews_keep_their_authors_who_become_people_with_a_profile(home: Home,
         assert (item.judged, item.wanted, item.audience, item.contested) == (2, 1, "doctor", True)
         assert item.response.origin == "chat"
         assert {(review.audience, review.made_by) for review in listed} == {("doctor", "m")}
+    database.close()
+
+
+def test_answers_of_an_earlier_release_are_counted_by_their_grade(home: Home, reviewed_release: Path):
+    with closing(sqlite3.connect(reviewed_release)) as connection:
+        connection.execute("""UPDATE responses SET readability = '{"flesch_kincaid_grade": 7.3}'""")
+        connection.commit()
+    migrate(home)
+    database = Database.open(reviewed_release)
+    with database.reading() as session:
+        assert [(found.grade, found.answers) for found in reading_grades.count(session, EVERYTHING)] == [
+            (7.3, 1)
+        ]
     database.close()

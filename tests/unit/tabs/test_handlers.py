@@ -124,6 +124,18 @@ def test_an_edited_question_that_fails_is_put_back_into_the_composer(
     assert "Rest and drink water." in painted[chat.parts.main.thread]
 
 
+def test_a_simpler_answer_takes_the_place_and_says_so(chat: ChatHandlers, engine: FakeEngine) -> None:
+    engine.reply = "Antihypertensive pharmacotherapy necessitates individualised consideration."
+    state = ask(chat, "What is fever?")[chat.parts.state]
+    engine.reply = "Rest in bed and drink water. Call us soon."
+    painted = last_of(chat.act("patient", state, *SAMPLING, press("simplify")))
+    main = chat.parts.main
+    assert "Rest in bed and drink water." in painted[main.thread]
+    assert "pharmacotherapy" not in painted[main.thread]
+    assert "Said more simply" in painted[main.live]
+    assert painted[chat.parts.state].request_id is None
+
+
 def test_undo_puts_the_question_back(chat: ChatHandlers) -> None:
     state = ask(chat, "What is fever?")[chat.parts.state]
     painted = last_of(chat.act("patient", state, *SAMPLING, press("undo")))

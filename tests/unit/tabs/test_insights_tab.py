@@ -30,6 +30,7 @@ from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.insights_handlers import (
     AGREEMENT,
     FIGURES,
+    GRADES,
     PAIRS,
     REVIEWERS,
     VIEWS,
@@ -239,3 +240,46 @@ def test_names_and_texts_show_as_text() -> None:
         assert "<script" not in html
         assert "<img" not in html
         assert "alert(1)" in html
+
+
+def add_grades(services: Services, *grades: float, **response: Any) -> None:
+    with services.database.session() as session:
+        for grade in grades:
+            add_response(session, readability={"flesch_kincaid_grade": grade}, **response)
+
+
+def test_reading_grades_are_drawn_for_answers_that_nobody_judged(
+    services: Services, insights: InsightsHandlers
+) -> None:
+    add_grades(services, 4.4, 5.6, 30.0, -2.0)
+    add_grades(services, 14.0, audience="doctor", adapter=HOSTILE)
+    painted = refresh(insights, GRADES)
+    parts = insights.parts
+    table = painted[parts.grades]["value"]
+    shares = table[table["maker"] == "patient@1"].set_index("grade")["share"]
+    assert (shares[0], shares[4], shares[6], shares[18], shares.sum()) == (25, 25, 25, 25, 100)
+    assert painted[parts.grades]["visible"]
+    assert not painted[parts.shares]["visible"]
+    assert "75 %" in painted[parts.table]
+    assert "<script" not in painted[parts.table]
+    assert painted[parts.filters.period]["label"] == "Answered"
+    assert ("patient", "patient") in painted[parts.filters.audience]["choices"]
+    assert not refresh(insights, FIGURES)[parts.grades]["visible"]
+
+
+def test_without_answers_reading_grades_say_where_they_come_from(insights: InsightsHandlers) -> None:
+    painted = refresh(insights, GRADES)
+    assert "No answer fits" in painted[insights.parts.table]
+    assert not painted[insights.parts.grades]["visible"]
+
+
+def test_no_more_makers_are_drawn_than_can_be_told_apart(
+    services: Services, insights: InsightsHandlers
+) -> None:
+    for number in range(8):
+        add_grades(services, *[5.0] * (number + 1), adapter=f"patient@{number + 1}")
+    painted = refresh(insights, GRADES)
+    drawn = set(painted[insights.parts.grades]["value"]["maker"])
+    assert drawn == {f"patient@{number}" for number in range(3, 9)}
+    assert "draws the 6 makers" in painted[insights.parts.table]
+    assert "patient@1<" in painted[insights.parts.table]
