@@ -1,5 +1,6 @@
 """What to say when a red flag fires, with the telephone numbers of the country. Not clinically reviewed."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ class Advice:
         compassionate: a card for self-harm, violence and the like, with its own voice.
         source: title of the public page that it follows.
         url: of that page.
+        call: the number to dial, where the card says to call it and the country is known; else empty.
     """
 
     category: str
@@ -26,6 +28,7 @@ class Advice:
     compassionate: bool
     source: str
     url: str
+    call: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,16 @@ class AdviceBook:
             bool(entry.get("compassionate")),
             entry["source"]["title"],
             entry["source"]["url"],
+            _to_dial(numbers["emergency"]) if "{emergency}" in entry["advice"] else "",
         )
 
     def for_categories(self, names: Sequence[str], country: str) -> tuple[Advice, ...]:
         """The cards of several categories; those of compassion first."""
         cards = [self.card(name, country) for name in names]
         return tuple(sorted(cards, key=lambda card: not card.compassionate))
+
+
+def _to_dial(number: str) -> str:
+    """The first of the numbers as a telephone takes it; empty where there are only words."""
+    found = re.match(r"\d+", number)
+    return found[0] if found else ""
