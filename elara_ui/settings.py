@@ -67,8 +67,8 @@ class Settings(BaseSettings):
     )
     review_red_flags: bool = Field(
         default=True,
-        description="Whether every answer to a question with a red flag goes to review, before all others. One "
-        "that reassures over the flag always goes.",
+        description="Whether every answer to a question with a red flag goes to review, before all others. "
+        "One that reassures over the flag always goes.",
     )
     country: str | None = Field(
         default=None,
@@ -116,8 +116,7 @@ class Settings(BaseSettings):
             setting = f"Option --{name}" if name in given else f"Setting ELARA_{name.upper()}"
             rule = str(problem.get("ctx", {}).get("error") or problem["msg"].lower())
             raise InvalidInput(
-                f"{setting} is {problem['input']!r}: {rule}. "
-                "Correct it or leave it out to use the default."
+                f"{setting} is {problem['input']!r}: {rule}. Correct it or leave it out to use the default."
             ) from None
 
     @property

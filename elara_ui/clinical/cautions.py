@@ -1,7 +1,7 @@
 """What in an answer to a patient calls for a line of caution: doses, names of medicines, diagnoses.
 
-`cautions.yaml` holds the words, for clinicians to read and change. A caution says that something is there, not that
-it is wrong; without one nothing is said to be right. Not clinically reviewed.
+`cautions.yaml` holds the words, for clinicians to read and change. A caution says that something is there,
+not that it is wrong; without one nothing is said to be right. Not clinically reviewed.
 """
 
 import re
@@ -19,7 +19,9 @@ _AMOUNT = (
 )
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.\d[^.!?\n]*)*")
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
-_BETWEEN = 3  # words that may stand between "it sounds like" and a condition: "a mild chest"
+_BETWEEN = 4  # words that may stand between "it sounds like" and a condition: "a mild urinary tract"
+_APART = frozenset(("for", "to", "about", "against", "no", "not"))  # "you may have tests for cancer"
+_ARTICLE = re.compile(r"^\W*(?:(?:a|an|the|your|that|you have)\s+)*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class CautionWords:
         medicines: lower-case names.
         not_medicine: phrases in which a name is no medicine.
         dose: an amount with its unit.
-        diagnosis: words that put something to the reader, and what they put.
+        assertion: words that put something to the reader.
         open_to_all: a beginning that speaks of nobody in particular.
         condition: a condition, anywhere.
     """
@@ -92,7 +94,8 @@ def read_words(path: Path = WORDS_FILE) -> CautionWords:
         assertion=re.compile(rf"\b(?:{listed['asserts']})\b", re.IGNORECASE),
         open_to_all=re.compile(rf"\b(?:{listed['open_to_all']})\b[^,;:]*$", re.IGNORECASE),
         condition=re.compile(
-            rf"(?<![\w'-])(?:{listed['conditions']}|[a-z-]{{3,}}(?:{'|'.join(endings)}))(?![\w'-])", re.IGNORECASE
+            rf"(?<![\w'-])(?:{listed['conditions']}|[a-z-]{{3,}}(?:{'|'.join(endings)}))(?![\w'-])",
+            re.IGNORECASE,
         ),
     )
 
@@ -110,8 +113,9 @@ def _diagnoses(text: str, words: CautionWords) -> Iterator[str]:
                 continue
             behind = sentence[said.end() :]
             condition = words.condition.search(behind)
-            if condition and len(behind[: condition.start()].split()) <= _BETWEEN:
-                yield condition[0]
+            between = behind[: condition.start()].casefold().split() if condition else []
+            if condition and len(between) <= _BETWEEN and _APART.isdisjoint(between):
+                yield _ARTICLE.sub("", behind[: condition.end()])
 
 
 def _once(found: Iterator[str]) -> tuple[str, ...]:

@@ -24,11 +24,19 @@ _NAME = r"[A-Z][\w'’-]+"
 _AUTHORS = re.compile(
     # Smith et al., 2019; Smith and Jones (2019); (Smith, 2019)
     rf"\b{_NAME}(?:,? et al\.?,?|,? (?:and|&) {_NAME},?)[ ,]{{1,2}}\(?{_YEAR}\)?"
-    rf"|\({_NAME}(?: [A-Z]{{1,3}})?, {_YEAR}\)"
+    rf"|\({_NAME}(?: [A-Z]{{1,3}})?, {_YEAR}\)|\b[A-Z]{{2,}} \({_YEAR}\)"
 )
-_JOURNAL = re.compile(rf"\b{_YEAR}(?: \w{{3}}(?: \d{{1,2}})?)?\s?;\s?\d+\s?(?:\(\w+\)\s?)?:\s?[A-Z]?\d+(?:[-–]\d+)?")
+_JOURNAL = re.compile(
+    rf"\b(?:[A-Z][\w.]* ){{0,5}}{_YEAR}(?: \w{{3}}(?: \d{{1,2}})?)?\s?;"
+    r"\s?\d+\s?(?:\(\w+\)\s?)?:\s?[A-Z]?\d+(?:[-–]\d+)?"
+)
+_PUBLISHED = re.compile(
+    r"\b(?:study|trial|review|article|paper|meta-analysis)\b[^.!?\n]{0,80}?"
+    r"\b(?:published|reported|appeared|appearing) in (?:the )?[A-Z][^.!?,;\n]{2,60}"
+)
 _HEADING = re.compile(
-    r"^[#*\s]*(?:references?|bibliography|citations?|works cited)[*\s]*:?[*\s]*$", re.IGNORECASE | re.MULTILINE
+    r"^[#*\s]*(?:references?|bibliography|citations?|works cited)[*\s]*:?[*\s]*$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _LISTED = re.compile(r"^\s*(?:\[?\d{1,3}[\].)]|[-*•])\s+(\S.{8,300})$")
 _TRAILING = ".,;:!?*_'\"’”"
@@ -43,6 +51,7 @@ _KINDS = (
     ("URL", _DOMAIN),
     ("citation", _AUTHORS),
     ("citation", _JOURNAL),
+    ("citation", _PUBLISHED),
 )  # in this order: what lies within an earlier find isn't found again
 
 
@@ -106,13 +115,10 @@ def _listed_below(text: str, start: int) -> Iterator[tuple[int, int, Reference]]
 
 def _key(reference: Reference) -> str:
     """What of a reference has to stand in a message for the user to have given it."""
-    match reference.kind:
-        case "PMID" | "PMC":
-            return "".join(filter(str.isdigit, reference.text))
-        case "DOI":
-            return _plain(reference.text[reference.text.index("10.") :])
-        case _:
-            return _plain(reference.text)
+    if reference.kind in ("PMID", "PMC"):
+        return "".join(filter(str.isdigit, reference.text))
+    doi = _DOI.search(reference.text)  # also within the address of doi.org
+    return _plain(doi[1].rstrip(_TRAILING) if doi else reference.text)
 
 
 def _plain(text: str) -> str:

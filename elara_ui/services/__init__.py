@@ -27,6 +27,7 @@ from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
+from elara_ui.services.triage import TriageService
 from elara_ui.settings import Settings
 
 __all__ = ["Services", "build_services"]
@@ -41,6 +42,7 @@ class Services:
     database: Database
     serving: ServingService
     conversations: ConversationService
+    triage: TriageService
     chat: ChatService
     reviewing: ReviewingService
     pairs: PairsService
@@ -92,7 +94,8 @@ def build_services(
     database = Database.open(home.database)
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
-    conversations = ConversationService(database)
+    triage = TriageService(settings.country)
+    conversations = ConversationService(database, triage)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
     distillation = DistillationService(database, home, serving, recipes)
     return Services(
@@ -101,13 +104,15 @@ def build_services(
         database=database,
         serving=serving,
         conversations=conversations,
+        triage=triage,
         chat=ChatService(
             database,
             serving,
             conversations,
             recipes,
             settings.max_question_characters,
-            ReviewSampling(settings.review_share),
+            triage,
+            ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
         ),
         reviewing=ReviewingService(database, home),
         pairs=PairsService(database),

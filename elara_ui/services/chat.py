@@ -14,11 +14,13 @@ from db.models import Response
 from db.session import Database
 from db.vocabulary import FinishReason, Role
 from elara_ui.clinical.readability import measure
+from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.serving import ServingService
+from elara_ui.services.triage import TriageService, to_rows
 from elara_ui.services.window import LimitedText, fit_window
 
 TITLE_CHARACTERS = 60
@@ -59,6 +61,7 @@ class ChatService:
         conversations: changes what is already stored.
         recipes: audience → recipe.
         max_question_characters: longest question accepted, characters.
+        triage: looks for red flags in every question, whatever the model then says.
         sampling: sends answers to review by itself; none if not given.
     """
 
@@ -69,6 +72,7 @@ class ChatService:
         conversations: ConversationService,
         recipes: Mapping[str, Recipe],
         max_question_characters: int,
+        triage: TriageService,
         sampling: ReviewSampling | None = None,
     ) -> None:
         self._database = database
@@ -76,6 +80,7 @@ class ChatService:
         self._conversations = conversations
         self._recipes = recipes
         self._max_characters = max_question_characters
+        self._triage = triage
         self._sampling = sampling
         self._stopped: set[str] = set()  # stopped by their reader and not ended yet
 
@@ -118,19 +123,19 @@ class ChatService:
         Raises:
             ElaraError: the engine can't answer; the question stays in the conversation.
         """
+        history = self._said_before(conversation_id)
+        found = self._triage.look([*history, Turn(Role.USER, question.text)])
         with self._database.session() as session:
             if conversation_id is None:
                 title = make_title(question.text)
                 conversation_id = conversation_store.create(session, title, question.recipe.audience).id
             conversation = conversation_store.get(session, conversation_id)
             conversation.audience = question.recipe.audience
-            history = [
-                Turn(Role(message.role), message.content)
-                for message in conversation_store.active_messages(session, conversation_id)
-                if message.content
-            ]
-            conversation_store.append_message(session, conversation_id, Role.USER, question.text)
-        yield from self._answer(question, merge_unanswered(history), conversation_id)
+            conversation_store.append_message(
+                session, conversation_id, Role.USER, question.text,
+                red_flags=to_rows(found), rules_version=found.version,
+            )  # fmt: skip
+        yield from self._answer(question, merge_unanswered(history), conversation_id, found)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer the last question again (or an edited form of it) in place of its answer.
@@ -148,15 +153,30 @@ class ChatService:
             self._conversations.put_back(conversation_id, last.position, replaced)
             raise
 
+    def look(self, text: str) -> Finding:
+        """What fires on a question outside any conversation."""
+        return self._triage.look([Turn(Role.USER, text)])
+
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation, as when comparing audiences."""
-        yield from self._answer(question, [], None)
+        yield from self._answer(question, [], None, self.look(question.text))
+
+    def _said_before(self, conversation_id: str | None) -> list[Turn]:
+        """The turns of a conversation that count, oldest first; none of a new one."""
+        if conversation_id is None:
+            return []
+        with self._database.reading() as session:
+            return [
+                Turn(Role(message.role), message.content)
+                for message in conversation_store.active_messages(session, conversation_id)
+                if message.content
+            ]
 
     def _answer(
-        self, question: Question, history: Sequence[Turn], conversation_id: str | None
+        self, question: Question, history: Sequence[Turn], conversation_id: str | None, found: Finding
     ) -> Generator[ChatEvent, None, None]:
         request_id = uuid4().hex
-        yield Started(conversation_id, request_id)
+        yield Started(conversation_id, request_id, found)
         engine, _ = self._engine_for(question)
         system = Turn(Role.SYSTEM, question.recipe.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
@@ -179,9 +199,9 @@ class ChatService:
             # The person left. Stop computing, then keep what had come.
             engine.cancel(request.request_id)
             completion = next((item for item in stream if isinstance(item, Completion)), None)
-            self._store(question, request, engine, writing, completion, conversation_id, dropped)
+            self._store(question, request, engine, writing, completion, conversation_id, dropped, found)
             raise
-        answer = self._store(question, request, engine, writing, completion, conversation_id, dropped)
+        answer = self._store(question, request, engine, writing, completion, conversation_id, dropped, found)
         yield Finished(answer)
 
     def stop(self, request_id: str) -> None:
@@ -232,6 +252,7 @@ class ChatService:
         completion: Completion | None,
         conversation_id: str | None,
         dropped: int,
+        found: Finding,
     ) -> Answer:
         self._stopped.discard(request.request_id)
         if completion is None:
@@ -253,6 +274,9 @@ class ChatService:
             finish_reason=reason,
             dropped_turns=dropped,
             readability=measure(writing.text).to_dict(),
+            red_flags=to_rows(found),
+            rules_version=found.version,
+            reassures=self._triage.reassures(writing.text, found),
         )
         with self._database.session() as session:
             kept = conversation_id is not None and conversation_store.is_stored(session, conversation_id)
@@ -264,7 +288,7 @@ class ChatService:
                     session, conversation_id, Role.ASSISTANT, response.text, response.id
                 )
             sent = self._sampling is not None and self._sampling.consider(session, response)
-        return describe_answer(response, in_review=sent)
+        return describe_answer(response, in_review=sent, recall=lambda *_: found)
 
 
 def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampling:

@@ -1,19 +1,11 @@
-"""Red flags where people ask: looked for at every turn, remembered with it, told again when it is reopened."""
+"""Red flags where people ask: looked for at every turn, kept with it, told again when it is reopened."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from threading import Lock, Thread
 from typing import Any
 
-from elara_ui.clinical.redflags import (
-    DEFAULT,
-    Finding,
-    Reason,
-    Rules,
-    Turn,
-    check_answer,
-    load_rules,
-)
+from elara_ui.clinical.redflags import DEFAULT, Finding, Reason, Rules, Turn, check_answer, load_rules
 
 
 class TriageService:
@@ -55,7 +47,7 @@ class TriageService:
             version: of the rules that looked.
 
         Returns:
-            None where nobody looked. A category that the rules no longer have keeps its reason and has no card.
+            None where nobody looked. A category that the rules no longer have keeps its reason only.
         """
         if red_flags is None:
             return None

@@ -19,7 +19,7 @@ class Advice:
         compassionate: a card for self-harm, violence and the like, with its own voice.
         source: title of the public page that it follows.
         url: of that page.
-        call: the number to dial, where the card says to call it and the country is known; else empty.
+        emergency: the number of the ambulance as the card names it, or words for it; empty where it doesn't.
     """
 
     category: str
@@ -28,7 +28,13 @@ class Advice:
     compassionate: bool
     source: str
     url: str
-    call: str = ""
+    emergency: str = ""
+
+    @property
+    def dial(self) -> str:
+        """The first emergency number as a telephone takes it; empty where there are only words."""
+        found = re.match(r"\d+", self.emergency)
+        return found[0] if found else ""
 
 
 @dataclass(frozen=True)
@@ -77,16 +83,10 @@ class AdviceBook:
             bool(entry.get("compassionate")),
             entry["source"]["title"],
             entry["source"]["url"],
-            _to_dial(numbers["emergency"]) if "{emergency}" in entry["advice"] else "",
+            str(numbers["emergency"]) if "{emergency}" in entry["advice"] else "",
         )
 
     def for_categories(self, names: Sequence[str], country: str) -> tuple[Advice, ...]:
         """The cards of several categories; those of compassion first."""
         cards = [self.card(name, country) for name in names]
         return tuple(sorted(cards, key=lambda card: not card.compassionate))
-
-
-def _to_dial(number: str) -> str:
-    """The first of the numbers as a telephone takes it; empty where there are only words."""
-    found = re.match(r"\d+", number)
-    return found[0] if found else ""

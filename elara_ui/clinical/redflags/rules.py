@@ -271,4 +271,14 @@ def _digest(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:8]
 
 
-__all__ = ["Category", "Finding", "Hit", "Reason", "Rules", "Turn", "known_countries", "load_rules", "make_reader"]
+__all__ = [
+    "Category",
+    "Finding",
+    "Hit",
+    "Reason",
+    "Rules",
+    "Turn",
+    "known_countries",
+    "load_rules",
+    "make_reader",
+]
