@@ -27,7 +27,7 @@ FOLLOW_SCRIPT = (
     + """
 watch('value', () => {
   const box = element.closest('.el-scroll');
-  if (!box || followAlarm(box)) return;
+  if (!box || !box.querySelector('.el-turn') || followAlarm(box)) return;
   if (box.scrollHeight - box.scrollTop - box.clientHeight < 260) box.scrollTop = box.scrollHeight;
 });
 """
@@ -53,8 +53,8 @@ def build_chat_tab(services: Services) -> ChatHandlers:
             compared = build_compare(services)
     parts = ChatParts(state, side, main)
     handlers = ChatHandlers(services, parts)
+    first_use.wire(main.audience, [main.message.submit, main.send.click])  # first: it goes before the answer
     _wire_side(handlers, parts, _wire_composer(handlers, parts))
-    first_use.wire(main.audience, main.message, [main.message.submit, main.send.click])
     compared.sent.change(
         handlers.refresh, [main.audience, state], components_of(parts), show_progress="hidden"
     )
@@ -85,8 +85,8 @@ def _build_main(recipes: Mapping[str, Recipe]) -> tuple[MainParts, FirstUse]:
         elem_classes="el-segments",
     )
     answering = gr.HTML(elem_classes="el-answering")
+    first_use = build_first_use()
     with gr.Column(elem_classes="el-scroll", elem_id="thread"):
-        first_use = build_first_use()
         thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT)
         live = gr.HTML(js_on_load=FOLLOW_SCRIPT)
     with gr.Row(elem_classes="el-composer"):

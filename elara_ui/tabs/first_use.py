@@ -8,7 +8,7 @@ import gradio as gr
 
 from db.vocabulary import Audience
 from elara_ui.tabs.markup import ACT_SCRIPT, button, escape
-from elara_ui.tabs.parts import Updates, unchanged
+from elara_ui.tabs.parts import Updates
 
 STORAGE_KEY = "elara-notes-seen"
 STORAGE_SECRET = "elara-notes"  # noqa: S105 - names of notes aren't secret, and must be readable after a restart
@@ -45,6 +45,11 @@ OTHER = (
     "examine and treat. If it feels urgent, call for help."
 )
 
+PUT_AWAY_SCRIPT = """
+(audience, seen) => ['', [...new Set([...(Array.isArray(seen) ? seen : []), audience])]]
+"""
+"""In the browser, where it is remembered: the note goes in the instant in which it is pressed."""
+
 
 @dataclass(frozen=True)
 class FirstUse:
@@ -62,28 +67,19 @@ class FirstUse:
         """The audience's note, unless it was put away."""
         return {self.note: "" if audience in read_seen(seen) else render_note(audience)}
 
-    def put_away(self, audience: str, seen: Any) -> Updates:
-        """Never show it again in this browser."""
-        return {self.note: "", self.seen: sorted({*read_seen(seen), audience})}
-
-    def put_away_when_asked(self, message: str, audience: str, seen: Any) -> Updates:
-        """Whoever asks has had it before their eyes."""
-        return self.put_away(audience, seen) if message.strip() else unchanged(self.note)
-
-    def wire(self, audience: gr.Radio, message: gr.Textbox, asked: list[Callable[..., Any]]) -> None:
+    def wire(self, audience: gr.Radio, asked: list[Callable[..., Any]]) -> None:
         """Follow the audience that is chosen, and make room when something is asked.
 
         Args:
             audience: the choice.
-            message: the composer.
-            asked: the events that send it.
+            asked: the events that send a question; whoever sends one has had the note before their eyes.
         """
-        given = [audience, self.seen]
-        common: dict[str, Any] = {"show_progress": "hidden", "queue": False}
         page = gr.context.Context.root_block
+        given: list[Any] = [audience, self.seen]
+        common: dict[str, Any] = {"show_progress": "hidden", "queue": False}
         gr.on([page.load, audience.change], self.show, given, [self.note], **common)
-        self.note.act(self.put_away, given, [self.note, self.seen], **common)
-        gr.on(asked, self.put_away_when_asked, [message, *given], [self.note, self.seen], **common)
+        for pressed in (self.note.act, *asked):
+            pressed(None, given, [self.note, self.seen], js=PUT_AWAY_SCRIPT, **common)
 
 
 def build_first_use() -> FirstUse:

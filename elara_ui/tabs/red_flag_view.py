@@ -26,21 +26,26 @@ KIND_ICON = (
     'C21 14.5 12 20 12 20z"/></svg>'
 )
 ALARM_SCRIPT = """
+const offsetIn = (box, alarm) => alarm.getBoundingClientRect().top - box.getBoundingClientRect().top;
 const followAlarm = (box) => {
   const alarm = box.querySelector('.el-flag[role="alert"]');
   if (!alarm) return false;
-  const top = alarm.getBoundingClientRect().top - box.getBoundingClientRect().top + box.scrollTop - 8;
   if (box.dataset.alarm !== alarm.dataset.flag) {
     box.dataset.alarm = alarm.dataset.flag;
-    box.scrollTop = top;
+    box.scrollTop += offsetIn(box, alarm) - 8;
+    box.dataset.offset = offsetIn(box, alarm);
     box.scrollIntoView({block: 'nearest'});
-  } else if (box.scrollTop <= top) {
-    box.scrollTop = Math.min(top, box.scrollHeight);
+    const leave = () => { delete box.dataset.offset; };
+    for (const kind of ['wheel', 'touchmove', 'pointerdown', 'keydown']) {
+      box.addEventListener(kind, leave, {once: true, passive: true});
+    }
+  } else if (box.dataset.offset) {
+    box.scrollTop += offsetIn(box, alarm) - Number(box.dataset.offset);
   }
   return true;
 };
 """
-"""Brings a new banner into sight; the answer that grows beneath it never pushes it out again."""
+"""Brings a new banner into sight and holds it there while the answer grows, until the reader scrolls."""
 
 FOOT = "Shown by fixed rules, whatever the model answers. Not a diagnosis, and not clinically reviewed."
 
