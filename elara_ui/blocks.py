@@ -18,7 +18,7 @@ from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.review import build_review_tab
 from elara_ui.theme import build_theme, read_stylesheet
 
-CARE_NOTICE = "<strong>Not for care.</strong> It explains; it doesn't diagnose or treat."
+CARE_NOTICE = "<strong>Not for care.</strong> Explains; doesn't diagnose or treat."
 CARE_MORE = " The small embedded model is for trying it, and it makes mistakes."
 """Where the window is too narrow for both in one line, the first stays."""
 SERVING_POLL_SECONDS = 1.0
