@@ -30,7 +30,9 @@ def test_every_form_of_reference_is_found(text: str, kind: str, shown: str) -> N
     assert find_references(text) == (Reference(kind, shown),)
 
 
-@pytest.mark.parametrize("text", ["Call 999.If no help.In time", "In 2019 and 2020", "a@b.com", "e.g. this.is"])
+@pytest.mark.parametrize(
+    "text", ["Call 999.If no help.In time", "In 2019 and 2020", "a@b.com", "e.g. this.is"]
+)
 def test_what_only_looks_like_one_is_not(text: str) -> None:
     assert find_references(text) == ()
 
