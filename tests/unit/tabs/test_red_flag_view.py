@@ -2,9 +2,11 @@
 
 import pytest
 
-from db.vocabulary import Role
+from adapters.recipe import load_recipes
+from db.vocabulary import FinishReason, Role
 from elara_ui.clinical.redflags import Finding, load_rules
 from elara_ui.services.answers import Answer, Thread, ThreadMessage
+from elara_ui.tabs.chat_view import render_answer
 from elara_ui.tabs.first_use import NOTES, read_seen, render_note
 from elara_ui.tabs.red_flag_view import render_banner, render_banners
 
@@ -95,18 +97,12 @@ def test_each_audience_has_a_note_and_what_the_browser_kept_is_not_trusted() -> 
 
 
 def test_an_answer_names_the_model_beneath_the_adapter() -> None:
-    from adapters.recipe import load_recipes
-    from elara_ui.tabs.chat_view import render_answer
-
-    recipes = load_recipes()
-    html = render_answer(make_answer(adapter="patient@2", reassures=True), recipes, last=True)
+    html = render_answer(make_answer(adapter="patient@2", reassures=True), load_recipes(), last=True)
     assert "patient@2 on smollm2-135m" in html
     assert html.index("may reassure wrongly") < html.index('class="el-answer"')
 
 
 def make_answer(**values: object) -> Answer:
-    from db.vocabulary import FinishReason
-
     given = {
         "response_id": "abc", "audience": "patient", "base_model": "smollm2-135m", "adapter": None,
         "question": "Q?", "text": "Rest.", "prompt_tokens": 10, "completion_tokens": 5, "seconds": 1.0,
