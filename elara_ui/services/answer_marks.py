@@ -30,7 +30,7 @@ def marks_of(answer: Answer) -> dict[MarkKind, str]:
         count = "Unverified reference" + ("s" if len(answer.unverified) > 1 else "")
         listed = _list([reference.text for reference in answer.unverified])
         marks[MarkKind.UNVERIFIED] = (
-            f"{count}: {listed}. A model can invent sources; look it up before you use it."
+            f"{count}: {listed}. A model can invent sources; check before you use any."
         )
     if answer.cautions:
         marks[MarkKind.CAUTION] = _describe_cautions(answer.cautions, answer.audience)
