@@ -220,3 +220,8 @@ def test_an_export_holds_the_card_and_the_marks(services: Services, engine: Fake
     markdown = services.conversations.export(opened(services).conversation_id, "markdown").text
     assert "> **Possible stroke" in markdown
     assert "may reassure wrongly" in markdown
+
+
+@pytest.mark.parametrize("text", ["Someone is choking. What do I do?", "My dad is choking on a grape"])
+def test_choking_on_something_is_first_aid_and_not_violence(services: Services, text: str) -> None:
+    assert services.chat.look(text).categories == ("choking",)
