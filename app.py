@@ -34,6 +34,7 @@ def main() -> int:
     from elara_ui.blocks import build_page, launch_page
 
     services.serving.start()
+    services.triage.start()
     services.runs.reconcile()
     services.upkeep.start()
     try:

@@ -1,6 +1,7 @@
 """Conversations and their messages."""
 
 from collections.abc import Collection
+from typing import Any
 
 from sqlalchemy import delete as delete_rows
 from sqlalchemy import exists, func, or_, select, update
@@ -99,7 +100,14 @@ def delete(session: Session, conversation_id: str) -> None:
 
 
 def append_message(
-    session: Session, conversation_id: str, role: Role, content: str, response_id: str | None = None
+    session: Session,
+    conversation_id: str,
+    role: Role,
+    content: str,
+    response_id: str | None = None,
+    *,
+    red_flags: list[Any] | None = None,
+    rules_version: str | None = None,
 ) -> Message:
     """Add a turn at the end, and move the conversation to the top of the side list.
 
@@ -109,6 +117,8 @@ def append_message(
         role: who speaks.
         content: the text.
         response_id: for an answer, the response it shows.
+        red_flags: for a question, what fired on it, as `Message` keeps it.
+        rules_version: for a question, of the rules that looked.
 
     Raises:
         NotFound: there is no such conversation.
@@ -124,6 +134,8 @@ def append_message(
         role=role,
         content=content,
         response_id=response_id,
+        red_flags=red_flags,
+        rules_version=rules_version,
     )
     session.add(message)
     conversation.updated_at = utc_now()

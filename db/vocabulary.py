@@ -18,6 +18,10 @@ class Audience(StrEnum):
     EMERGENCY = "emergency"
 
 
+LAY_AUDIENCES = (Audience.PATIENT, Audience.EMERGENCY)
+"""Those whose readers aren't trained, nor in training, to weigh what they read."""
+
+
 class Role(StrEnum):
     """Who speaks in a conversation."""
 

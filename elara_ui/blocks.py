@@ -19,10 +19,9 @@ from elara_ui.tabs.privacy_handlers import make_leave
 from elara_ui.tabs.review import build_review_tab
 from elara_ui.theme import build_theme, read_stylesheet
 
-CARE_NOTICE = (
-    "Explains medicine; does not diagnose or treat. "
-    "The small embedded model is for trying Elara, not for care."
-)
+CARE_NOTICE = "<strong>Not for care.</strong> Explains; doesn't diagnose or treat."
+CARE_MORE = " The small embedded model is for trying it, and it makes mistakes."
+"""Where the window is too narrow for both in one line, the first stays."""
 REVIEWER_KEY = "elara-reviewer"
 """Under which the browser keeps who reviews and settles from one visit to the next; it is no secret."""
 SERVING_POLL_SECONDS = 1.0
@@ -63,6 +62,7 @@ def build_page(services: Services) -> gr.Blocks:
     ) as page:
         reviewer = gr.BrowserState("", storage_key=REVIEWER_KEY, secret=REVIEWER_KEY)
         header = gr.HTML(render_header(services.serving.status), js_on_load=HEADER_SCRIPT)
+        gr.HTML(render_care(), elem_classes="el-care-bar")
         with gr.Tabs():
             with gr.Tab("Chat", id="chat") as chat_tab:
                 chat = build_chat_tab(services)
@@ -199,13 +199,18 @@ def watch_serving(services: Services) -> tuple[str, gr.Timer]:
 
 
 def render_header(status: ServingStatus) -> str:
-    """Name, notice, the model's status while it is coming up, and the switch between light and dark."""
+    """Name, the model's status while it is coming up, and the switch between light and dark."""
     return (
-        f'<header class="el-header"><h1>Elara</h1><span class="el-care">{CARE_NOTICE}</span>'
+        f'<header class="el-header"><h1>Elara</h1>'
         f"{render_serving(status)}"
         '<button type="button" class="el-theme" aria-label="Switch between light and dark">'
         "Light / dark</button></header>"
     )
+
+
+def render_care() -> str:
+    """What the page is not for: a line that stays in sight however far one scrolls."""
+    return f'<p class="el-care" role="note">{CARE_NOTICE}<span>{CARE_MORE}</span></p>'
 
 
 def render_serving(status: ServingStatus) -> str:

@@ -6,7 +6,7 @@ Every field is documented in `docs/deploy.md` and listed in the `Spacefile`; tes
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.home import Home
@@ -71,6 +71,16 @@ class Settings(BaseSettings):
         le=36_500,
         description="Days after the last message until a conversation is deleted; 0 keeps them for ever.",
     )
+    review_red_flags: bool = Field(
+        default=True,
+        description="Whether every answer to a question with a red flag goes to review, before all others. "
+        "One that reassures over the flag always goes.",
+    )
+    country: str | None = Field(
+        default=None,
+        description="ISO code (GB, US, AU, …) of the country whose emergency and crisis numbers are shown. "
+        "Without it the cards say “your local emergency number (112 in many countries)”.",
+    )
     model_file: Path | None = Field(
         default=None,
         description="A wheel or GGUF of the embedded model placed by hand, for machines without internet.",
@@ -80,6 +90,18 @@ class Settings(BaseSettings):
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
         description="How much is logged to standard error: DEBUG, INFO, WARNING or ERROR.",
     )
+
+    @field_validator("country")
+    @classmethod
+    def _is_known(cls, value: str | None) -> str | None:
+        """Hold the country to those whose numbers are known."""
+        if value is None:
+            return None
+        from elara_ui.clinical.redflags import known_countries  # only where it is set: it takes some 40 ms
+
+        if (code := value.strip().upper()) not in (known := known_countries()):
+            raise ValueError(f"its emergency numbers aren't known; known are {', '.join(known)}")
+        return code
 
     @classmethod
     def read(cls, **overrides: Any) -> Self:
@@ -98,9 +120,9 @@ class Settings(BaseSettings):
             problem = error.errors()[0]
             name = ".".join(str(part) for part in problem["loc"])
             setting = f"Option --{name}" if name in given else f"Setting ELARA_{name.upper()}"
+            rule = str(problem.get("ctx", {}).get("error") or problem["msg"].lower())
             raise InvalidInput(
-                f"{setting} is {problem['input']!r}: {problem['msg'].lower()}. "
-                "Correct it or leave it out to use the default."
+                f"{setting} is {problem['input']!r}: {rule}. Correct it or leave it out to use the default."
             ) from None
 
     @property

@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "adapters": ("adapters", "db"),
     "elara_ui.clinical": ("elara_ui.clinical",),
     "elara_ui.errors": ("adapters.errors", "db.errors"),
-    "elara_ui.settings": ("elara_ui.errors", "db.home"),
+    "elara_ui.settings": ("elara_ui.errors", "elara_ui.clinical", "db.home"),
     "elara_ui.services": (
         "elara_ui.services",
         "elara_ui.clinical",
@@ -69,6 +69,7 @@ HEAVY_ROOMS = ("adapters.training", "adapters.engines.transformers")
 # These extend the libraries' own classes, so they load them at import; others import these when needed.
 HEAVY_AT_IMPORT = (
     "adapters.training.activations",
+    "adapters.training.quantised",
     "adapters.training.batching",
     "adapters.training.checkpoints",
     "adapters.training.dropout",

@@ -49,5 +49,5 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: UtcDateTime,
         dict[str, Any]: JSON(none_as_null=True),  # nothing is NULL, never the JSON word null
-        list[Any]: JSON,
+        list[Any]: JSON(none_as_null=True),
     }

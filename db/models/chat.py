@@ -89,6 +89,13 @@ class Response(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
     withdrawn_at: Mapped[datetime | None] = mapped_column(doc="Set: no new training set may hold it")
     withdrawn_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    red_flags: Mapped[list[Any] | None] = mapped_column(
+        doc="What fired on the question: [{category, matched, sentence}, …]; null where nobody looked"
+    )
+    rules_version: Mapped[str | None] = mapped_column(String(64), doc="Of the red-flag rules that looked")
+    reassures: Mapped[bool] = mapped_column(
+        default=False, server_default="0", doc="The answer soothes though a red flag had fired"
+    )
 
 
 class Message(Base):
@@ -106,6 +113,10 @@ class Message(Base):
     response_id: Mapped[str | None] = mapped_column(
         ForeignKey("responses.id", ondelete="SET NULL"), index=True, doc="For answers"
     )
+    red_flags: Mapped[list[Any] | None] = mapped_column(
+        doc="For questions: what fired, as in Response; the card outlives an answer that never came"
+    )
+    rules_version: Mapped[str | None] = mapped_column(String(64), doc="Of the red-flag rules that looked")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
     conversation: Mapped[Conversation] = relationship(back_populates="messages")

@@ -38,12 +38,20 @@ from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
-from elara_ui.cli.text import format_answer, format_preview, format_rejects, write_document, write_note
+from elara_ui.cli.text import (
+    format_answer,
+    format_preview,
+    format_red_flags,
+    format_rejects,
+    write_document,
+    write_note,
+)
 from elara_ui.cli.texts import readability, relevance
 from elara_ui.cli.triage import triage
 from elara_ui.clinical import identifiers
 from elara_ui.errors import ElaraError, EngineError, IdentifiersFound, InvalidInput
-from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece
+from elara_ui.services.answer_marks import describe_marks
+from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started
 from elara_ui.services.identifier_guard import Handling, search
 from elara_ui.services.training import parse_data
 
@@ -109,7 +117,7 @@ def ask(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Ask the model. The answer streams to stdout, its figures follow on stderr."""
+    """Ask the model. The answer streams to stdout; red flags come before it and figures after, on stderr."""
     overrides = {"max_new_tokens": max_tokens, "temperature": temperature}
     handling = choose_handling(redact, accept_identifiers)
     found = search([question])
@@ -131,6 +139,8 @@ def ask(
         write_document(asdict(answer))
     else:
         write_note(format_answer(answer, checked.recipe))
+        for mark in describe_marks(answer):
+            write_note(mark)
 
 
 @cli.command()
@@ -204,7 +214,9 @@ def _follow_answer(events: Iterable[ChatEvent], *, echo: bool) -> Answer:
     """Take an answer in to its end, printing what is new of it on the way."""
     printed = 0
     for event in events:
-        if isinstance(event, Piece) and echo:
+        if isinstance(event, Started) and echo and event.red_flags.emergency:
+            write_note(format_red_flags(event.red_flags))
+        elif isinstance(event, Piece) and echo:
             sys.stdout.write(event.text[printed:])
             sys.stdout.flush()
             printed = len(event.text)

@@ -13,6 +13,7 @@ from adapters.training.memory import MemoryEstimate
 from adapters.training.rejects import Rejects
 from adapters.training.report import Lengths, RenderedRow, TextPiece
 from elara_ui.clinical.readability import judge
+from elara_ui.clinical.redflags import Finding
 from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.answers import Answer
 from elara_ui.services.run_views import Comparison, RunView
@@ -36,7 +37,7 @@ def format_answer(answer: Answer, recipe: Recipe) -> str:
     """The figures of an answer, as the page shows them beneath it."""
     parts = [
         answer.audience,
-        answer.adapter or f"{answer.base_model}, no adapter",
+        f"{answer.adapter} on {answer.base_model}" if answer.adapter else f"{answer.base_model}, no adapter",
         f"{answer.completion_tokens} tokens at {answer.tokens_per_second:.0f}/s",
         f"first after {answer.first_token_seconds:.1f} s",
     ]
@@ -45,6 +46,16 @@ def format_answer(answer: Answer, recipe: Recipe) -> str:
     if verdict := judge(answer.reading_grade, recipe.readability_aim, recipe.readability_warn):
         parts.append(f"{verdict} (target at most {recipe.readability_aim:g})")
     return " · ".join(parts)
+
+
+def format_red_flags(finding: Finding) -> str:
+    """What to do now, and why it is said, before the model answers."""
+    sentences = {reason.category: reason.sentence for reason in finding.reasons}
+    blocks = [
+        f"RED FLAG: {card.title}\n{card.text}\nWhy: you wrote “{sentences[card.category]}”."
+        for card in finding.advice
+    ]
+    return "\n\n".join([*blocks, f"Fixed rules, version {finding.version}; not clinically reviewed.", ""])
 
 
 def format_run(run: RunView) -> list[str]:

@@ -32,6 +32,7 @@ from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
+from elara_ui.services.triage import TriageService
 from elara_ui.services.upkeep import Upkeep
 from elara_ui.settings import Settings
 
@@ -47,6 +48,7 @@ class Services:
     database: Database
     serving: ServingService
     conversations: ConversationService
+    triage: TriageService
     chat: ChatService
     private_chat: PrivateChatService
     reviewing: ReviewingService
@@ -106,14 +108,15 @@ def build_services(
     database = Database.open(home.database)
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
-    conversations = ConversationService(database)
+    triage = TriageService(settings.country)
+    conversations = ConversationService(database, triage)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
     pairs = PairsService(database)
     limit = settings.max_question_characters
     comparing = ComparingService(
         database,
         home,
-        ChatService(database, serving, conversations, recipes, limit),  # sends nothing to review by itself
+        ChatService(database, serving, conversations, recipes, limit, triage),  # sends nothing to review
         pairs,
         serving.base_model,
     )
@@ -126,15 +129,17 @@ def build_services(
         conversations,
         recipes,
         limit,
-        ReviewSampling(settings.review_share),
+        triage,
+        ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
-    private_chat = PrivateChatService(chat, serving)
+    private_chat = PrivateChatService(chat, serving, triage)
     return Services(
         settings=settings,
         recipes=recipes,
         database=database,
         serving=serving,
         conversations=conversations,
+        triage=triage,
         chat=chat,
         private_chat=private_chat,
         reviewing=ReviewingService(database, home),

@@ -1,11 +1,18 @@
 """What a conversation looks like to whoever shows it: small frozen values, no ORM objects."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from db.models import Conversation, Message, Response
-from db.vocabulary import FinishReason, Role
+from db.vocabulary import LAY_AUDIENCES, FinishReason, Role
+from elara_ui.clinical.cautions import Cautions, find_cautions
+from elara_ui.clinical.redflags import Finding
+from elara_ui.clinical.references import Reference, find_unverified
+
+Recall = Callable[[Sequence[Any] | None, str | None], Finding | None]
+"""How stored red flags become a finding with its advice: `TriageService.recall`."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +27,10 @@ class Answer:
         reading_grade: Flesch-Kincaid grade of the text; None when too short to say.
         thumb: +1, -1 or None.
         stored: whether it is in the database; a private answer isn't, and can't be rated or reviewed.
+        red_flags: what fired on the question; None where nobody looked.
+        reassures: whether it soothes though a red flag had fired.
+        cautions: medicines, doses and diagnoses in it, where its readers aren't professionals.
+        unverified: references in it that the user's messages don't hold.
     """
 
     response_id: str
@@ -39,6 +50,10 @@ class Answer:
     thumb: int | None
     in_review: bool
     stored: bool = True
+    red_flags: Finding | None = None
+    reassures: bool = False
+    cautions: Cautions = field(default_factory=Cautions)
+    unverified: tuple[Reference, ...] = ()
 
     @property
     def reading_grade(self) -> float | None:
@@ -48,12 +63,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class ThreadMessage:
-    """One turn as shown; `answer` is there for the model's turns."""
+    """One turn as shown; `answer` is there for the model's turns, `red_flags` for a user's."""
 
     position: int
     role: Role
     content: str
     answer: Answer | None
+    red_flags: Finding | None = None
 
 
 @dataclass(frozen=True)
@@ -89,10 +105,12 @@ class Started:
     Args:
         conversation_id: where it is stored; None outside any conversation.
         request_id: names the answer to `ChatService.stop`.
+        red_flags: what fired on the question; shown before the model says anything.
     """
 
     conversation_id: str | None
     request_id: str
+    red_flags: Finding
 
 
 @dataclass(frozen=True)
@@ -117,8 +135,14 @@ class Finished:
 ChatEvent = Started | Piece | Finished
 
 
-def describe_answer(response: Response, *, in_review: bool, stored: bool = True) -> Answer:
-    """A response as a value."""
+def describe_answer(response: Response, *, in_review: bool, recall: Recall, stored: bool = True) -> Answer:
+    """A response as a value.
+
+    Args:
+        in_review: whether it is in the review queue.
+        recall: makes a finding of stored red flags.
+        stored: whether it is in the database.
+    """
     return Answer(
         response_id=response.id,
         audience=response.audience,
@@ -137,15 +161,28 @@ def describe_answer(response: Response, *, in_review: bool, stored: bool = True)
         thumb=response.thumb,
         in_review=in_review,
         stored=stored,
+        red_flags=recall(response.red_flags, response.rules_version),
+        reassures=response.reassures,
+        cautions=find_cautions(response.text) if response.audience in LAY_AUDIENCES else Cautions(),
+        unverified=unverified_references(response),
     )
 
 
-def describe_thread(conversation: Conversation, messages: list[Message], reviewed_ids: set[str]) -> Thread:
+def unverified_references(response: Response) -> tuple[Reference, ...]:
+    """The references of an answer that stand in none of the user's messages which the model was given."""
+    asked = [turn["content"] for turn in response.context if turn.get("role") == Role.USER]
+    return find_unverified(response.text, [*asked, response.question])
+
+
+def describe_thread(
+    conversation: Conversation, messages: list[Message], reviewed_ids: set[str], recall: Recall
+) -> Thread:
     """A stored conversation as a value.
 
     Args:
         messages: its active messages, oldest first, with their responses loaded.
         reviewed_ids: responses among them that are in the review queue.
+        recall: makes a finding of stored red flags.
     """
     return Thread(
         conversation_id=conversation.id,
@@ -156,9 +193,12 @@ def describe_thread(conversation: Conversation, messages: list[Message], reviewe
                 position=message.position,
                 role=Role(message.role),
                 content=message.content,
-                answer=describe_answer(message.response, in_review=message.response.id in reviewed_ids)
+                answer=describe_answer(
+                    message.response, in_review=message.response.id in reviewed_ids, recall=recall
+                )
                 if message.response
                 else None,
+                red_flags=recall(message.red_flags, message.rules_version),
             )
             for message in messages
         ),

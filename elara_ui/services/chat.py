@@ -12,10 +12,11 @@ from adapters.engines.base import Completion, Engine, GenerationRequest, Samplin
 from adapters.recipe import Recipe
 from db import adapters as adapter_store
 from db import conversations as conversation_store
-from db.models import Message, Response
+from db.models import Response
 from db.session import Database
 from db.vocabulary import FinishReason, Role
 from elara_ui.clinical.readability import measure
+from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
 from elara_ui.services.conversations import ConversationService
@@ -23,6 +24,7 @@ from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.serving import ServingService
 from elara_ui.services.simplifying import NOTHING_TO_SIMPLIFY, choose_simpler, make_instruction
+from elara_ui.services.triage import TriageService, to_rows
 from elara_ui.services.window import LimitedText, fit_window
 
 TITLE_CHARACTERS = 60
@@ -75,6 +77,7 @@ class ChatService:
         conversations: changes what is already stored.
         recipes: audience → recipe.
         max_question_characters: longest question accepted, characters.
+        triage: looks for red flags in every question, whatever the model then says.
         sampling: sends answers to review by itself; none if not given.
     """
 
@@ -85,6 +88,7 @@ class ChatService:
         conversations: ConversationService,
         recipes: Mapping[str, Recipe],
         max_question_characters: int,
+        triage: TriageService,
         sampling: ReviewSampling | None = None,
     ) -> None:
         self._database = database
@@ -92,6 +96,7 @@ class ChatService:
         self._conversations = conversations
         self._recipes = recipes
         self._max_characters = max_question_characters
+        self._triage = triage
         self._sampling = sampling
         self._stopped: set[str] = set()  # stopped by their reader and not ended yet
 
@@ -140,16 +145,20 @@ class ChatService:
         Raises:
             ElaraError: the engine can't answer; the question stays in the conversation.
         """
+        history = self._said_before(conversation_id)
+        found = self.look(question.text, history)
         with self._database.session() as session:
             if conversation_id is None:
                 title = make_title(question.text)
                 conversation_id = conversation_store.create(session, title, question.recipe.audience).id
             conversation = conversation_store.get(session, conversation_id)
             conversation.audience = question.recipe.audience
-            history = _turns(conversation_store.active_messages(session, conversation_id))
-            conversation_store.append_message(session, conversation_id, Role.USER, question.text)
+            conversation_store.append_message(
+                session, conversation_id, Role.USER, question.text,
+                red_flags=to_rows(found), rules_version=found.version,
+            )  # fmt: skip
         keep = partial(self._keep, conversation_id)
-        yield from self.answer(question, merge_unanswered(history), conversation_id, keep)
+        yield from self.answer(question, merge_unanswered(history), conversation_id, keep, found)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer the last question again (or an edited form of it) in place of its answer.
@@ -193,14 +202,13 @@ class ChatService:
             raise InvalidInput(NOTHING_TO_SIMPLIFY)
         first = shown.answer
         question = self.check_simpler(first, overrides, accept_identifiers=accept_identifiers)
-        with self._database.reading() as session:
-            messages = conversation_store.active_messages(session, conversation_id)
-            asked = max(message.position for message in messages if message.role == Role.USER)
-            history = _turns([message for message in messages if message.position < asked])
-        keep = partial(self._keep, conversation_id)
+        asked = self._conversations.last_question(conversation_id)
+        history = self._said_before(conversation_id, asked.position if asked else 0)
+        found, keep = self.look(question.text, history), partial(self._keep, conversation_id)
+        again = self.answer(question, merge_unanswered(history), conversation_id, keep, found)
         second: Answer | None = None
         try:
-            with closing(self.answer(question, merge_unanswered(history), conversation_id, keep)) as events:
+            with closing(again) as events:
                 for event in events:
                     if isinstance(event, Finished):
                         second = event.answer
@@ -238,12 +246,40 @@ class ChatService:
         instruction = make_instruction(first.text)
         return replace(question, instruction=instruction, accept_identifiers=accept_identifiers)
 
+    def look(self, text: str, history: Sequence[Turn] = ()) -> Finding:
+        """What fires on a question.
+
+        Args:
+            history: the turns before it, oldest first, unanswered ones included; none outside conversations.
+        """
+        return self._triage.look([*history, Turn(Role.USER, text)])
+
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation, as when comparing audiences."""
-        yield from self.answer(question, [], None, partial(self._keep, None))
+        yield from self.answer(question, [], None, partial(self._keep, None), self.look(question.text))
+
+    def _said_before(self, conversation_id: str | None, before: int | None = None) -> list[Turn]:
+        """The turns of a conversation that count, oldest first; none of a new one.
+
+        Args:
+            before: only those before this position.
+        """
+        if conversation_id is None:
+            return []
+        with self._database.reading() as session:
+            return [
+                Turn(Role(message.role), message.content)
+                for message in conversation_store.active_messages(session, conversation_id)
+                if message.content and (before is None or message.position < before)
+            ]
 
     def answer(
-        self, question: Question, history: Sequence[Turn], conversation_id: str | None, keep: Keep
+        self,
+        question: Question,
+        history: Sequence[Turn],
+        conversation_id: str | None,
+        keep: Keep,
+        found: Finding,
     ) -> Generator[ChatEvent, None, None]:
         """Ask the model; nothing is stored but by `keep`.
 
@@ -251,13 +287,14 @@ class ChatService:
             history: the turns before it, oldest first, each question with its answer.
             conversation_id: named to whoever follows.
             keep: given the answer, or what had come of it when its reader left.
+            found: what fired on the question.
 
         Raises:
             ElaraError: the engine can't answer.
             IdentifiersFound: the engine is another machine's, and the turns hold some that nobody accepted.
         """
         request_id = uuid4().hex
-        yield Started(conversation_id, request_id)
+        yield Started(conversation_id, request_id, found)
         engine, _ = self._engine_for(question)
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
@@ -283,9 +320,9 @@ class ChatService:
             # The person left. Stop computing, then keep what had come.
             engine.cancel(request.request_id)
             completion = next((item for item in stream if isinstance(item, Completion)), None)
-            keep(self._finish(question, request, engine, writing, completion, dropped))
+            keep(self._finish(question, request, engine, writing, completion, dropped, found))
             raise
-        yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped)))
+        yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped, found)))
 
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""
@@ -334,6 +371,7 @@ class ChatService:
         writing: LimitedText,
         completion: Completion | None,
         dropped: int,
+        found: Finding,
     ) -> Response:
         self._stopped.discard(request.request_id)
         if completion is None:
@@ -355,6 +393,9 @@ class ChatService:
             finish_reason=reason,
             dropped_turns=dropped,
             readability=measure(writing.text).to_dict(),
+            red_flags=to_rows(found),
+            rules_version=found.version,
+            reassures=self._triage.reassures(writing.text, found),
         )
 
     def _keep(self, conversation_id: str | None, response: Response) -> Answer:
@@ -369,7 +410,7 @@ class ChatService:
                     session, conversation_id, Role.ASSISTANT, response.text, response.id
                 )
             sent = self._sampling is not None and self._sampling.consider(session, response)
-        return describe_answer(response, in_review=sent)
+        return describe_answer(response, in_review=sent, recall=self._triage.recall)
 
 
 def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampling:
@@ -386,11 +427,6 @@ def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampl
         if not low <= value <= high:
             raise InvalidInput(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
     return replace(sampling, **given)
-
-
-def _turns(messages: Sequence[Message]) -> list[Turn]:
-    """Stored turns as the engine takes them."""
-    return [Turn(Role(message.role), message.content) for message in messages if message.content]
 
 
 def merge_unanswered(history: Sequence[Turn]) -> list[Turn]:

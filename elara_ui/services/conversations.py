@@ -11,7 +11,9 @@ from db import reviews as review_store
 from db.session import Database
 from db.vocabulary import ReviewReason
 from elara_ui.clinical.identifiers import redact
+from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import InvalidInput
+from elara_ui.services.answer_marks import describe_marks
 from elara_ui.services.answers import (
     Answer,
     ConversationSummary,
@@ -22,6 +24,7 @@ from elara_ui.services.answers import (
 )
 from elara_ui.services.files import Document
 from elara_ui.services.identifier_guard import Handling, check_export
+from elara_ui.services.triage import TriageService
 
 
 class ExportFormat(StrEnum):
@@ -36,10 +39,12 @@ class ConversationService:
 
     Args:
         database: where they are.
+        triage: tells again what fired.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, triage: TriageService) -> None:
         self._database = database
+        self._triage = triage
 
     def find(self, search: str = "") -> tuple[ConversationSummary, ...]:
         """The side list, newest first; `search` looks in titles and messages."""
@@ -60,7 +65,7 @@ class ConversationService:
             messages = conversation_store.active_messages(session, conversation_id)
             answered = [message.response_id for message in messages if message.response_id]
             in_review = review_store.sent_response_ids(session, answered)
-            return describe_thread(conversation, messages, in_review)
+            return describe_thread(conversation, messages, in_review, self._triage.recall)
 
     def rename(self, conversation_id: str, title: str) -> None:
         """Give it another title.
@@ -129,7 +134,7 @@ class ConversationService:
         with self._database.reading() as session:
             response = response_store.get(session, response_id)
             in_review = bool(review_store.sent_response_ids(session, [response_id]))
-            return describe_answer(response, in_review=in_review)
+            return describe_answer(response, in_review=in_review, recall=self._triage.recall)
 
     def rate(self, response_id: str, thumb: int) -> None:
         """Thumb up (+1) or down (-1); the same thumb again takes it back.
@@ -200,9 +205,19 @@ def write_markdown(thread: Thread) -> str:
     lines = [f"# {thread.title}", ""]
     for message in thread.messages:
         if message.answer is None:
-            lines += ["## Question", "", message.content, ""]
+            lines += ["## Question", "", message.content, "", *_write_flags(message.red_flags)]
             continue
         made_by = message.answer.adapter or f"{message.answer.base_model}, no adapter"
-        lines += [f"## Answer for {message.answer.audience}", "", message.content, "", f"*{made_by}*", ""]
+        lines += [f"## Answer for {message.answer.audience}", "", message.content, ""]
+        lines += [f"> **{mark}**" for mark in describe_marks(message.answer)]
+        lines += [f"*{made_by}*", ""]
     lines.append("*Elara explains medicine; it does not diagnose or treat.*")
     return "\n".join(lines) + "\n"
+
+
+def _write_flags(finding: Finding | None) -> list[str]:
+    """The cards that stood above the answer, as quotations."""
+    lines: list[str] = []
+    for card in finding.advice if finding else ():
+        lines += [f"> **{card.title}**", ">", *(f"> {line}" for line in card.text.splitlines()), ""]
+    return lines

@@ -9,6 +9,7 @@ from typing import Any
 from adapters.engines.base import Turn
 from db.models import Response, new_id, utc_now
 from db.vocabulary import Role
+from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import ElaraError, InvalidInput, NotFound
 from elara_ui.services.answers import (
     Answer,
@@ -22,6 +23,7 @@ from elara_ui.services.answers import (
 from elara_ui.services.chat import ChatService, Question, make_title, merge_unanswered
 from elara_ui.services.serving import ServingService
 from elara_ui.services.simplifying import NOTHING_TO_SIMPLIFY, choose_simpler
+from elara_ui.services.triage import TriageService
 
 MOST_HELD = 500
 """Private conversations held at once, so that memory stays bounded; beyond it the stalest is let go."""
@@ -48,11 +50,13 @@ class PrivateChatService:
     Args:
         chat: asks the model.
         serving: knows whether it is another machine's.
+        triage: tells again what fired.
     """
 
-    def __init__(self, chat: ChatService, serving: ServingService) -> None:
+    def __init__(self, chat: ChatService, serving: ServingService, triage: TriageService) -> None:
         self._chat = chat
         self._serving = serving
+        self._triage = triage
         self._held: dict[str, _Held] = {}
         self._lock = Lock()
 
@@ -160,10 +164,11 @@ class PrivateChatService:
         history = [Turn(message.role, message.content) for message in thread.messages if message.content]
         title = thread.title if thread.messages else make_title(question.text)
         asked = replace(thread, title=title, audience=question.recipe.audience)
-        self._put(_append(asked, Role.USER, question.text))
+        found = self._chat.look(question.text, history)
+        self._put(_append(asked, Role.USER, question.text, red_flags=found))
 
         def keep(response: Response) -> Answer:
-            answer = _describe(response)
+            answer = self._describe(response)
             try:
                 latest = self.open(conversation_id)
             except NotFound:  # let go while the answer came
@@ -171,7 +176,7 @@ class PrivateChatService:
             self._put(_append(latest, Role.ASSISTANT, answer.text, answer))
             return answer
 
-        yield from self._chat.answer(question, merge_unanswered(history), conversation_id, keep)
+        yield from self._chat.answer(question, merge_unanswered(history), conversation_id, keep, found)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer the last question again, or an edited form of it, in place of its answer.
@@ -213,7 +218,8 @@ class PrivateChatService:
         question = self._chat.check_simpler(first, overrides, accept_identifiers=accept_identifiers)
         earlier = _cut(before, asked.position).messages
         history = [Turn(message.role, message.content) for message in earlier if message.content]
-        for event in self._chat.answer(question, merge_unanswered(history), conversation_id, _describe):
+        found, turns = self._chat.look(question.text, history), merge_unanswered(history)
+        for event in self._chat.answer(question, turns, conversation_id, self._describe, found):
             if not isinstance(event, Finished):
                 yield event
                 continue
@@ -225,7 +231,13 @@ class PrivateChatService:
 
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation."""
-        yield from self._chat.answer(question, [], None, _describe)
+        found = self._chat.look(question.text)
+        yield from self._chat.answer(question, [], None, self._describe, found)
+
+    def _describe(self, response: Response) -> Answer:
+        """The answer as a value; the response itself comes into no session."""
+        response.id = f"private-{new_id()}"
+        return describe_answer(response, in_review=False, recall=self._triage.recall, stored=False)
 
     def _put(self, thread: Thread) -> None:
         """Hold a conversation as it is now, unless it was let go."""
@@ -235,15 +247,12 @@ class PrivateChatService:
                 self._held[thread.conversation_id] = _Held(held.owner, thread, utc_now())
 
 
-def _describe(response: Response) -> Answer:
-    """The answer as a value; the response itself comes into no session."""
-    response.id = f"private-{new_id()}"
-    return describe_answer(response, in_review=False, stored=False)
-
-
-def _append(thread: Thread, role: Role, content: str, answer: Answer | None = None) -> Thread:
+def _append(
+    thread: Thread, role: Role, content: str, answer: Answer | None = None, red_flags: Finding | None = None
+) -> Thread:
     position = thread.messages[-1].position + 1 if thread.messages else 0
-    return replace(thread, messages=(*thread.messages, ThreadMessage(position, role, content, answer)))
+    message = ThreadMessage(position, role, content, answer, red_flags)
+    return replace(thread, messages=(*thread.messages, message))
 
 
 def _cut(thread: Thread, position: int) -> Thread:

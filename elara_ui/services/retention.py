@@ -181,5 +181,11 @@ def redact_answer(answer: Response) -> dict[str, Any]:
         turn if turn["role"] == Role.SYSTEM else turn | {"content": redact(turn["content"])}
         for turn in answer.context
     ]
-    redacted = {"question": redact(answer.question), "context": context, "text": redact(answer.text)}
+    flags = answer.red_flags and [flag | {"sentence": redact(flag["sentence"])} for flag in answer.red_flags]
+    redacted = {
+        "question": redact(answer.question),
+        "context": context,
+        "text": redact(answer.text),
+        "red_flags": flags,
+    }
     return {column: words for column, words in redacted.items() if words != getattr(answer, column)}

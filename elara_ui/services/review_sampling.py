@@ -1,4 +1,4 @@
-"""Which answers go to review by themselves: those of candidates, and some of the others by chance."""
+"""Which answers go to review by themselves: over a red flag, of candidates, and some others by chance."""
 
 from collections.abc import Callable
 from random import random
@@ -17,14 +17,20 @@ class ReviewSampling:
     Args:
         share: of the answers that nothing else sends, 0 to 1.
         draw: gives a number from 0 up to 1.
+        red_flags: whether every answer over a red flag goes; one that reassures over it always does.
     """
 
-    def __init__(self, share: float = 0.0, draw: Callable[[], float] = random) -> None:
+    def __init__(
+        self, share: float = 0.0, draw: Callable[[], float] = random, *, red_flags: bool = True
+    ) -> None:
         self._share = share
         self._draw = draw
+        self._red_flags = red_flags
 
     def consider(self, session: Session, response: Response) -> bool:
-        """Send an answer to review, if it is one to send; what was stopped half-way isn't.
+        """Send an answer to review, if it is one to send.
+
+        What was stopped half-way isn't, unless it reassures over a red flag: somebody has read it.
 
         Args:
             session: a writing session, the one that stored it.
@@ -33,7 +39,8 @@ class ReviewSampling:
         Returns:
             Whether it was sent.
         """
-        if not response.text or response.finish_reason == FinishReason.CANCELLED:
+        stopped = response.finish_reason == FinishReason.CANCELLED
+        if not response.text or (stopped and not response.reassures):
             return False
         reason = self._reason(session, response)
         if reason is not None:
@@ -41,6 +48,8 @@ class ReviewSampling:
         return reason is not None
 
     def _reason(self, session: Session, response: Response) -> ReviewReason | None:
+        if response.reassures or (self._red_flags and response.red_flags):
+            return ReviewReason.RED_FLAG
         if response.adapter:
             status = adapter_store.status_of(session, response.adapter)
             if status is AdapterStatus.CANDIDATE:

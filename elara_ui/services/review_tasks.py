@@ -7,6 +7,7 @@ from typing import Any
 from db.models import Response, ReviewItem
 from db.review_queue import SWAPPED
 from db.vocabulary import FinishReason, ReviewReason, Role
+from elara_ui.services.answers import unverified_references
 
 REASON_SHOWN = "Sent for review"
 EMERGENCY_SHOWN = "The question may describe an emergency"
@@ -29,11 +30,13 @@ class Glance:
         words: how many.
         reading_grade: Flesch-Kincaid grade; None when too short to say.
         cut_off: whether it was stopped, or met its length limit.
+        unverified: references in it that the user's messages don't hold, as written.
     """
 
     words: int = 0
     reading_grade: float | None = None
     cut_off: bool = False
+    unverified: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,4 +167,5 @@ def _glance(response: Response) -> Glance:
         words=len(response.text.split()),
         reading_grade=response.readability.get("flesch_kincaid_grade"),
         cut_off=response.finish_reason != FinishReason.STOP,
+        unverified=tuple(reference.text for reference in unverified_references(response)),
     )

@@ -10,11 +10,13 @@ from elara_ui.services import Services
 from elara_ui.services.chat import SAMPLING_LIMITS
 from elara_ui.tabs.chat_handlers import ChatHandlers, ChatParts, ChatState, MainParts, SideParts
 from elara_ui.tabs.compare import build_compare
+from elara_ui.tabs.first_use import FirstUse, build_first_use
 from elara_ui.tabs.markup import ACT_SCRIPT, DOWNLOAD_SCRIPT
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import PrivacyHandlers
 from elara_ui.tabs.private_view import SWITCH_LABEL
 from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
+from elara_ui.tabs.red_flag_view import ALARM_SCRIPT
 
 SAMPLING_HELP = (
     ("temperature", "Temperature", "0 always takes the likeliest word; higher varies more.", 0.05),
@@ -23,12 +25,16 @@ SAMPLING_HELP = (
     ("max_new_tokens", "Most new tokens", "Bounds the answer; about 4 tokens make 3 words.", 1),
 )  # fmt: skip
 
-FOLLOW_SCRIPT = """
+FOLLOW_SCRIPT = (
+    ALARM_SCRIPT
+    + """
 watch('value', () => {
   const box = element.closest('.el-scroll');
-  if (box && box.scrollHeight - box.scrollTop - box.clientHeight < 260) box.scrollTop = box.scrollHeight;
+  if (!box || !box.querySelector('.el-turn') || followAlarm(box)) return;
+  if (box.scrollHeight - box.scrollTop - box.clientHeight < 260) box.scrollTop = box.scrollHeight;
 });
 """
+)
 """Keeps the newest words in sight, unless the reader has scrolled up."""
 
 
@@ -46,11 +52,12 @@ def build_chat_tab(services: Services) -> ChatHandlers:
         with gr.Column(scale=1, min_width=240, elem_classes="el-side"):
             side = _build_side()
         with gr.Column(scale=4, min_width=300, elem_classes="el-main"):
-            main = _build_main(services.recipes)
+            main, first_use = _build_main(services.recipes)
             compared = build_compare(services, state)
     parts = ChatParts(state, side, main)
     handlers = ChatHandlers(services, parts)
     privacy = PrivacyHandlers(services, handlers)
+    first_use.wire(main.audience, [main.message.submit, main.send.click])  # first: it goes before the answer
     answering = _wire_composer(handlers, privacy, parts)
     _wire_side(handlers, parts, answering)
     _wire_privacy(privacy, parts, answering)
@@ -75,7 +82,7 @@ def _build_side() -> SideParts:
     return SideParts(new, search, listing, manage, title, rename, form, export, delete, confirm, download)
 
 
-def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
+def _build_main(recipes: Mapping[str, Recipe]) -> tuple[MainParts, FirstUse]:
     first = next(iter(recipes.values()))
     audience = gr.Radio(
         [(recipe.title, recipe.audience) for recipe in recipes.values()],
@@ -87,6 +94,7 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
         answering = gr.HTML(elem_classes="el-answering", min_width=260)
         private = gr.Checkbox(label=SWITCH_LABEL, container=False, elem_id="private", min_width=260)
     private_note = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="private-note")
+    first_use = build_first_use()
     with gr.Column(elem_classes="el-scroll", elem_id="thread"):
         thread = gr.HTML(js_on_load=ACT_SCRIPT + FOLLOW_SCRIPT + KEEP_OPEN_SCRIPT)
         live = gr.HTML(js_on_load=FOLLOW_SCRIPT)
@@ -107,9 +115,10 @@ def _build_main(recipes: Mapping[str, Recipe]) -> MainParts:
         stop = gr.Button("Stop", variant="stop", scale=1, min_width=88, visible=False, elem_id="stop")
     with gr.Accordion("Sampling", open=False):
         sampling = _build_sampling(first.sampling)
-    return MainParts(
+    main = MainParts(
         audience, answering, private, private_note, thread, live, caution, message, send, stop, sampling
     )
+    return main, first_use
 
 
 def _build_sampling(defaults: Sampling) -> tuple[gr.components.Component, ...]:

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from adapters.recipe import Recipe
-from db.vocabulary import Audience, FinishReason, Role
+from db.vocabulary import LAY_AUDIENCES, Audience, FinishReason, Role
+from elara_ui.clinical.redflags import Finding
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
+from elara_ui.tabs.answer_marks_view import render_marks
 from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
 from elara_ui.tabs.readability_meter import mark_hard_words, render_meter
+from elara_ui.tabs.red_flag_view import render_banner, render_banners
 
 
 def render_list(conversations: Iterable[ConversationSummary], current: str | None, kept_days: int = 0) -> str:
@@ -74,12 +77,14 @@ def render_welcome(recipe: Recipe) -> str:
 def render_thread(thread: Thread, recipes: Mapping[str, Recipe]) -> str:
     """Every turn of a conversation; only the last exchange can be retried, edited or undone."""
     last_question = max((m.position for m in thread.messages if m.role is Role.USER), default=-1)
+    banners = render_banners(thread)
     turns = [
         _render_question(
             message,
             last=message.position == last_question,
             answered=message is not thread.messages[-1],
         )
+        + banners.get(message.position, "")
         if message.answer is None
         else render_answer(message.answer, recipes, last=message.position > last_question)
         for message in thread.messages
@@ -119,9 +124,10 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
         if answer.text
         else '<p class="el-muted">Stopped before the first word.</p>'
     )
+    above, beneath = render_marks(answer)
     return (
         f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
-        f'<div class="el-answer">{body}</div>'
+        f'{above}<div class="el-answer">{body}</div>{beneath}'
         f'{render_meter(answer, recipe)}<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
         f'<div class="el-actions">{actions}</div></div>'
     )
@@ -149,7 +155,11 @@ def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
     recipe = recipes.get(answer.audience)
     parts = [
         escape(recipe.title if recipe else answer.audience),
-        escape(answer.adapter or f"base model {answer.base_model}, no adapter"),
+        escape(
+            f"{answer.adapter} on {answer.base_model}"
+            if answer.adapter
+            else f"base model {answer.base_model}, no adapter"
+        ),
         f"{answer.tokens_per_second:.0f} tokens/s",
         f"first word after {answer.first_token_seconds:.1f} s",
     ]
@@ -173,12 +183,17 @@ def render_live_answer(text: str) -> str:
 
 
 def render_comparison(
-    question: str, columns: Mapping[str, Answer | str], recipes: Mapping[str, Recipe], error: str = ""
+    question: str,
+    columns: Mapping[str, Answer | str],
+    recipes: Mapping[str, Recipe],
+    error: str = "",
+    red_flags: Finding | None = None,
 ) -> str:
     """The same question answered side by side.
 
     Args:
         columns: audience → the finished answer, or the text so far.
+        red_flags: what fired on the question.
     """
     cells = "".join(
         f'<section class="el-column"><h3>{escape(recipes[audience].title)}</h3>'
@@ -191,4 +206,6 @@ def render_comparison(
         for audience, found in columns.items()
     )
     trouble = notice(error) if error else ""
-    return f'<div class="el-compare-question">{paragraphs(question)}</div>{trouble}<div class="el-columns">{cells}</div>'
+    quiet = not any(audience in LAY_AUDIENCES for audience in columns)
+    banner = render_banner(red_flags, quiet=quiet) if red_flags else ""
+    return f'<div class="el-compare-question">{paragraphs(question)}</div>{banner}{trouble}<div class="el-columns">{cells}</div>'

@@ -4,11 +4,12 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gradio as gr
 
 from elara_ui.clinical.identifiers import redact
+from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished, Piece, Started
@@ -31,11 +32,13 @@ class CompareState:
     Args:
         question: what was asked.
         answers: the finished answers, in the order asked.
+        red_flags: what fired on the question.
         request_id: the answer being written, for Stop; None when none is.
     """
 
     question: str = ""
     answers: tuple[Answer, ...] = ()
+    red_flags: Finding | None = None
     request_id: str | None = None
 
 
@@ -124,6 +127,7 @@ class CompareHandlers:
             questions = {
                 audience: chat.check(audience, text, accept_identifiers=accept) for audience in audiences
             }
+            shown = CompareState(text, red_flags=self._services.chat.look(text))
         except IdentifiersFound as found:
             yield {
                 parts.state: CompareState(question=text),
@@ -135,10 +139,10 @@ class CompareHandlers:
             return
         columns: dict[str, Answer | str] = dict.fromkeys(audiences, "")
         trouble = ""
-        yield {parts.result: self._render(text, columns), **self._show_busy(True)}
+        yield {parts.result: self._render(shown, columns), **self._show_busy(True)}
         try:
             for audience, question in questions.items():
-                yield from self._fill(chat, audience, question, text, columns)
+                yield from self._fill(chat, audience, question, shown, columns)
         except ElaraError as error:
             trouble = error.message
         except Exception:  # whatever it was, the panel must stay usable
@@ -146,8 +150,8 @@ class CompareHandlers:
             trouble = "Elara failed to answer; the reason is in the log. Ask again."
         answers = tuple(found for found in columns.values() if isinstance(found, Answer))
         yield {
-            parts.state: CompareState(text, answers),
-            parts.result: self._render(text, columns, trouble),
+            parts.state: replace(shown, answers=answers),
+            parts.result: self._render(shown, columns, trouble),
             **self._show_busy(False),
         }
 
@@ -162,7 +166,7 @@ class CompareHandlers:
         chat: ChatService | PrivateChatService,
         audience: str,
         question: Question,
-        text: str,
+        shown: CompareState,
         columns: dict[str, Answer | str],
     ) -> Iterator[Updates]:
         """Write one audience's column."""
@@ -171,14 +175,14 @@ class CompareHandlers:
             for event in events:
                 if isinstance(event, Started):
                     answers = tuple(found for found in columns.values() if isinstance(found, Answer))
-                    yield {self._parts.state: CompareState(text, answers, event.request_id)}
+                    yield {self._parts.state: replace(shown, answers=answers, request_id=event.request_id)}
                 elif isinstance(event, Finished):
                     columns[audience] = event.answer
                 elif isinstance(event, Piece):
                     columns[audience] = event.text
                 if time.monotonic() - painted > FRAME_SECONDS:
                     painted = time.monotonic()
-                    yield {self._parts.result: self._render(text, columns)}
+                    yield {self._parts.result: self._render(shown, columns)}
 
     def _show_busy(self, busy: bool) -> Updates:
         return {
@@ -222,12 +226,14 @@ class CompareHandlers:
             return {self._parts.result: notice(error.message)}
         columns = {answer.audience: answer for answer in answers}
         return {
-            self._parts.state: CompareState(state.question, answers),
-            self._parts.result: told + self._render(state.question, columns),
+            self._parts.state: replace(state, answers=answers),
+            self._parts.result: told + self._render(state, columns),
             self._parts.sent: sent,
         }
 
     def _render(
-        self, question: str, columns: dict[str, Answer | str] | dict[str, Answer], error: str = ""
+        self, shown: CompareState, columns: dict[str, Answer | str] | dict[str, Answer], error: str = ""
     ) -> str:
-        return chat_view.render_comparison(question, columns, self._services.recipes, error)
+        return chat_view.render_comparison(
+            shown.question, columns, self._services.recipes, error, shown.red_flags
+        )

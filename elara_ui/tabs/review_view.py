@@ -10,6 +10,8 @@ from elara_ui.tabs.difference import render_difference
 from elara_ui.tabs.markup import escape, markdown, notice, paragraphs
 from elara_ui.tabs.review_form import RATING_KEYS, render_keys, render_moves
 
+UNVERIFIED_SHOWN = 3  # references named beside an answer
+
 
 def render_task(task: ReviewTask, recipes: Mapping[str, Recipe]) -> str:
     """The answer to judge, with its question and what came before. Names nothing that made it."""
@@ -41,10 +43,15 @@ def render_aim(task: ReviewTask | PairTask, recipes: Mapping[str, Recipe]) -> st
 
 
 def _describe_glance(glance: Glance) -> str:
-    """Length and reading grade, and whether the answer ends too early."""
+    """Length and reading grade, whether the answer ends too early, and the references that nobody checked."""
     grade = "" if glance.reading_grade is None else f" · reading grade {glance.reading_grade:.1f}"
     cut = " · <em>breaks off: it was stopped or met its length limit</em>" if glance.cut_off else ""
-    return f"{glance.words} words{grade}{cut}"
+    sources = (
+        f" · <em>unverified: {escape(', '.join(glance.unverified[:UNVERIFIED_SHOWN]))}</em>"
+        if glance.unverified
+        else ""
+    )
+    return f"{glance.words} words{grade}{cut}{sources}"
 
 
 def render_question(question: str, context: Sequence[ContextTurn]) -> str:

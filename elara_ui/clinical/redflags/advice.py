@@ -1,5 +1,6 @@
 """What to say when a red flag fires, with the telephone numbers of the country. Not clinically reviewed."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ class Advice:
         compassionate: a card for self-harm, violence and the like, with its own voice.
         source: title of the public page that it follows.
         url: of that page.
+        emergency: the number of the ambulance as the card names it, or words for it; empty where it doesn't.
     """
 
     category: str
@@ -26,6 +28,13 @@ class Advice:
     compassionate: bool
     source: str
     url: str
+    emergency: str = ""
+
+    @property
+    def dial(self) -> str:
+        """The first emergency number as a telephone takes it; empty where there are only words."""
+        found = re.match(r"\d+", self.emergency)
+        return found[0] if found else ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,7 @@ class AdviceBook:
             bool(entry.get("compassionate")),
             entry["source"]["title"],
             entry["source"]["url"],
+            str(numbers["emergency"]) if "{emergency}" in entry["advice"] else "",
         )
 
     def for_categories(self, names: Sequence[str], country: str) -> tuple[Advice, ...]:

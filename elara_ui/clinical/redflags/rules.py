@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import yaml
 
-from elara_ui.clinical.redflags.advice import Advice, AdviceBook
+from elara_ui.clinical.redflags.advice import DEFAULT, Advice, AdviceBook
 from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
 from elara_ui.clinical.redflags.measures import find_measures
@@ -251,6 +251,11 @@ def _check_names(categories: Sequence[Category], lexicon: Mapping[str, Any]) -> 
                     )
 
 
+def known_countries(numbers_file: Path = NUMBERS_FILE) -> tuple[str, ...]:
+    """The countries (ISO codes, sorted) whose telephone numbers are known."""
+    return tuple(sorted(name for name in _read(numbers_file)["countries"] if name != DEFAULT))
+
+
 def _as_written(passage: Passage, found: Found) -> str:
     return passage.text[passage.words[found.start].start : passage.words[found.end - 1].end]
 
@@ -266,4 +271,14 @@ def _digest(*paths: Path) -> str:
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:8]
 
 
-__all__ = ["Category", "Finding", "Hit", "Reason", "Rules", "Turn", "load_rules", "make_reader"]
+__all__ = [
+    "Category",
+    "Finding",
+    "Hit",
+    "Reason",
+    "Rules",
+    "Turn",
+    "known_countries",
+    "load_rules",
+    "make_reader",
+]

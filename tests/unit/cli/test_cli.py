@@ -102,6 +102,23 @@ def test_ask_gives_one_document_with_the_figures(call: Call) -> None:
     assert asked.document["readability"]["flesch_kincaid_grade"] < 3
 
 
+@pytest.mark.usefixtures("fake_engine")
+def test_ask_tells_a_red_flag_before_the_answer_and_in_the_document(call: Call) -> None:
+    question = "My dad's face has dropped on one side and he can't lift his arm"
+    asked = call("ask", "--audience", "doctor", question)
+    assert asked.out == "Rest and drink water.\n"
+    flag, told, figures = asked.err.partition("not clinically reviewed")
+    assert "RED FLAG: Possible stroke" in flag
+    assert question in flag
+    assert told
+    assert "tokens at" in figures
+    document = call("ask", "--audience", "doctor", "--json", question).document
+    assert document["red_flags"]["categories"] == ["stroke"]
+    assert document["red_flags"]["reasons"][0]["sentence"] == question
+    assert document["red_flags"]["version"]
+    assert (document["reassures"], document["unverified"]) == (False, [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -278,6 +278,8 @@ def test_reviews_keep_their_authors_who_become_people_with_a_profile(home: Home,
         (item,) = {review.item for review in listed}
         assert (item.judged, item.wanted, item.audience, item.contested) == (2, 1, "doctor", True)
         assert item.response.origin == "chat"
+        flags = item.response.red_flags, item.response.rules_version, item.response.reassures
+        assert flags == (None, None, False)  # nobody looked back then
         assert {(review.audience, review.made_by) for review in listed} == {("doctor", "m")}
     database.close()
 

@@ -97,7 +97,11 @@ def test_a_judged_answer_stays_with_its_review_but_without_conversation_and_iden
     ]
     _, answer = talk(database, OLD, 31, context=context)
     with database.session() as session:
-        review = add_review(session, session.get(Response, answer)).id
+        response = session.get(Response, answer)
+        response.red_flags = [
+            {"category": "overdose", "matched": ["took"], "sentence": f"I, {EMAIL}, took 30 tablets."}
+        ]
+        review = add_review(session, response).id
     expiry = service.apply()
     assert expiry.kept == {"judged": 1}
     assert expiry.redacted == 1
@@ -108,6 +112,7 @@ def test_a_judged_answer_stays_with_its_review_but_without_conversation_and_iden
         assert found.conversation_id is None
         assert found.context[1]["content"] == "I am [e-mail address]."
         assert found.text == f"A case of {OLD}."
+        assert found.red_flags[0]["sentence"] == "I, [e-mail address], took 30 tablets."
         assert session.get(Review, review).item.response_id == answer
         assert len(list(training_rows(session))) == 1
     assert holding(home, EMAIL) == []
