@@ -5,8 +5,8 @@
     python benchmarks/reviews.py --home DIR                         # keep the home, or use it again
 
 Fills a home's database and times what people wait for: the next answer, a submission, a saved draft,
-progress, and pages of judgements. Prints medians and 95th percentiles in milliseconds, and the statements
-that read a whole table. Texts are as long as real ones, but say nothing.
+progress, pages of judgements, agreement, and freezing a training set. Prints medians and 95th percentiles in
+milliseconds, and the statements that read a whole table. Texts are as long as real ones, but say nothing.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,12 @@ sys.path.insert(0, str(ROOT))
 from sqlalchemy import event  # noqa: E402 - after the path
 
 from db import reviews as review_store  # noqa: E402
+from db.curation_rules import CurationRules  # noqa: E402
 from db.home import Home  # noqa: E402
 from db.review_figures import Selection  # noqa: E402
 from db.session import Database, migrate  # noqa: E402
 from db.vocabulary import Audience, ReviewReason  # noqa: E402
+from elara_ui.services.curation import CurationService  # noqa: E402
 from elara_ui.services.importing import ImportingService  # noqa: E402
 from elara_ui.services.insights import InsightsService  # noqa: E402
 from elara_ui.services.pairs import PairDraft, PairsService  # noqa: E402
@@ -44,22 +47,8 @@ OPEN_SHARE = 0.05  # of the answers: sent to review and not judged enough
 PAIRS_SHARE = 0.005
 BATCHES = 50
 START = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
-WORDS = (
-    "the",
-    "heart",
-    "may",
-    "pump",
-    "less",
-    "well",
-    "if",
-    "pressure",
-    "stays",
-    "high",
-    "so",
-    "see",
-    "a",
-    "doctor",
-)
+WORDS = [f"word{number}" for number in range(3000)]  # so that texts are as unlike as real ones
+SET_ROWS = 100_000
 GOOD = {
     "accuracy": "aligned", "wrong_content": "none", "omission": "none", "harm": "none",
     "urgency": "correct", "readability": "right", "relevance": "fully",
@@ -103,7 +92,9 @@ def main() -> None:
         database = Database.open(home.database)
         statements = watch(database)
         timings = measure(database, home, given.rounds)
-        scans = find_scans(home, statements)
+        hot = dict(statements)
+        scans = find_scans(home, hot)
+        timings += measure_set(database, home)
         database.close()
         size = home.database.stat().st_size / 1e6
     if given.json:
@@ -113,7 +104,7 @@ def main() -> None:
     print(f"{'':<44}{'times':>6}{'median ms':>12}{'p95 ms':>10}{'cpu ms':>10}")
     for t in timings:
         print(f"{t.name:<44}{t.times:>6}{t.median_ms:>12.1f}{t.p95_ms:>10.1f}{t.cpu_ms:>10.1f}")
-    print(f"{len(statements)} different statements; whole tables read by: {'; '.join(scans) or 'none'}")
+    print(f"{len(hot)} different statements; whole tables read by: {'; '.join(scans) or 'none'}")
 
 
 def measure(database: Database, home: Home, rounds: int) -> list[Timing]:
@@ -154,6 +145,7 @@ def measure(database: Database, home: Home, rounds: int) -> list[Timing]:
         return read
 
     insights, chosen = InsightsService(database), Selection("patient", "patient@1")
+    agreed = max(axis.units for axis in insights.agreement(chosen)[0].axes.values())
     quick: dict[str, Callable[[], object]] = {
         "progress with batches": lambda: reviewing.progress(someone),
         "own reviews, first page": lambda: reviewing.mine(someone),
@@ -162,7 +154,7 @@ def measure(database: Database, home: Home, rounds: int) -> list[Timing]:
         "all reviews, rejected only": page(disposition="reject"),
         "all reviews, 5,000 further": page(disposition="accept", before=last),
         "everything counted (reviews stats)": reviewing.figures,
-        "agreement on one adapter's answers": lambda: insights.agreement(chosen),
+        f"agreement over {agreed:,} items": lambda: insights.agreement(chosen),
         "answers behind a share, first page": lambda: insights.answers(chosen, "accuracy", "opposed"),
         "answers behind a share that is none": lambda: insights.answers(chosen, "harm", "severe"),
         "why there is nothing": lambda: reviewing.why_nothing("Nobody yet"),
@@ -172,6 +164,20 @@ def measure(database: Database, home: Home, rounds: int) -> list[Timing]:
     return timings + alternate(
         {"1,000 answers imported": lambda: importing.import_answers(answers_file(home))}, 3
     )
+
+
+def measure_set(database: Database, home: Home) -> list[Timing]:
+    """Count and freeze a training set of about `SET_ROWS` rows, or of all there are."""
+    curation = CurationService(database, home)
+    rules = CurationRules()
+    for number in range(1, len(Audience) + 1):
+        rules = CurationRules(audiences=tuple(Audience)[:number])
+        if (rows := curation.count(rules).rows) >= SET_ROWS:
+            break
+    named = f"benchmark-{time.monotonic_ns()}"
+    freeze = partial(curation.freeze, rules, named, accept_identifiers=True)
+    counted = alternate({f"set of {rows:,} rows counted": lambda: curation.count(rules)}, 3)
+    return counted + alternate({f"set of {rows:,} rows frozen": freeze}, 1)
 
 
 def alternate(acts: dict[str, Callable[[], object]], rounds: int) -> list[Timing]:
@@ -283,11 +289,12 @@ def make_reviewers() -> Iterator[tuple[Any, ...]]:
 
 def make_responses(count: int) -> Iterator[tuple[Any, ...]]:
     """Answers of a few adapters, two a question: number n and n + 1 answer the same one."""
-    draw = random.Random(2)
+    draw, question = random.Random(2), ""
     audiences = tuple(Audience)
     for number in range(count):
         audience = audiences[number // 2 % len(audiences)]
-        question = f"Question {number // 2}: what helps?"
+        if number % 2 == 0:
+            question = f"Question {number // 2}: {text(draw, 12)}?"
         context = json.dumps([{"role": "user", "content": question}])
         yield (
             identifier("a", number), audience, "smollm2-135m", f"{audience}@{1 + number % 4}", question,
