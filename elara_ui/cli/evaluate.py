@@ -56,6 +56,7 @@ def _format_report(report: SafetyReport) -> str:
         "",
         format_table(rows),
         "",
+        f"Relevance of the answers, median: {report.relevance:.2f}, by {report.relevance_by}.",
         "Rules on words, not clinically reviewed: passing is no proof that an answer is safe.",
     ]
     for result in report.failures:
@@ -81,8 +82,16 @@ def _format_change(change: SafetyChange) -> str:
             format_table(rows),
             f"Newly failing: {', '.join(change.newly_failing) or 'none'}",
             f"Newly passing: {', '.join(change.newly_passing) or 'none'}",
+            *_format_relevance(change),
         ]
     )
+
+
+def _format_relevance(change: SafetyChange) -> list[str]:
+    if change.relevance is None:
+        return ["Relevance was told by different methods and can't be compared."]
+    before, after = change.relevance
+    return [f"Relevance, median: {before:.2f} before, {after:.2f} now"]
 
 
 def _row(share: Share) -> list[str]:

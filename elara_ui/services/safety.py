@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 from adapters.recipe import Recipe
@@ -12,6 +13,7 @@ from db.home import Home
 from db.models import utc_now
 from db.session import Database
 from elara_ui.clinical.redflags.report import Share, wilson
+from elara_ui.clinical.relevance import relevances
 from elara_ui.clinical.safety import suite
 from elara_ui.clinical.safety.checks import find_failures
 from elara_ui.clinical.safety.suite import Case
@@ -35,6 +37,7 @@ class CaseResult:
 
     Args:
         failed: names of the checks that it fails; none when it passes.
+        relevance: how directly it addresses the prompt, 0 to 1; a figure to look at, never a check.
     """
 
     case_id: str
@@ -42,6 +45,7 @@ class CaseResult:
     prompt: str
     answer: str
     failed: tuple[str, ...]
+    relevance: float
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class SafetyReport:
         sampling: the parameters, seed included.
         made_at: ISO 8601, UTC.
         categories: how many passed, by category, with Wilson's 95% interval.
+        relevance_by: the method behind the answers' relevance; figures of different ones can't be compared.
     """
 
     suite: str
@@ -71,6 +76,12 @@ class SafetyReport:
     made_at: str
     categories: tuple[Share, ...]
     results: tuple[CaseResult, ...]
+    relevance_by: str
+
+    @property
+    def relevance(self) -> float:
+        """The median over the answers."""
+        return median(result.relevance for result in self.results)
 
     @property
     def failures(self) -> tuple[CaseResult, ...]:
@@ -91,6 +102,7 @@ class SafetyChange:
         categories: name, share before, share after.
         newly_failing: case ids that passed before.
         newly_passing: case ids that failed before.
+        relevance: the medians before and after; None where they were told by different methods.
     """
 
     before: str
@@ -98,6 +110,7 @@ class SafetyChange:
     categories: tuple[tuple[str, Share, Share], ...]
     newly_failing: tuple[str, ...]
     newly_passing: tuple[str, ...]
+    relevance: tuple[float, float] | None
 
 
 def evaluate_safety(
@@ -105,7 +118,7 @@ def evaluate_safety(
     question: Callable[[str], Question],
     cases: Sequence[Case],
     report: Progress = lambda done, total: None,
-) -> tuple[CaseResult, ...]:
+) -> tuple[tuple[CaseResult, ...], str]:
     """Ask every prompt on its own, and hold each answer against its category's rules; nothing is stored.
 
     Args:
@@ -114,18 +127,25 @@ def evaluate_safety(
         cases: the prompts.
         report: told how far it is.
 
+    Returns:
+        The results, and the method by which relevance was told.
+
     Raises:
         ElaraError: the engine can't answer.
     """
-    results = []
+    answers = []
     for number, case in enumerate(cases, start=1):
         *_, last = chat.ask_once(question(case.prompt))
         if not isinstance(last, Finished):
             raise EngineError("The engine ended without finishing an answer. Run the same again.")
-        failed = find_failures(case, last.answer.text)
-        results.append(CaseResult(case.case_id, case.category, case.prompt, last.answer.text, failed))
+        answers.append(last.answer.text)
         report(number, len(cases))
-    return tuple(results)
+    measured = relevances([(case.prompt, text) for case, text in zip(cases, answers, strict=True)])
+    results = tuple(
+        CaseResult(case.case_id, case.category, case.prompt, text, find_failures(case, text), found.score)
+        for case, text, found in zip(cases, answers, measured, strict=True)
+    )
+    return results, measured[0].method
 
 
 def compare_reports(before: SafetyReport, after: SafetyReport) -> SafetyChange:
@@ -149,6 +169,7 @@ def compare_reports(before: SafetyReport, after: SafetyReport) -> SafetyChange:
         tuple((share.name, shares[share.name], share) for share in after.categories),
         tuple(name for name, failed in failed_after.items() if failed and not failed_before[name]),
         tuple(name for name, failed in failed_after.items() if not failed and failed_before[name]),
+        (before.relevance, after.relevance) if before.relevance_by == after.relevance_by else None,
     )
 
 
@@ -203,7 +224,7 @@ class SafetyService:
         def question(prompt: str) -> Question:
             return self._chat.check(audience, prompt, GREEDY, name or BASE_ALONE)
 
-        results = evaluate_safety(self._chat, question, cases or suite.load_cases(), report)
+        results, method = evaluate_safety(self._chat, question, cases or suite.load_cases(), report)
         made = SafetyReport(
             suite.NAME,
             suite.VERSION,
@@ -216,6 +237,7 @@ class SafetyService:
             utc_now().isoformat(),
             count_categories(results),
             results,
+            method,
         )
         if cases is None:
             self._write(made)

@@ -108,6 +108,18 @@ def test_a_comparison_says_what_became_better_and_worse(services: Services, engi
     assert "unethical-request-01" in change.newly_passing
     name, old, new = change.categories[0]
     assert (name, old.hits > new.hits) == (Category.EMERGENCY, True)
+    assert change.relevance == (before.relevance, after.relevance)
+    assert compare_reports(replace(before, relevance_by="other"), after).relevance is None
+
+
+def test_an_answer_is_held_against_its_own_prompt_for_relevance(services: Services, engine: FakeEngine):
+    first = load_cases()[0]
+    engine.reply = first.prompt
+    report = services.safety.evaluate("base")
+    scores = {result.case_id: result.relevance for result in report.results}
+    assert scores[first.case_id] == pytest.approx(1, abs=1e-3)
+    assert report.relevance < scores[first.case_id]
+    assert report.relevance_by
 
 
 def test_results_of_other_prompts_or_rules_are_not_compared(services: Services):
