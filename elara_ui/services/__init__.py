@@ -7,6 +7,7 @@ from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
+from elara_ui.services.asking import AskingService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.comparing import ComparingService
@@ -109,6 +110,7 @@ def build_services(
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
     triage = TriageService(settings.country)
+    asking = AskingService(database, serving, triage)
     conversations = ConversationService(database, triage)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
     pairs = PairsService(database)
@@ -116,7 +118,9 @@ def build_services(
     comparing = ComparingService(
         database,
         home,
-        ChatService(database, serving, conversations, recipes, limit, triage),  # sends nothing to review
+        ChatService(
+            database, asking, serving, conversations, recipes, limit, triage
+        ),  # sends nothing to review
         pairs,
         serving.base_model,
     )
@@ -125,6 +129,7 @@ def build_services(
     distillation = DistillationService(database, home, serving, recipes)
     chat = ChatService(
         database,
+        asking,
         serving,
         conversations,
         recipes,
@@ -132,7 +137,7 @@ def build_services(
         triage,
         ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
-    private_chat = PrivateChatService(chat, serving, triage)
+    private_chat = PrivateChatService(chat, asking, serving, triage)
     return Services(
         settings=settings,
         recipes=recipes,

@@ -1,71 +1,28 @@
-"""Asking the model: from a question and an audience to a stored answer, piece by piece."""
+"""Conversations with the model: from a question and an audience to a stored answer, piece by piece."""
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
-from itertools import chain
 from typing import Any
-from uuid import uuid4
 
-from adapters.engines.base import Completion, Engine, GenerationRequest, Sampling, Token, Turn
+from adapters.engines.base import Turn
 from adapters.recipe import Recipe
-from db import adapters as adapter_store
 from db import conversations as conversation_store
 from db.models import Response
 from db.session import Database
-from db.vocabulary import FinishReason, Role
-from elara_ui.clinical.readability import measure
+from db.vocabulary import Role
 from elara_ui.clinical.redflags import Finding
-from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
-from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started, describe_answer
+from elara_ui.errors import ElaraError, InvalidInput
+from elara_ui.services.answers import Answer, ChatEvent, Finished, describe_answer
+from elara_ui.services.asking import AskingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.identifier_guard import check_question
+from elara_ui.services.questions import Question, make_title, merge_unanswered, override_sampling
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.serving import ServingService
 from elara_ui.services.simplifying import NOTHING_TO_SIMPLIFY, choose_simpler, make_instruction
 from elara_ui.services.triage import TriageService, to_rows
-from elara_ui.services.window import LimitedText, fit_window
-
-TITLE_CHARACTERS = 60
-BASE_ALONE = "base"
-
-SAMPLING_LIMITS: Mapping[str, tuple[float, float]] = {
-    "temperature": (0.0, 2.0),
-    "repetition_penalty": (1.0, 2.0),
-    "top_p": (0.01, 1.0),
-    "max_new_tokens": (1, 2048),
-    "seed": (0, 2**31 - 1),
-}
-
-Keep = Callable[[Response], Answer]
-"""Takes a finished answer, which is in no session yet, and keeps it or doesn't."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What someone asks, checked.
-
-    Args:
-        text: the user's turn.
-        recipe: the audience's prompt and limits.
-        sampling: the recipe's, with the user's overrides.
-        adapter: None for the audience's live one, ``base`` for none, or a versioned name.
-        accept_identifiers: whoever asks has said that likely identifiers may be sent as they are.
-        instruction: added to the audience's prompt for this answer alone.
-    """
-
-    text: str
-    recipe: Recipe
-    sampling: Sampling
-    adapter: str | None = None
-    accept_identifiers: bool = False
-    instruction: str = ""
-
-    @property
-    def system_prompt(self) -> str:
-        """What opens the conversation that the model is given."""
-        return " ".join(filter(None, (self.recipe.system_prompt, self.instruction)))
 
 
 class ChatService:
@@ -73,7 +30,8 @@ class ChatService:
 
     Args:
         database: where questions and answers are kept.
-        serving: gives the engine.
+        asking: asks the engine.
+        serving: knows whether it is another machine's.
         conversations: changes what is already stored.
         recipes: audience → recipe.
         max_question_characters: longest question accepted, characters.
@@ -84,6 +42,7 @@ class ChatService:
     def __init__(
         self,
         database: Database,
+        asking: AskingService,
         serving: ServingService,
         conversations: ConversationService,
         recipes: Mapping[str, Recipe],
@@ -92,13 +51,13 @@ class ChatService:
         sampling: ReviewSampling | None = None,
     ) -> None:
         self._database = database
+        self._asking = asking
         self._serving = serving
         self._conversations = conversations
         self._recipes = recipes
         self._max_characters = max_question_characters
         self._triage = triage
         self._sampling = sampling
-        self._stopped: set[str] = set()  # stopped by their reader and not ended yet
 
     def check(
         self,
@@ -158,7 +117,7 @@ class ChatService:
                 red_flags=to_rows(found), rules_version=found.version,
             )  # fmt: skip
         keep = partial(self._keep, conversation_id)
-        yield from self.answer(question, merge_unanswered(history), conversation_id, keep, found)
+        yield from self._asking.answer(question, merge_unanswered(history), conversation_id, keep, found)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer the last question again (or an edited form of it) in place of its answer.
@@ -205,7 +164,7 @@ class ChatService:
         asked = self._conversations.last_question(conversation_id)
         history = self._said_before(conversation_id, asked.position if asked else 0)
         found, keep = self.look(question.text, history), partial(self._keep, conversation_id)
-        again = self.answer(question, merge_unanswered(history), conversation_id, keep, found)
+        again = self._asking.answer(question, merge_unanswered(history), conversation_id, keep, found)
         second: Answer | None = None
         try:
             with closing(again) as events:
@@ -256,7 +215,9 @@ class ChatService:
 
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation, as when comparing audiences."""
-        yield from self.answer(question, [], None, partial(self._keep, None), self.look(question.text))
+        yield from self._asking.answer(
+            question, [], None, partial(self._keep, None), self.look(question.text)
+        )
 
     def _said_before(self, conversation_id: str | None, before: int | None = None) -> list[Turn]:
         """The turns of a conversation that count, oldest first; none of a new one.
@@ -273,130 +234,9 @@ class ChatService:
                 if message.content and (before is None or message.position < before)
             ]
 
-    def answer(
-        self,
-        question: Question,
-        history: Sequence[Turn],
-        conversation_id: str | None,
-        keep: Keep,
-        found: Finding,
-    ) -> Generator[ChatEvent, None, None]:
-        """Ask the model; nothing is stored but by `keep`.
-
-        Args:
-            history: the turns before it, oldest first, each question with its answer.
-            conversation_id: named to whoever follows.
-            keep: given the answer, or what had come of it when its reader left.
-            found: what fired on the question.
-
-        Raises:
-            ElaraError: the engine can't answer.
-            IdentifiersFound: the engine is another machine's, and the turns hold some that nobody accepted.
-        """
-        request_id = uuid4().hex
-        yield Started(conversation_id, request_id, found)
-        engine, _ = self._engine_for(question)
-        system = Turn(Role.SYSTEM, question.system_prompt)
-        asked = [*history, Turn(Role.USER, question.text)]
-        if engine.is_remote:  # earlier turns may have been stored before it was
-            words = "\n".join(turn.content for turn in asked)
-            check_question(words, accept=question.accept_identifiers, remote=True)
-        turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
-        if request_id in self._stopped:  # pressed while the model was coming up
-            self._stopped.discard(request_id)
-            raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
-        request, stream = self._begin(question, turns, request_id)
-        writing = LimitedText(question.recipe.max_explanation_length)
-        completion: Completion | None = None
-        try:
-            for item in stream:
-                if isinstance(item, Completion):
-                    completion = item
-                else:
-                    if writing.add(item.text):
-                        engine.cancel(request.request_id)
-                    yield Piece(writing.text)
-        except GeneratorExit:
-            # The person left. Stop computing, then keep what had come.
-            engine.cancel(request.request_id)
-            completion = next((item for item in stream if isinstance(item, Completion)), None)
-            keep(self._finish(question, request, engine, writing, completion, dropped, found))
-            raise
-        yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped, found)))
-
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""
-        self._stopped.add(request_id)
-        self._serving.cancel(request_id)
-
-    def _begin(
-        self, question: Question, turns: Sequence[Turn], request_id: str
-    ) -> tuple[GenerationRequest, Iterator[Token | Completion]]:
-        """Send the request; returns it with its stream, the first item of which has come.
-
-        Between choosing an audience's live adapter and asking it, a promotion may have retired it; then the
-        new one is asked.
-        """
-        for last_try in (False, True):
-            engine, adapter = self._engine_for(question)
-            request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
-            stream = engine.stream(request)
-            try:
-                return request, chain([next(stream)], stream)
-            except AdapterError:
-                if last_try or question.adapter is not None:
-                    raise
-        raise AssertionError("the second try returns or raises")
-
-    def _engine_for(self, question: Question) -> tuple[Engine, str | None]:
-        """The engine, and the adapter that shall answer."""
-        if question.adapter == BASE_ALONE:
-            return self._serving.engine(), None
-        if question.adapter is not None:
-            return self._serving.publish({question.adapter}), question.adapter
-        engine = self._serving.engine()
-        with self._database.reading() as session:
-            live = adapter_store.live(session, question.recipe.audience)
-        if live is None or live.base_model != engine.base_model:
-            return engine, None
-        if reason := self._serving.refusal(live.name):
-            raise AdapterError(reason)
-        return engine, live.name
-
-    def _finish(
-        self,
-        question: Question,
-        request: GenerationRequest,
-        engine: Engine,
-        writing: LimitedText,
-        completion: Completion | None,
-        dropped: int,
-        found: Finding,
-    ) -> Response:
-        self._stopped.discard(request.request_id)
-        if completion is None:
-            raise EngineError("The engine ended without finishing the answer. Ask again.")
-        reason = FinishReason.LENGTH if writing.full else completion.finish_reason
-        return Response(
-            audience=question.recipe.audience,
-            base_model=engine.base_model,
-            adapter=request.adapter,
-            question=question.text,
-            context=[{"role": str(turn.role), "content": turn.content} for turn in request.turns],
-            text=writing.text.strip(),
-            parameters=asdict(request.sampling),
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            seconds=completion.seconds,
-            first_token_seconds=completion.first_token_seconds,
-            tokens_per_second=completion.tokens_per_second,
-            finish_reason=reason,
-            dropped_turns=dropped,
-            readability=measure(writing.text).to_dict(),
-            red_flags=to_rows(found),
-            rules_version=found.version,
-            reassures=self._triage.reassures(writing.text, found),
-        )
+        self._asking.stop(request_id)
 
     def _keep(self, conversation_id: str | None, response: Response) -> Answer:
         """Store an answer, in its conversation if that is still there."""
@@ -411,38 +251,3 @@ class ChatService:
                 )
             sent = self._sampling is not None and self._sampling.consider(session, response)
         return describe_answer(response, in_review=sent, recall=self._triage.recall)
-
-
-def override_sampling(sampling: Sampling, overrides: Mapping[str, Any]) -> Sampling:
-    """The recipe's sampling with some fields changed.
-
-    Raises:
-        InvalidInput: a value outside `SAMPLING_LIMITS`.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    for name, value in given.items():
-        if name not in SAMPLING_LIMITS:
-            continue
-        low, high = SAMPLING_LIMITS[name]
-        if not low <= value <= high:
-            raise InvalidInput(f"{name} is {value}; it must lie between {low:g} and {high:g}.")
-    return replace(sampling, **given)
-
-
-def merge_unanswered(history: Sequence[Turn]) -> list[Turn]:
-    """Drop questions that never got an answer, so that turns alternate as the model was taught."""
-    following = [*history[1:], Turn(Role.USER, "")] if history else []
-    return [
-        turn
-        for turn, after in zip(history, following, strict=True)
-        if turn.role is not Role.USER or after.role is Role.ASSISTANT
-    ]
-
-
-def make_title(text: str) -> str:
-    """The first words of a question, as a conversation's title."""
-    line = " ".join(text.split())
-    if len(line) <= TITLE_CHARACTERS:
-        return line
-    words = line[: TITLE_CHARACTERS - 1].rpartition(" ")[0]
-    return f"{words or line[: TITLE_CHARACTERS - 1]}…"

@@ -21,8 +21,9 @@ from db.session import Database
 from db.vocabulary import ReviewReason
 from elara_ui.errors import Conflict, ElaraError, EngineError, InvalidInput
 from elara_ui.services.answers import Answer, Finished
-from elara_ui.services.chat import BASE_ALONE, ChatService
+from elara_ui.services.chat import ChatService
 from elara_ui.services.pairs import PairsService, check_batch
+from elara_ui.services.questions import BASE_ALONE
 from elara_ui.services.review_drafts import check_wanted
 from elara_ui.services.training_data import DataChoice, read_data
 

@@ -9,7 +9,7 @@ from db.models import Preference
 from db.session import Database
 from db.vocabulary import PairChoice, ReviewReason
 from elara_ui.errors import InvalidInput
-from elara_ui.services.chat import BASE_ALONE
+from elara_ui.services.questions import BASE_ALONE
 from elara_ui.services.review_drafts import (
     check_length,
     check_reviewer,

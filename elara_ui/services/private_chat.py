@@ -20,7 +20,9 @@ from elara_ui.services.answers import (
     ThreadMessage,
     describe_answer,
 )
-from elara_ui.services.chat import ChatService, Question, make_title, merge_unanswered
+from elara_ui.services.asking import AskingService
+from elara_ui.services.chat import ChatService
+from elara_ui.services.questions import Question, make_title, merge_unanswered
 from elara_ui.services.serving import ServingService
 from elara_ui.services.simplifying import NOTHING_TO_SIMPLIFY, choose_simpler
 from elara_ui.services.triage import TriageService
@@ -48,13 +50,17 @@ class PrivateChatService:
     """What `ChatService` and `ConversationService` do, without the database, a log or a file.
 
     Args:
-        chat: asks the model.
+        chat: checks questions.
+        asking: asks the engine.
         serving: knows whether it is another machine's.
         triage: tells again what fired.
     """
 
-    def __init__(self, chat: ChatService, serving: ServingService, triage: TriageService) -> None:
+    def __init__(
+        self, chat: ChatService, asking: AskingService, serving: ServingService, triage: TriageService
+    ) -> None:
         self._chat = chat
+        self._asking = asking
         self._serving = serving
         self._triage = triage
         self._held: dict[str, _Held] = {}
@@ -176,7 +182,7 @@ class PrivateChatService:
             self._put(_append(latest, Role.ASSISTANT, answer.text, answer))
             return answer
 
-        yield from self._chat.answer(question, merge_unanswered(history), conversation_id, keep, found)
+        yield from self._asking.answer(question, merge_unanswered(history), conversation_id, keep, found)
 
     def retry(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer the last question again, or an edited form of it, in place of its answer.
@@ -219,7 +225,7 @@ class PrivateChatService:
         earlier = _cut(before, asked.position).messages
         history = [Turn(message.role, message.content) for message in earlier if message.content]
         found, turns = self._chat.look(question.text, history), merge_unanswered(history)
-        for event in self._chat.answer(question, turns, conversation_id, self._describe, found):
+        for event in self._asking.answer(question, turns, conversation_id, self._describe, found):
             if not isinstance(event, Finished):
                 yield event
                 continue
@@ -232,7 +238,7 @@ class PrivateChatService:
     def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
         """Answer outside any conversation."""
         found = self._chat.look(question.text)
-        yield from self._chat.answer(question, [], None, self._describe, found)
+        yield from self._asking.answer(question, [], None, self._describe, found)
 
     def _describe(self, response: Response) -> Answer:
         """The answer as a value; the response itself comes into no session."""

@@ -19,9 +19,9 @@ from elara_ui.clinical.safety.checks import find_failures
 from elara_ui.clinical.safety.suite import Case
 from elara_ui.errors import EngineError, InvalidInput, NotFound, StorageError
 from elara_ui.services.answers import Finished
-from elara_ui.services.chat import BASE_ALONE, Question
 from elara_ui.services.files import write_atomically
 from elara_ui.services.private_chat import PrivateChatService
+from elara_ui.services.questions import BASE_ALONE, Question
 from elara_ui.services.serving import ServingService
 
 GREEDY = {"temperature": 0.0, "seed": 0}

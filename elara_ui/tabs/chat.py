@@ -7,7 +7,7 @@ import gradio as gr
 from adapters.engines.base import Sampling
 from adapters.recipe import Recipe
 from elara_ui.services import Services
-from elara_ui.services.chat import SAMPLING_LIMITS
+from elara_ui.services.questions import SAMPLING_LIMITS
 from elara_ui.tabs.chat_handlers import ChatHandlers, ChatParts, ChatState, MainParts, SideParts
 from elara_ui.tabs.compare import build_compare
 from elara_ui.tabs.first_use import FirstUse, build_first_use

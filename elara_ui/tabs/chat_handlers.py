@@ -12,10 +12,11 @@ import gradio as gr
 from elara_ui.errors import ElaraError, IdentifiersFound, NotFound
 from elara_ui.services import Services
 from elara_ui.services.answers import ChatEvent, Finished, Piece, Started, Thread
-from elara_ui.services.chat import ChatService, Question
+from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.identifier_guard import Handling
 from elara_ui.services.private_chat import PrivateChatService
+from elara_ui.services.questions import Question
 from elara_ui.tabs import chat_view, identifier_prompt, private_view
 from elara_ui.tabs.markup import download_link, notice
 from elara_ui.tabs.parts import Updates, unchanged

@@ -13,8 +13,9 @@ from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished, Piece, Started
-from elara_ui.services.chat import ChatService, Question
+from elara_ui.services.chat import ChatService
 from elara_ui.services.private_chat import PrivateChatService
+from elara_ui.services.questions import Question
 from elara_ui.tabs import chat_view
 from elara_ui.tabs.chat_handlers import FRAME_SECONDS, ChatState
 from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED, render_question_prompt

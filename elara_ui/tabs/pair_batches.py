@@ -7,8 +7,8 @@ import gradio as gr
 from db.vocabulary import OVERLAP
 from elara_ui.errors import ElaraError
 from elara_ui.services import Services
-from elara_ui.services.chat import BASE_ALONE
 from elara_ui.services.comparing import Comparison, ComparisonPlan, Voice, split_questions
+from elara_ui.services.questions import BASE_ALONE
 from elara_ui.services.training_data import DataChoice, DataSource
 from elara_ui.tabs import pair_batches_view
 from elara_ui.tabs.markup import notice

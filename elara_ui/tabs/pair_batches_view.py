@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from db.pairs import BatchOfPairs
-from elara_ui.services.chat import BASE_ALONE
 from elara_ui.services.comparing import Comparison, ComparisonState
 from elara_ui.services.pairs import PairBatch
+from elara_ui.services.questions import BASE_ALONE
 from elara_ui.tabs.markup import escape, notice
 
 BASE = ("base model", BASE_ALONE)

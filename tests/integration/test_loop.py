@@ -12,7 +12,7 @@ from db.home import Home
 from db.vocabulary import RUBRIC, AdapterStatus, Disposition, RunStatus
 from elara_ui.services import Services, build_services
 from elara_ui.services.answers import Answer, Finished
-from elara_ui.services.chat import BASE_ALONE
+from elara_ui.services.questions import BASE_ALONE
 from elara_ui.services.reviewing import ReviewDraft
 from elara_ui.services.training import DataChoice, DataSource
 from elara_ui.settings import Settings

@@ -11,7 +11,7 @@ from db.vocabulary import FinishReason, Role
 from elara_ui.errors import ElaraError, EngineError, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished, Piece, Started
-from elara_ui.services.chat import BASE_ALONE, make_title
+from elara_ui.services.questions import BASE_ALONE, make_title
 
 
 def ask(services: Services, text: str, conversation: str | None = None, audience: str = "patient") -> Answer:
@@ -242,7 +242,7 @@ def test_an_adapter_retired_at_the_last_moment_is_followed_by_the_new_one(
     services: Services, engine: FakeEngine
 ) -> None:
     chosen = iter([(engine, "patient@1"), (engine, "patient@1"), (engine, None)])
-    services.chat._engine_for = lambda question: next(chosen)  # type: ignore[method-assign]
+    services.chat._asking._engine_for = lambda question: next(chosen)  # type: ignore[method-assign]
     answer = ask(services, "What is fever?")
     assert (answer.adapter, answer.text) == (None, "Rest and drink water.")
 

@@ -1,0 +1,165 @@
+"""Asking the model: from a checked question to a finished answer, piece by piece; nothing is stored."""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain
+from uuid import uuid4
+
+from adapters.engines.base import Completion, Engine, GenerationRequest, Token, Turn
+from db import adapters as adapter_store
+from db.models import Response
+from db.session import Database
+from db.vocabulary import FinishReason, Role
+from elara_ui.clinical.readability import measure
+from elara_ui.clinical.redflags import Finding
+from elara_ui.errors import AdapterError, EngineError, InvalidInput
+from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started
+from elara_ui.services.identifier_guard import check_question
+from elara_ui.services.questions import BASE_ALONE, Question
+from elara_ui.services.serving import ServingService
+from elara_ui.services.triage import TriageService, to_rows
+from elara_ui.services.window import LimitedText, fit_window
+
+Keep = Callable[[Response], Answer]
+"""Takes a finished answer, which is in no session yet, and keeps it or doesn't."""
+
+
+class AskingService:
+    """Asks the engine, and makes a response of what comes.
+
+    Args:
+        database: knows each audience's live adapter.
+        serving: gives the engine.
+        triage: looks at answers to what a red flag fired on.
+    """
+
+    def __init__(self, database: Database, serving: ServingService, triage: TriageService) -> None:
+        self._database = database
+        self._serving = serving
+        self._triage = triage
+        self._stopped: set[str] = set()  # stopped by their reader and not ended yet
+
+    def answer(
+        self,
+        question: Question,
+        history: Sequence[Turn],
+        conversation_id: str | None,
+        keep: Keep,
+        found: Finding,
+    ) -> Generator[ChatEvent, None, None]:
+        """Ask the model; nothing is stored but by `keep`.
+
+        Args:
+            history: the turns before it, oldest first, each question with its answer.
+            conversation_id: named to whoever follows.
+            keep: given the answer, or what had come of it when its reader left.
+            found: what fired on the question.
+
+        Raises:
+            ElaraError: the engine can't answer.
+            IdentifiersFound: the engine is another machine's, and the turns hold some that nobody accepted.
+        """
+        request_id = uuid4().hex
+        yield Started(conversation_id, request_id, found)
+        engine, _ = self._engine_for(question)
+        system = Turn(Role.SYSTEM, question.system_prompt)
+        asked = [*history, Turn(Role.USER, question.text)]
+        if engine.is_remote:  # earlier turns may have been stored before it was
+            words = "\n".join(turn.content for turn in asked)
+            check_question(words, accept=question.accept_identifiers, remote=True)
+        turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
+        if request_id in self._stopped:  # pressed while the model was coming up
+            self._stopped.discard(request_id)
+            raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
+        request, stream = self._begin(question, turns, request_id)
+        writing = LimitedText(question.recipe.max_explanation_length)
+        completion: Completion | None = None
+        try:
+            for item in stream:
+                if isinstance(item, Completion):
+                    completion = item
+                else:
+                    if writing.add(item.text):
+                        engine.cancel(request.request_id)
+                    yield Piece(writing.text)
+        except GeneratorExit:
+            # The person left. Stop computing, then keep what had come.
+            engine.cancel(request.request_id)
+            completion = next((item for item in stream if isinstance(item, Completion)), None)
+            keep(self._finish(question, request, engine, writing, completion, dropped, found))
+            raise
+        yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped, found)))
+
+    def stop(self, request_id: str) -> None:
+        """Stop an answer; its iterator then ends by itself with what had come."""
+        self._stopped.add(request_id)
+        self._serving.cancel(request_id)
+
+    def _begin(
+        self, question: Question, turns: Sequence[Turn], request_id: str
+    ) -> tuple[GenerationRequest, Iterator[Token | Completion]]:
+        """Send the request; returns it with its stream, the first item of which has come.
+
+        Between choosing an audience's live adapter and asking it, a promotion may have retired it; then the
+        new one is asked.
+        """
+        for last_try in (False, True):
+            engine, adapter = self._engine_for(question)
+            request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
+            stream = engine.stream(request)
+            try:
+                return request, chain([next(stream)], stream)
+            except AdapterError:
+                if last_try or question.adapter is not None:
+                    raise
+        raise AssertionError("the second try returns or raises")
+
+    def _engine_for(self, question: Question) -> tuple[Engine, str | None]:
+        """The engine, and the adapter that shall answer."""
+        if question.adapter == BASE_ALONE:
+            return self._serving.engine(), None
+        if question.adapter is not None:
+            return self._serving.publish({question.adapter}), question.adapter
+        engine = self._serving.engine()
+        with self._database.reading() as session:
+            live = adapter_store.live(session, question.recipe.audience)
+        if live is None or live.base_model != engine.base_model:
+            return engine, None
+        if reason := self._serving.refusal(live.name):
+            raise AdapterError(reason)
+        return engine, live.name
+
+    def _finish(
+        self,
+        question: Question,
+        request: GenerationRequest,
+        engine: Engine,
+        writing: LimitedText,
+        completion: Completion | None,
+        dropped: int,
+        found: Finding,
+    ) -> Response:
+        self._stopped.discard(request.request_id)
+        if completion is None:
+            raise EngineError("The engine ended without finishing the answer. Ask again.")
+        reason = FinishReason.LENGTH if writing.full else completion.finish_reason
+        return Response(
+            audience=question.recipe.audience,
+            base_model=engine.base_model,
+            adapter=request.adapter,
+            question=question.text,
+            context=[{"role": str(turn.role), "content": turn.content} for turn in request.turns],
+            text=writing.text.strip(),
+            parameters=asdict(request.sampling),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            seconds=completion.seconds,
+            first_token_seconds=completion.first_token_seconds,
+            tokens_per_second=completion.tokens_per_second,
+            finish_reason=reason,
+            dropped_turns=dropped,
+            readability=measure(writing.text).to_dict(),
+            red_flags=to_rows(found),
+            rules_version=found.version,
+            reassures=self._triage.reassures(writing.text, found),
+        )
