@@ -235,14 +235,22 @@ class ChatHandlers:
             updates[self._main.thread] = chat_view.render_welcome(recipe)
         return updates
 
+    def leave(self, state: ChatState) -> None:
+        """End the answer being written, as its reader turns to something else: it is kept, but not painted.
+
+        Breaking off its handler takes a moment, in which it would paint over what is shown next.
+        """
+        if state.request_id:
+            self._services.chat.leave(state.request_id)
+
     def start_new(self, audience: str, state: ChatState) -> Updates:
         """Leave the open conversation for an empty one."""
-        self.stop(state)
+        self.leave(state)
         return self.show(state.turn_to(None), audience) | {self._main.message: "", self._main.live: ""}
 
     def open(self, state: ChatState, event: gr.EventData) -> Updates:
         """Open a conversation from the side list, with the audience it was last asked for."""
-        self.stop(state)
+        self.leave(state)
         opened = state.turn_to(str(event.item))
         try:
             audience = self._open(opened).audience
@@ -273,7 +281,7 @@ class ChatHandlers:
         """Delete the open conversation for good."""
         if state.conversation_id is None:
             return unchanged(self.parts.state)
-        self.stop(state)
+        self.leave(state)
         try:
             self._services.conversations.delete(state.conversation_id)
         except ElaraError as error:
@@ -364,6 +372,8 @@ class ChatHandlers:
                         note = notice(event.note, "info")
                     elif isinstance(event, Piece) and time.monotonic() - painted > FRAME_SECONDS:
                         painted = time.monotonic()
+                        if self._is_left(state):
+                            continue
                         yield {self._main.live: chat_view.render_live_answer(event.text)}
         except ElaraError as error:
             trouble = notice(error.message)
@@ -371,10 +381,16 @@ class ChatHandlers:
             # A traceback may quote what was asked, and nothing private may come into the log.
             log.error("Answering failed: %s", type(error).__name__, exc_info=not state.private)
             trouble = notice("Elara failed to answer; the reason is in the log. Your question is kept.")
+        if self._is_left(state):
+            self._services.chat.forget(str(state.request_id))
+            return
         if trouble and keeps:
             composer = {self._main.message: keeps}
         ended = replace(state, request_id=None, editing=False)
         yield self._paint(ended) | {self._main.live: trouble or note} | composer
+
+    def _is_left(self, state: ChatState) -> bool:
+        return state.request_id is not None and self._services.chat.is_left(state.request_id)
 
     def _show_answering_now(self) -> Updates:
         return {

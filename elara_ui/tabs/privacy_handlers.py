@@ -72,7 +72,7 @@ class PrivacyHandlers:
 
     def forget(self, audience: str, state: ChatState) -> Updates:
         """Let the open private conversation go at once."""
-        self._chat.stop(state)
+        self._chat.leave(state)
         return self._chat.show(self._let_go(state), audience) | {self._main.live: ""}
 
     def _let_go(self, state: ChatState) -> ChatState:

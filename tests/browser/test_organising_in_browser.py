@@ -68,13 +68,14 @@ def test_a_file_of_answers_is_mapped_previewed_and_sent(
     file = tmp_path / "answers.csv"
     file.write_text("Frage,Antwort,audience\nWhat is gout?,A joint disease.,patient\nQ?,,patient\n")
     open_tab(page, "Review")
+    expect(page.get_by_role("heading", name="Who is reviewing?")).to_be_visible(timeout=20_000)
     page.get_by_role("radio", name="Organise").click()
     page.locator("#answers-file input[type=file]").set_input_files(file)
     for part, column in (("prompt", "Frage"), ("response", "Antwort")):
         field = page.locator(f"#answers-{part} input")
         expect(field).to_be_visible(timeout=20_000)
         field.click()
-        page.get_by_role("option", name=column).click()
+        page.locator(f"#answers-{part}").get_by_role("option", name=column).click()
     expect(page.locator("#answers-preview")).to_contain_text("A joint disease.", timeout=20_000)
     expect(page.locator("#answers-preview")).to_contain_text("1 row left out")
     fits(page)

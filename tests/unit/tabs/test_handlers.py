@@ -14,7 +14,7 @@ from adapters.training import supervisor
 from adapters.training.record import FrozenRecipe, open_record
 from db import run_points
 from db import runs as run_store
-from db.vocabulary import RunFailure, RunStatus
+from db.vocabulary import FinishReason, RunFailure, RunStatus
 from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished
@@ -99,6 +99,20 @@ def test_a_question_that_fails_later_stays_in_the_thread_to_be_retried(
     assert 'data-act="retry"' in thread
     assert chat.parts.main.audience not in painted  # it may have been changed meanwhile
     assert "tokens long" in painted[chat.parts.main.live]
+
+
+def test_an_answer_that_is_left_paints_nothing_over_what_is_shown_next(
+    chat: ChatHandlers, services: Services, engine: FakeEngine
+) -> None:
+    engine.reply = "word " * 300
+    answering = chat.ask("What is asthma?", "patient", ChatState(), *SAMPLING)
+    state = next(update for update in answering if update[chat.parts.state].request_id)[chat.parts.state]
+    next(answering)  # it has begun to write
+    shown = chat.start_new("patient", state)
+    assert shown[chat.parts.state].conversation_id is None
+    assert list(answering) == []
+    kept = services.conversations.open(state.conversation_id)
+    assert kept.messages[-1].answer.finish_reason is FinishReason.CANCELLED
 
 
 def test_an_unforeseen_failure_leaves_the_page_usable(chat: ChatHandlers, engine: FakeEngine) -> None:
