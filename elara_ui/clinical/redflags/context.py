@@ -185,7 +185,8 @@ class Context:
         opened = any(self._opens(hit, span) for hit in inside("question")) or any(
             hit.start - span.start < _OPENING for hit in inside("question_word")
         )
-        if not (opened or inside("study") or inside("topic")):
+        named = inside("topic") and not inside("told")
+        if not (opened or inside("study") or named):
             return False
         people = [
             hit
