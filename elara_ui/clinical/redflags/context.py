@@ -173,8 +173,10 @@ class Context:
 
     def _textbook_sentences(self) -> Iterator[int]:
         staged = self._turns_of("fiction") | self._vignettes()
+        owned = self._turns_of("owned")  # "It's for a story … really it's about me."
         for sentence, span in self._sentences.items():
-            if self._words[span.start].turn in staged or self._asks_in_general(span):
+            turn = self._words[span.start].turn
+            if turn not in owned and (turn in staged or self._asks_in_general(span)):
                 yield sentence
 
     def _asks_in_general(self, span: _Scope) -> bool:
@@ -183,7 +185,8 @@ class Context:
         opened = any(self._opens(hit, span) for hit in inside("question")) or any(
             hit.start - span.start < _OPENING for hit in inside("question_word")
         )
-        if not (opened or inside("study") or inside("topic")):
+        named = inside("topic") and not inside("told")
+        if not (opened or inside("study") or named):
             return False
         people = [
             hit

