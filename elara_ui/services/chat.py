@@ -14,7 +14,7 @@ from db import adapters as adapter_store
 from db import conversations as conversation_store
 from db.models import Response
 from db.session import Database
-from db.vocabulary import FinishReason, Role
+from db.vocabulary import Role
 from elara_ui.clinical.readability import measure
 from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, ElaraError, EngineError, InvalidInput
@@ -53,6 +53,7 @@ class Question:
         adapter: None for the audience's live one, ``base`` for none, or a versioned name.
         accept_identifiers: whoever asks has said that likely identifiers may be sent as they are.
         instruction: added to the audience's prompt for this answer alone.
+        stop: texts that end the answer before the first of them.
     """
 
     text: str
@@ -61,6 +62,7 @@ class Question:
     adapter: str | None = None
     accept_identifiers: bool = False
     instruction: str = ""
+    stop: tuple[str, ...] = ()
 
     @property
     def system_prompt(self) -> str:
@@ -254,9 +256,21 @@ class ChatService:
         """
         return self._triage.look([*history, Turn(Role.USER, text)])
 
-    def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
-        """Answer outside any conversation, as when comparing audiences."""
-        yield from self.answer(question, [], None, partial(self._keep, None), self.look(question.text))
+    def ask_once(self, question: Question, history: Sequence[Turn] = ()) -> Generator[ChatEvent, None, None]:
+        """Answer outside any conversation, as when comparing audiences.
+
+        Args:
+            history: the turns before it, oldest first, where whoever asks keeps them.
+
+        Raises:
+            IdentifiersFound: the history or the instruction, which are stored too, hold some that nobody
+                accepted.
+            ElaraError: the engine can't answer.
+        """
+        words = "\n".join([question.instruction, *(turn.content for turn in history)])
+        check_question(words, accept=question.accept_identifiers, remote=self._serving.is_remote)
+        found = self.look(question.text, history)
+        yield from self.answer(question, merge_unanswered(history), None, partial(self._keep, None), found)
 
     def _said_before(self, conversation_id: str | None, before: int | None = None) -> list[Turn]:
         """The turns of a conversation that count, oldest first; none of a new one.
@@ -299,14 +313,14 @@ class ChatService:
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
-            words = "\n".join(turn.content for turn in asked)
+            words = "\n".join([question.instruction, *(turn.content for turn in asked)])
             check_question(words, accept=question.accept_identifiers, remote=True)
         turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
         if request_id in self._stopped:  # pressed while the model was coming up
             self._stopped.discard(request_id)
             raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
         request, stream = self._begin(question, turns, request_id)
-        writing = LimitedText(question.recipe.max_explanation_length)
+        writing = LimitedText(question.recipe.max_explanation_length, question.stop)
         completion: Completion | None = None
         try:
             for item in stream:
@@ -315,7 +329,7 @@ class ChatService:
                 else:
                     if writing.add(item.text):
                         engine.cancel(request.request_id)
-                    yield Piece(writing.text)
+                    yield Piece(writing.text, writing.settled)
         except GeneratorExit:
             # The person left. Stop computing, then keep what had come.
             engine.cancel(request.request_id)
@@ -376,7 +390,7 @@ class ChatService:
         self._stopped.discard(request.request_id)
         if completion is None:
             raise EngineError("The engine ended without finishing the answer. Ask again.")
-        reason = FinishReason.LENGTH if writing.full else completion.finish_reason
+        writing.finish()
         return Response(
             audience=question.recipe.audience,
             base_model=engine.base_model,
@@ -384,13 +398,13 @@ class ChatService:
             question=question.text,
             context=[{"role": str(turn.role), "content": turn.content} for turn in request.turns],
             text=writing.text.strip(),
-            parameters=asdict(request.sampling),
+            parameters=asdict(request.sampling) | ({"stop": list(question.stop)} if question.stop else {}),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             seconds=completion.seconds,
             first_token_seconds=completion.first_token_seconds,
             tokens_per_second=completion.tokens_per_second,
-            finish_reason=reason,
+            finish_reason=writing.ended_by or completion.finish_reason,
             dropped_turns=dropped,
             readability=measure(writing.text).to_dict(),
             red_flags=to_rows(found),
