@@ -74,9 +74,7 @@ class LimitedText:
         if self.full:
             return self.text
         longest = len(self.text.rstrip()) + 2 * (self._max_words - self._words)
-        ends = [match.end() for match in CUT_POINT.finditer(self.text)]
-        # At the very end of the text, more may come to the dot.
-        ended = max((end for end in ends if end < len(self.text)), default=0)
+        ended = self._last_end(len(self.text) - 1)  # at the very end, more may come to the dot
         return self.text[: max(int(LEAST_KEPT * longest), ended)]
 
     def add(self, piece: str) -> bool:
@@ -98,7 +96,7 @@ class LimitedText:
             return self.full
         self.ended_by = FinishReason.LENGTH
         cut = self.text[: words[self._max_words - 1].end()]
-        end = max((match.end() for match in CUT_POINT.finditer(cut)), default=0)
+        end = self._last_end(len(cut))
         self.text = cut[:end] if end >= LEAST_KEPT * len(cut) else f"{cut}…"
         return True
 
@@ -106,6 +104,11 @@ class LimitedText:
         """The engine has ended by itself: what looked like the beginning of a stop belongs to the answer."""
         self._stop = ()
         self.add("")
+
+    def _last_end(self, limit: int) -> int:
+        """Where the last sentence or line ends, at most so many characters in; 0 where none does."""
+        ends = (match.end() for match in CUT_POINT.finditer(self.text))
+        return max((end for end in ends if end <= limit), default=0)
 
     def _without_half_a_stop(self) -> str:
         """What has arrived, without an end that may become one of the stops."""

@@ -80,3 +80,7 @@ def test_far_from_the_limit_every_word_is_settled_at_once() -> None:
     writing = LimitedText(300)
     writing.add("Drink water and")
     assert writing.settled == "Drink water and"
+
+
+def test_a_line_that_ends_at_the_limit_is_kept() -> None:
+    assert limited("- call for help\n- sit them up\n- wait", 8) == "- call for help\n- sit them up"
