@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
 """After how long a client may try again what is refused for now."""
 
+ACCEPTING = ' To send it as it is, add {"elara": {"accept_identifiers": true}} to the request.'
 INVALID, SERVER = "invalid_request_error", "server_error"
 
 _KINDS: tuple[tuple[type[ElaraError], int, str, str | None], ...] = (
@@ -97,7 +98,8 @@ def describe_error(error: Exception, elara: Mapping[str, Any] | None = None) -> 
         told |= {"kinds": dict(error.kinds), "redacted": list(error.previews)}
     status, kind, code = next(row[1:] for row in _KINDS if isinstance(error, row[0]))
     param = "messages" if isinstance(error, IdentifiersFound | ContextOverflow) else None
-    return ApiError(status, error.message, kind=kind, param=param, code=code, elara=told)
+    remedy = ACCEPTING if isinstance(error, IdentifiersFound) else ""
+    return ApiError(status, f"{error.message}{remedy}", kind=kind, param=param, code=code, elara=told)
 
 
 async def answer_api_error(request: Request, error: Exception) -> JSONResponse:
