@@ -31,6 +31,7 @@ def main() -> int:
     # Gradio reads these when it is imported: no analytics, and uploads stay inside ELARA_HOME.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(home.uploads)
+    from elara_ui.api import api_routes
     from elara_ui.blocks import build_page, launch_page
 
     services.serving.start()
@@ -38,7 +39,7 @@ def main() -> int:
     services.runs.reconcile()
     services.upkeep.start()
     try:
-        launch_page(build_page(services), settings)
+        launch_page(build_page(services), settings, routes=api_routes(services))
     finally:
         services.close()
         lock.release()

@@ -1,8 +1,10 @@
 """The page: header, tabs, and what ties them together."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from starlette.routing import BaseRoute
 
 from elara_ui.services import Services
 from elara_ui.services.serving import ServingState, ServingStatus
@@ -153,7 +155,9 @@ def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
     )
 
 
-def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> str:
+def launch_page(
+    page: gr.Blocks, settings: Settings, *, routes: Sequence[BaseRoute] = (), wait: bool = True
+) -> str:
     """Serve the page, closed by default.
 
     Nothing on disk is offered for download (files go from the event's answer to the browser), names are
@@ -162,6 +166,7 @@ def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> st
     Args:
         page: from `build_page`.
         settings: address and upload limit.
+        routes: addresses beside the page, as of the HTTP API; they go before the page's own.
         wait: block until interrupted.
 
     Returns:
@@ -185,6 +190,7 @@ def launch_page(page: gr.Blocks, settings: Settings, *, wait: bool = True) -> st
         prevent_thread_lock=True,
         theme=build_theme(),
         css=read_stylesheet(),
+        app_kwargs={"routes": list(routes)},
     )
     print(f"Elara is at {address}", flush=True)
     if wait:

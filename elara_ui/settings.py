@@ -6,13 +6,15 @@ Every field is documented in `docs/deploy.md` and listed in the `Spacefile`; tes
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from db.home import Home
 from elara_ui.errors import InvalidInput
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+SHORTEST_KEY = 16
+"""Characters of an API key, at least; `openssl rand -hex 24` gives 48."""
 
 
 class Settings(BaseSettings):
@@ -76,6 +78,11 @@ class Settings(BaseSettings):
         description="Whether every answer to a question with a red flag goes to review, before all others. "
         "One that reassures over the flag always goes.",
     )
+    api_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys for the HTTP API at /v1, separated by commas, each of 16 or more characters. "
+        "Without any it answers everyone on this machine, and nobody where ELARA_HOST is another address.",
+    )
     country: str | None = Field(
         default=None,
         description="ISO code (GB, US, AU, …) of the country whose emergency and crisis numbers are shown. "
@@ -103,6 +110,17 @@ class Settings(BaseSettings):
             raise ValueError(f"its emergency numbers aren't known; known are {', '.join(known)}")
         return code
 
+    @field_validator("api_keys")
+    @classmethod
+    def _are_long(cls, value: SecretStr | None) -> SecretStr | None:
+        """A key that can be guessed is none."""
+        keys = () if value is None else _split_keys(value)
+        if value is not None and not (
+            keys and all(len(key) >= SHORTEST_KEY and key.isascii() for key in keys)
+        ):
+            raise ValueError(f"each key needs {SHORTEST_KEY} or more characters of plain ASCII")
+        return value
+
     @classmethod
     def read(cls, **overrides: Any) -> Self:
         """Read the environment, with overrides from the command line.
@@ -121,9 +139,15 @@ class Settings(BaseSettings):
             name = ".".join(str(part) for part in problem["loc"])
             setting = f"Option --{name}" if name in given else f"Setting ELARA_{name.upper()}"
             rule = str(problem.get("ctx", {}).get("error") or problem["msg"].lower())
+            value = "not valid" if name == "api_keys" else repr(problem["input"])  # keys come into no log
             raise InvalidInput(
-                f"{setting} is {problem['input']!r}: {rule}. Correct it or leave it out to use the default."
+                f"{setting} is {value}: {rule}. Correct it or leave it out to use the default."
             ) from None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the HTTP API."""
+        return () if self.api_keys is None else _split_keys(self.api_keys)
 
     @property
     def is_local(self) -> bool:
@@ -134,3 +158,7 @@ class Settings(BaseSettings):
     def folders(self) -> Home:
         """ELARA_HOME as the folders in it."""
         return Home(self.home.expanduser().resolve())
+
+
+def _split_keys(value: SecretStr) -> tuple[str, ...]:
+    return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())

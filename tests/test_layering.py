@@ -51,6 +51,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "adapters",
         "db",
     ),
+    "elara_ui.api": (
+        "elara_ui.api",
+        "elara_ui.services",
+        "elara_ui.clinical",
+        "elara_ui.errors",
+        "elara_ui.settings",
+        "adapters",
+        "db",
+    ),
     "elara_ui.blocks": ("elara_ui", "adapters", "db"),
     "elara_ui.cli": (
         "elara_ui.cli",

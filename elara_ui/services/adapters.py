@@ -62,6 +62,11 @@ class AdapterService:
         with self._database.reading() as session:
             return {found.audience: found.name for found in adapter_store.all_live(session)}
 
+    def live_versions(self) -> dict[str, AdapterSummary]:
+        """Audience → its live adapter; audiences without one are absent."""
+        with self._database.reading() as session:
+            return {found.audience: _summarise(found) for found in adapter_store.all_live(session)}
+
     def promote(self, name: str) -> AdapterSummary:
         """Make an adapter the one that answers its audience; the one before is retired.
 

@@ -115,9 +115,15 @@ class Started:
 
 @dataclass(frozen=True)
 class Piece:
-    """The answer so far (whole text, not only what is new)."""
+    """The answer so far (whole text, not only what is new).
+
+    Args:
+        settled: its beginning that stays whatever comes; a cut to the audience's length may take back the
+            rest.
+    """
 
     text: str
+    settled: str = ""
 
 
 @dataclass(frozen=True)

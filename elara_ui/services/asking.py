@@ -9,7 +9,7 @@ from adapters.engines.base import Completion, Engine, GenerationRequest, Token, 
 from db import adapters as adapter_store
 from db.models import Response
 from db.session import Database
-from db.vocabulary import FinishReason, Role
+from db.vocabulary import Role
 from elara_ui.clinical.readability import measure
 from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, EngineError, InvalidInput
@@ -66,14 +66,14 @@ class AskingService:
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
-            words = "\n".join(turn.content for turn in asked)
+            words = "\n".join([question.instruction, *(turn.content for turn in asked)])
             check_question(words, accept=question.accept_identifiers, remote=True)
         turns, dropped = fit_window(engine, system, asked, question.sampling.max_new_tokens)
         if request_id in self._stopped:  # pressed while the model was coming up
             self._stopped.discard(request_id)
             raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
         request, stream = self._begin(question, turns, request_id)
-        writing = LimitedText(question.recipe.max_explanation_length)
+        writing = LimitedText(question.recipe.max_explanation_length, question.stop)
         completion: Completion | None = None
         try:
             for item in stream:
@@ -82,7 +82,7 @@ class AskingService:
                 else:
                     if writing.add(item.text):
                         engine.cancel(request.request_id)
-                    yield Piece(writing.text)
+                    yield Piece(writing.text, writing.settled)
         except GeneratorExit:
             # The person left. Stop computing, then keep what had come.
             engine.cancel(request.request_id)
@@ -157,7 +157,7 @@ class AskingService:
         self._stopped.discard(request.request_id)
         if completion is None:
             raise EngineError("The engine ended without finishing the answer. Ask again.")
-        reason = FinishReason.LENGTH if writing.full else completion.finish_reason
+        writing.finish()
         return Response(
             audience=question.recipe.audience,
             base_model=engine.base_model,
@@ -165,13 +165,13 @@ class AskingService:
             question=question.text,
             context=[{"role": str(turn.role), "content": turn.content} for turn in request.turns],
             text=writing.text.strip(),
-            parameters=asdict(request.sampling),
+            parameters=asdict(request.sampling) | ({"stop": list(question.stop)} if question.stop else {}),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             seconds=completion.seconds,
             first_token_seconds=completion.first_token_seconds,
             tokens_per_second=completion.tokens_per_second,
-            finish_reason=reason,
+            finish_reason=writing.ended_by or completion.finish_reason,
             dropped_turns=dropped,
             readability=measure(writing.text).to_dict(),
             red_flags=to_rows(found),

@@ -213,11 +213,21 @@ class ChatService:
         """
         return self._triage.look([*history, Turn(Role.USER, text)])
 
-    def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
-        """Answer outside any conversation, as when comparing audiences."""
-        yield from self._asking.answer(
-            question, [], None, partial(self._keep, None), self.look(question.text)
-        )
+    def ask_once(self, question: Question, history: Sequence[Turn] = ()) -> Generator[ChatEvent, None, None]:
+        """Answer outside any conversation, as when comparing audiences.
+
+        Args:
+            history: the turns before it, oldest first, where whoever asks keeps them.
+
+        Raises:
+            IdentifiersFound: the history or the instruction, which are stored too, hold some that nobody
+                accepted.
+            ElaraError: the engine can't answer.
+        """
+        words = "\n".join([question.instruction, *(turn.content for turn in history)])
+        check_question(words, accept=question.accept_identifiers, remote=self._serving.is_remote)
+        keep, found = partial(self._keep, None), self.look(question.text, history)
+        yield from self._asking.answer(question, merge_unanswered(history), None, keep, found)
 
     def _said_before(self, conversation_id: str | None, before: int | None = None) -> list[Turn]:
         """The turns of a conversation that count, oldest first; none of a new one.

@@ -1,6 +1,6 @@
 """Private conversations: held in this process's memory as long as their page is open, and nowhere else."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
@@ -235,10 +235,17 @@ class PrivateChatService:
                 self._put(_append(_cut(before, shown.position), Role.ASSISTANT, easier.text, easier))
             yield Finished(event.answer if outcome.simpler else first, outcome.note)
 
-    def ask_once(self, question: Question) -> Generator[ChatEvent, None, None]:
-        """Answer outside any conversation."""
-        found = self._chat.look(question.text)
-        yield from self._asking.answer(question, [], None, self._describe, found)
+    def ask_once(self, question: Question, history: Sequence[Turn] = ()) -> Generator[ChatEvent, None, None]:
+        """Answer outside any conversation.
+
+        Args:
+            history: the turns before it, oldest first, where whoever asks keeps them.
+
+        Raises:
+            ElaraError: as for `ask`.
+        """
+        found = self._chat.look(question.text, history)
+        yield from self._asking.answer(question, merge_unanswered(history), None, self._describe, found)
 
     def _describe(self, response: Response) -> Answer:
         """The answer as a value; the response itself comes into no session."""

@@ -32,6 +32,7 @@ class Question:
         adapter: None for the audience's live one, ``base`` for none, or a versioned name.
         accept_identifiers: whoever asks has said that likely identifiers may be sent as they are.
         instruction: added to the audience's prompt for this answer alone.
+        stop: texts that end the answer before the first of them.
     """
 
     text: str
@@ -40,6 +41,7 @@ class Question:
     adapter: str | None = None
     accept_identifiers: bool = False
     instruction: str = ""
+    stop: tuple[str, ...] = ()
 
     @property
     def system_prompt(self) -> str:

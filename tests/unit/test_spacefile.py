@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from elara_ui.errors import InvalidInput
 from elara_ui.settings import PROJECT_ROOT, Settings
 
 # The published v0 schema: keys allowed at each level.
@@ -69,3 +70,20 @@ def test_front_matter_configures_a_hugging_face_space() -> None:
     assert tuple(map(int, space["python_version"].split("."))) >= (3, 11)
     assert len(space["short_description"]) <= 60
     assert space["license"] == "apache-2.0"
+
+
+@pytest.mark.parametrize("keys", ["short", ",", f"{'k' * 16},tiny", "é" * 20])
+def test_weak_api_keys_are_refused_without_being_told(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELARA_API_KEYS", keys)
+    with pytest.raises(
+        InvalidInput, match="Setting ELARA_API_KEYS is not valid: each key needs 16"
+    ) as refused:
+        Settings.read()
+    assert keys not in refused.value.message
+
+
+def test_api_keys_show_in_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELARA_API_KEYS", f" {'k' * 16} ,{'l' * 16},")
+    settings = Settings.read()
+    assert settings.keys == ("k" * 16, "l" * 16)
+    assert "kkkk" not in repr(settings)
