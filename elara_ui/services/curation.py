@@ -397,15 +397,20 @@ def describe_selection(prepared: Prepared, rules: CurationRules) -> dict[str, An
     origins = [example.origin for example in (*prepared.train, *prepared.evaluation)]
     count = {
         name: dict(Counter(origin[name] for origin in origins if name in origin).most_common())
-        for name in ("audience", "base_model", "adapter", "rater", "why")
+        for name in ("audience", "base_model", "adapter", "why")
     }
+    raters = Counter(
+        rater
+        for origin in origins
+        for rater in {origin.get("rater", ""), *origin.get("further_raters", "").split()} - {""}
+    )
     return {
         "rules": dump_rules(rules),
         "rubric_version": RUBRIC_VERSION,
         "audiences": count["audience"],
         "base_models": count["base_model"],
         "adapters": count["adapter"],
-        "raters": count["rater"],
+        "raters": dict(raters.most_common()),
         "kinds": count["why"],
     }
 
@@ -437,7 +442,9 @@ def _to_example(found: Candidate, number: int, rules: CurationRules) -> Example:
         "response_id": found.response_id,
         "other_response_id": found.other_response_id,
         "review_id": found.review_id,
+        "further_reviews": " ".join(judgement for judgement, _ in found.further),
         "rater": pseudonym(found.reviewer_id) if found.reviewer_id else "",
+        "further_raters": " ".join(pseudonym(person) for _, person in found.further),
         "base_model": found.base_model,
         "adapter": found.adapter or "",
         "other_adapter": found.other_adapter or "",
