@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
@@ -14,7 +14,7 @@ from adapters.engines.base import Turn
 from adapters.hyperparameters import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
-from db import curation, curation_pairs, lineage, responses, snapshots
+from db import curation, curation_pairs, lineage, responses, review_progress, snapshots
 from db import reviewers as reviewer_store
 from db.curation import BETTER, WORSE
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
@@ -93,6 +93,7 @@ class RowPreview:
         taken: whether it is in.
         why: in words.
         picked: ``include`` or ``exclude`` when by hand, else empty.
+        hidden: whether someone is still to judge it blind; nothing else of it is told then.
     """
 
     response_id: str
@@ -106,6 +107,7 @@ class RowPreview:
     rejected: str
     label: bool | None
     picked: str
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,15 +178,24 @@ class CurationService:
         )
 
     def preview(
-        self, rules: CurationRules, after: Cursor | None = None, *, limit: int = 20, show: str = "all"
+        self,
+        rules: CurationRules,
+        after: Cursor | None = None,
+        *,
+        limit: int = 20,
+        show: str = "all",
+        reviewer: str = "",
     ) -> RowPage:
         """One page of the answers that the rules look at, each with why it is in or out.
+
+        Of an answer that someone is still to judge blind nothing is told but that it is there.
 
         Args:
             rules: what is asked.
             after: of the page before; None for the first.
             limit: most answers.
             show: ``in``, ``out`` or ``all``.
+            reviewer: declared name of who looks, who may see what they have judged; empty for nobody.
         """
         values: tuple[str, ...] = tuple(LeftOut) if show == "out" else ()
         if values and rules.objective is not Objective.KTO:
@@ -193,8 +204,11 @@ class CurationService:
             found = candidates(session, rules, after=after, only_in=show == "in", values=values)
             wanted = (each for each in found if show == "all" or bool(each.left_out) is (show == "out"))
             page = list(islice(wanted, limit + 1))
+            ids = {id for each in page for id in (each.response_id, each.other_response_id) if id}
+            person = reviewer_store.find(session, reviewer) if reviewer else None
+            blind = review_progress.to_be_judged_blind(session, ids, person.id if person else "")
         more = page[limit - 1].cursor if len(page) > limit else None
-        return RowPage(tuple(_preview(each, rules) for each in page[:limit]), more)
+        return RowPage(tuple(_preview(each, rules, blind) for each in page[:limit]), more)
 
     def check(self, rules: CurationRules) -> CheckReport:
         """What freezing would keep, and what speaks against it. Takes a minute for a hundred thousand rows.
@@ -479,7 +493,9 @@ def _by_id(session: Session, rules: CurationRules) -> CurationRules:
     )
 
 
-def _preview(found: Candidate, rules: CurationRules) -> RowPreview:
+def _preview(found: Candidate, rules: CurationRules, blind: Collection[str]) -> RowPreview:
+    if found.response_id in blind or found.other_response_id in blind:
+        return RowPreview("", False, "", "", None, "", "", "", "", None, "", hidden=True)
     why = WHY_OUT[found.left_out] if found.left_out else WHY_IN[found.kind]
     if not found.left_out and found.accepting + found.rejecting > 1:
         why += f" ({found.accepting} for, {found.rejecting} against)"

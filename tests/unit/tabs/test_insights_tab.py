@@ -306,3 +306,12 @@ def test_no_more_makers_are_drawn_than_can_be_told_apart(
     assert drawn == {f"patient@{number}" for number in range(3, 9)}
     assert "draws the 6 makers" in painted[insights.parts.table]
     assert "patient@1<" in painted[insights.parts.table]
+
+
+def test_a_known_answer_is_counted_and_not_listed(services: Services, insights: InsightsHandlers) -> None:
+    judge(services, "Rater A", "Rater B")
+    with services.database.session() as session:
+        session.query(ReviewItem).one().expected = {"accuracy": "partly"}
+    assert 'data-act="answers"' in refresh(insights)[insights.parts.table]
+    shown = insights.act("All time", None, press(["patient", "patient@1", "accuracy", "aligned"]))
+    assert "What is asthma?" not in shown[insights.parts.answers]
