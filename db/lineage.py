@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.models import (
@@ -15,6 +15,7 @@ from db.models import (
     Reviewer,
     Run,
     Snapshot,
+    SnapshotJudgement,
     SnapshotRow,
 )
 
@@ -55,21 +56,15 @@ def holding(
     response_id: str | None = None,
 ) -> list[tuple[Snapshot, int]]:
     """The training sets that hold rows of this, with how many, oldest first. Give one of the three."""
-    conditions: list[ColumnElement[bool]] = []
-    if judgement_id is not None:
-        conditions.append(SnapshotRow.review_id == judgement_id)
-    if reviewer_id is not None:
-        conditions.append(SnapshotRow.reviewer_id == reviewer_id)
     if response_id is not None:
-        conditions.append(
-            or_(SnapshotRow.response_id == response_id, SnapshotRow.other_response_id == response_id)
-        )
-    counted = (
-        select(SnapshotRow.snapshot_id, func.count().label("rows"))
-        .where(*conditions)
-        .group_by(SnapshotRow.snapshot_id)
-        .subquery()
-    )
+        of_answer = or_(SnapshotRow.response_id == response_id, SnapshotRow.other_response_id == response_id)
+        rows = select(SnapshotRow.snapshot_id, func.count().label("rows")).where(of_answer)
+        counted = rows.group_by(SnapshotRow.snapshot_id).subquery()
+    else:
+        judged = SnapshotJudgement
+        by = judged.judgement_id == judgement_id if judgement_id else judged.reviewer_id == reviewer_id
+        number = func.count(judged.position.distinct()).label("rows")
+        counted = select(judged.snapshot_id, number).where(by).group_by(judged.snapshot_id).subquery()
     query = select(Snapshot, counted.c.rows).join(counted, counted.c.snapshot_id == Snapshot.id)
     return [(row[0], row[1]) for row in session.execute(query.order_by(Snapshot.created_at, Snapshot.id))]
 
@@ -89,13 +84,13 @@ def run_of(session: Session, adapter: str) -> Run | None:
 
 def count_sources(session: Session, snapshot_id: str) -> tuple[int, int, int]:
     """Of a set: rows that came of judged answers, the judgements behind them, and who gave these."""
-    query = select(
-        func.count(SnapshotRow.response_id),
-        func.count(SnapshotRow.review_id.distinct()),
-        func.count(SnapshotRow.reviewer_id.distinct()),
-    ).where(SnapshotRow.snapshot_id == snapshot_id)
-    rows, judgements, people = session.execute(query).one()
-    return rows, judgements, people
+    of_answers = select(func.count(SnapshotRow.response_id)).where(SnapshotRow.snapshot_id == snapshot_id)
+    judged = select(
+        func.count(SnapshotJudgement.judgement_id.distinct()),
+        func.count(SnapshotJudgement.reviewer_id.distinct()),
+    ).where(SnapshotJudgement.snapshot_id == snapshot_id)
+    judgements, people = session.execute(judged).one()
+    return session.scalar(of_answers) or 0, judgements, people
 
 
 def list_rows(session: Session, snapshot_id: str, after: int = -1, limit: int = 50) -> list[SnapshotRow]:
@@ -112,12 +107,17 @@ def count_withdrawn(session: Session, snapshot_ids: Collection[str]) -> dict[str
     """How many rows of each set are by reviewers, or of answers, that have been withdrawn since."""
     people = select(Reviewer.id).where(Reviewer.withdrawn_at.is_not(None))
     answers = select(Response.id).where(Response.withdrawn_at.is_not(None))
+    by_them = exists().where(
+        SnapshotJudgement.snapshot_id == SnapshotRow.snapshot_id,
+        SnapshotJudgement.position == SnapshotRow.position,
+        SnapshotJudgement.reviewer_id.in_(people),
+    )
     query = (
         select(SnapshotRow.snapshot_id, func.count())
         .where(
             SnapshotRow.snapshot_id.in_(snapshot_ids),
             or_(
-                SnapshotRow.reviewer_id.in_(people),
+                by_them,
                 SnapshotRow.response_id.in_(answers),
                 SnapshotRow.other_response_id.in_(answers),
             ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, String, case, func, literal, or_, select, tuple_, type_coerce
+from sqlalchemy import ColumnElement, String, and_, case, func, literal, or_, select, tuple_, type_coerce
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from db.models import Adjudication, Review, Reviewer, ReviewItem
@@ -182,7 +182,8 @@ def list_judged(
 ) -> list[Review]:
     """The answers behind a count, newest judgement first, each once with all its reviews.
 
-    Only answers whose judgement is complete: one that waits for somebody is judged blind.
+    Only answers whose judgement is complete: one that waits for somebody is judged blind, and one whose
+    judgement is known goes on being handed out.
 
     Args:
         session: any session.
@@ -199,7 +200,8 @@ def list_judged(
     place = tuple_(later.created_at, later.id) > tuple_(Review.created_at, Review.id)
     of_same = later.item_id == Review.item_id
     has_later = select(later.id).where(of_same, place, *_fitting(later, selection, column, value)).exists()
-    complete = or_(ReviewItem.judged >= ReviewItem.wanted, ReviewItem.closed_at.is_not(None))
+    judged = and_(ReviewItem.judged >= ReviewItem.wanted, ReviewItem.expected.is_(None))
+    complete = or_(judged, ReviewItem.closed_at.is_not(None))
     query = (
         select(Review.id)
         .join(ReviewItem, ReviewItem.id == Review.item_id)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, select
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.adjudication_queue import opened_by
@@ -192,3 +192,19 @@ def _done_by_batch(session: Session, reviewer_id: str, names: Collection[str]) -
         for batch, number in rows:
             done[str(batch)] = done.get(str(batch), 0) + number
     return done
+
+
+def to_be_judged_blind(session: Session, response_ids: Collection[str], reviewer_id: str) -> set[str]:
+    """Which of these answers someone is still to judge without knowing what made them or what others said.
+
+    Args:
+        session: any session.
+        response_ids: a page of answers.
+        reviewer_id: who looks: what they have judged themselves they may see; empty for nobody.
+    """
+    sides = ReviewItem.response_id, ReviewItem.other_response_id
+    asked = ReviewItem.closed_at.is_(None), or_(is_open(), ReviewItem.expected.is_not(None))
+    query = select(*sides).where(
+        or_(*(side.in_(response_ids) for side in sides)), *asked, ~judged_by(reviewer_id)
+    )
+    return {id for row in session.execute(query) for id in row if id} & set(response_ids)

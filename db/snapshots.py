@@ -1,14 +1,14 @@
 """Immutable training sets, known by the hash of their bytes."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from db.errors import Conflict, NotFound
-from db.models import Adjudication, Preference, Review, Run, Snapshot, SnapshotRow
+from db.models import Adjudication, Preference, Review, Run, Snapshot, SnapshotJudgement, SnapshotRow
 
 CHUNK = 5000
 """Rows written, and ids asked for, in one statement."""
@@ -23,12 +23,19 @@ class Origin:
         response_id: the answer learned from; None when it is none of this home's.
         other_response_id: the answer it was preferred to.
         review_id: the review, preference or adjudication that let it in.
+        further: the other judgements behind it.
     """
 
     sha256: str
     response_id: str | None = None
     other_response_id: str | None = None
     review_id: str | None = None
+    further: tuple[str, ...] = ()
+
+    @property
+    def judgements(self) -> tuple[str, ...]:
+        """All judgements behind it, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.review_id, *self.further))))
 
 
 def add(
@@ -91,6 +98,8 @@ def get(session: Session, snapshot_id: str) -> Snapshot:
 def add_rows(session: Session, snapshot_id: str, origins: Sequence[Origin]) -> None:
     """Record where each row came from, in the order of the file's lines; once for each set.
 
+    A judgement that isn't this home's, as a file may name it, is kept with its row and shapes nothing here.
+
     Args:
         session: a writing session.
         snapshot_id: the set.
@@ -100,30 +109,42 @@ def add_rows(session: Session, snapshot_id: str, origins: Sequence[Origin]) -> N
         return
     for start in range(0, len(origins), CHUNK):
         chunk = origins[start : start + CHUNK]
-        people = _find_people(session, {row.review_id for row in chunk if row.review_id})
+        people = _find_people(session, {id for row in chunk for id in row.judgements})
         rows = [
-            asdict(row)
-            | {
+            {
                 "snapshot_id": snapshot_id,
-                "position": start + number,
+                "position": position,
+                "sha256": row.sha256,
+                "response_id": row.response_id,
+                "other_response_id": row.other_response_id,
+                "review_id": row.review_id,
                 "reviewer_id": people.get(row.review_id or ""),
             }
-            for number, row in enumerate(chunk)
+            for position, row in enumerate(chunk, start)
         ]
         session.execute(insert(SnapshotRow), rows)
+        judged = [
+            {"snapshot_id": snapshot_id, "position": position, "judgement_id": id, "reviewer_id": people[id]}
+            for position, row in enumerate(chunk, start)
+            for id in row.judgements
+            if id in people
+        ]
+        if judged:
+            session.execute(insert(SnapshotJudgement), judged)
 
 
 def _find_people(session: Session, judgement_ids: Iterable[str]) -> dict[str, str]:
     """Who gave each review, preference or adjudication."""
     ids = list(judgement_ids)
     found: dict[str, str] = {}
-    for table, person in (
-        (Review, Review.reviewer_id),
-        (Preference, Preference.reviewer_id),
-        (Adjudication, Adjudication.adjudicator_id),
-    ):
-        query = select(table.id, person).where(table.id.in_(ids))
-        found |= dict(session.execute(query).all())
+    for start in range(0, len(ids), CHUNK):
+        for table, person in (
+            (Review, Review.reviewer_id),
+            (Preference, Preference.reviewer_id),
+            (Adjudication, Adjudication.adjudicator_id),
+        ):
+            query = select(table.id, person).where(table.id.in_(ids[start : start + CHUNK]))
+            found |= dict(session.execute(query).all())
     return found
 
 

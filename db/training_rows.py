@@ -29,8 +29,13 @@ class TrainingRow(TypedDict):
     audience: str
     response_id: str
     review_id: str
+    further_reviews: str
     adapter: str | None
     base_model: str
+
+
+By = tuple[str, str]
+"""A judgement and who gave it, by their ids."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Candidate:
         other_response_id: the answer that `rejected` is, when that is an answer of its own.
         review_id: the review, preference or adjudication that let it in; empty for a thumb.
         reviewer_id: who gave it.
+        further: the other judgements behind the row: of those who let it in too, who chose or rejected the
+            same, or who rejected what it is preferred to.
         accepting: reviewers in favour.
         rejecting: reviewers against.
         included: whether it was picked by hand.
@@ -68,6 +75,7 @@ class Candidate:
     other_adapter: str | None = None
     review_id: str = ""
     reviewer_id: str = ""
+    further: tuple[By, ...] = ()
     accepting: int = 0
     rejecting: int = 0
     included: bool = False
@@ -81,12 +89,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What let an answer in: a review or an adjudication."""
+    """What let an answer in: a review or an adjudication.
+
+    Args:
+        further: reviews that let it in as well; of a decision none, since it goes before them.
+    """
 
     judgement_id: str
     reviewer_id: str
     correction: str
     decided: bool
+    further: tuple[By, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,7 @@ def training_rows(session: Session, audience: str | None = None) -> Iterator[Tra
             audience=found.audience,
             response_id=found.response_id,
             review_id=found.review_id,
+            further_reviews=" ".join(judgement for judgement, _ in found.further),
             adapter=found.adapter,
             base_model=found.base_model,
         )
@@ -176,7 +190,7 @@ def _rate(session: Session, rules: CurationRules, found: Sequence[Standing]) -> 
     answers = _read(session, (standing.response_id for standing in found))
     let_in = _judgements(session, rules, [each.item_id for each in found if each.value == BETTER])
     against = (
-        _rejections(session, [each.item_id for each in found if each.value == WORSE])
+        _rejections(session, rules, [each.item_id for each in found if each.value == WORSE])
         if rules.objective is Objective.KTO
         else {}
     )
@@ -187,10 +201,11 @@ def _rate(session: Session, rules: CurationRules, found: Sequence[Standing]) -> 
         if standing.value == BETTER and judgement is not None:
             candidate = _take(rules, answer, standing, judgement)
         elif standing.value == WORSE and rules.objective is Objective.KTO:
-            by = against[standing.item_id]
+            first, *others = against[standing.item_id]
             candidate = _candidate(
-                answer, kind=RowKind.REJECTED, label=False, review_id=by[0], reviewer_id=by[1]
-            )
+                answer, kind=RowKind.REJECTED, label=False, review_id=first[0], reviewer_id=first[1],
+                further=tuple(others),
+            )  # fmt: skip
         else:
             value = {BETTER: LeftOut.NOT_ACCEPTED, WORSE: LeftOut.REJECTED}.get(
                 standing.value, standing.value
@@ -210,7 +225,7 @@ def _take(
     text = judgement.correction or answer.text
     whole = judgement.correction or answer.finish_reason == FinishReason.STOP
     kind = RowKind.CORRECTED if judgement.correction else RowKind.ACCEPTED
-    by = {"review_id": judgement.judgement_id, "reviewer_id": judgement.reviewer_id}
+    by: dict[str, Any] = {"review_id": judgement.judgement_id, "reviewer_id": judgement.reviewer_id}
     if not (whole and text.strip()):
         return _candidate(answer, left_out=LeftOut.CUT_OFF)
     if judgement.decided:
@@ -220,7 +235,9 @@ def _take(
             return None
         if not answer.text.strip() or answer.text.strip() == text.strip():
             return _candidate(answer, left_out=LeftOut.SAME_TEXT)
+        # Whoever took the original as it is hasn't said that the correction is better.
         return _candidate(answer, kind=kind, answer=text, rejected=answer.text, **by)
+    by["further"] = judgement.further
     label = True if rules.objective is Objective.KTO else None
     return _candidate(answer, kind=kind, answer=text, label=label, **by)
 
@@ -234,11 +251,14 @@ def _matched(
     for page in _pages(found[start:]):
         answers = _read(session, (id for match in page for id in (match.better_id, match.worse_id)))
         judged = _judgements(session, rules, [match.better_item for match in page])
+        against = _rejections(session, rules, [match.worse_item for match in page])
         for match in page:
-            yield _match(match, answers, judged)
+            yield _match(match, answers, judged, against)
 
 
-def _match(match: Match, answers: dict[str, _Answer], judged: dict[str, Judgement]) -> Candidate:
+def _match(
+    match: Match, answers: dict[str, _Answer], judged: dict[str, Judgement], against: dict[str, list[By]]
+) -> Candidate:
     better, worse = answers[match.better_id], answers[match.worse_id]
     judgement = judged.get(match.better_item)
     text = (judgement.correction if judgement else "") or better.text
@@ -249,6 +269,7 @@ def _match(match: Match, answers: dict[str, _Answer], judged: dict[str, Judgemen
         _candidate(
             better, kind=RowKind.MATCHED, answer=text, rejected=worse.text, other_response_id=worse.id,
             other_adapter=worse.adapter, review_id=judgement.judgement_id, reviewer_id=judgement.reviewer_id,
+            further=(*judgement.further, *against.get(match.worse_item, ())),
         ),
         cursor=cursor,
     )  # fmt: skip
@@ -267,7 +288,7 @@ def _preferred(
         place = page[-1].sent_at, page[-1].item_id
 
 
-def _prefer(vote: Vote, answers: dict[str, _Answer], chosen: dict[str, tuple[str, str]]) -> Candidate:
+def _prefer(vote: Vote, answers: dict[str, _Answer], chosen: dict[str, list[By]]) -> Candidate:
     better, worse = answers[vote.better_id], answers[vote.worse_id]
     cursor = ("_preferred", vote.sent_at.isoformat(), vote.item_id)
     left_out = vote.left_out
@@ -278,10 +299,10 @@ def _prefer(vote: Vote, answers: dict[str, _Answer], chosen: dict[str, tuple[str
     if left_out:
         candidate = _candidate(better, left_out=left_out, rejected=worse.text, other_response_id=worse.id)
     else:
-        preference, reviewer = chosen[vote.item_id]
+        (preference, reviewer), *others = chosen[vote.item_id]
         candidate = _candidate(
             better, kind=RowKind.PREFERRED, rejected=worse.text, other_response_id=worse.id,
-            other_adapter=worse.adapter, review_id=preference, reviewer_id=reviewer,
+            other_adapter=worse.adapter, review_id=preference, reviewer_id=reviewer, further=tuple(others),
         )  # fmt: skip
     return replace(candidate, cursor=cursor, accepting=vote.votes, rejecting=vote.against)
 
@@ -315,7 +336,7 @@ def _judgements(session: Session, rules: CurationRules, item_ids: list[str]) -> 
 
     Reviews within the rules' own limits go before others, which only count for answers picked by hand.
     """
-    found: dict[str, tuple[Any, Judgement]] = {}
+    found: dict[str, list[tuple[Any, Judgement]]] = {}
     for order, wanted in enumerate((False, True)):
         query = select(
             Review.item_id, Review.id, Review.reviewer_id, Review.correction, Review.created_at
@@ -324,9 +345,9 @@ def _judgements(session: Session, rules: CurationRules, item_ids: list[str]) -> 
             continue
         for item_id, review_id, reviewer_id, correction, moment in session.execute(query):
             rank = (order, bool(correction), moment, review_id)
-            if item_id not in found or found[item_id][0] < rank:
-                found[item_id] = rank, Judgement(review_id, reviewer_id, correction or "", decided=False)
-    judged = {item_id: judgement for item_id, (_, judgement) in found.items()}
+            judgement = Judgement(review_id, reviewer_id, correction or "", decided=False)
+            found.setdefault(item_id, []).append((rank, judgement))
+    judged = {item_id: _lead(each) for item_id, each in found.items()}
     decisions = select(Adjudication).where(
         Adjudication.item_id.in_(item_ids), Adjudication.disposition != Disposition.REJECT
     )
@@ -336,42 +357,51 @@ def _judgements(session: Session, rules: CurationRules, item_ids: list[str]) -> 
     return judged
 
 
-def _rejections(session: Session, item_ids: list[str]) -> dict[str, tuple[str, str]]:
-    """The first rejection of each item, or the decision against it: its id and its author."""
+def _lead(found: list[tuple[Any, Judgement]]) -> Judgement:
+    """The highest ranked of an item's reviews, which knows of those that let it in by the same limits."""
+    ranked = sorted(found, key=lambda each: each[0], reverse=True)
+    (order, *_), first = ranked[0]
+    others = {
+        each.judgement_id: (each.judgement_id, each.reviewer_id)
+        for rank, each in ranked[1:]
+        if rank[0] == order
+    }
+    return replace(first, further=tuple(others.values()))
+
+
+def _rejections(session: Session, rules: CurationRules, item_ids: list[str]) -> dict[str, list[By]]:
+    """The rejections of each item that count, the first one first; of a decision against it, that alone."""
     reviews = (
         select(Review.item_id, Review.id, Review.reviewer_id)
-        .where(Review.item_id.in_(item_ids), Review.disposition == Disposition.REJECT)
-        .order_by(Review.created_at.desc(), Review.id)
+        .where(
+            Review.item_id.in_(item_ids),
+            Review.disposition == Disposition.REJECT,
+            curation.by_counted(rules),
+        )
+        .order_by(Review.created_at, Review.id)
     )
-    decisions = select(Adjudication.item_id, Adjudication.id, Adjudication.adjudicator_id).where(
-        Adjudication.item_id.in_(item_ids)
-    )
-    return {
-        item_id: (judgement_id, person)
-        for query in (reviews, decisions)
-        for item_id, judgement_id, person in session.execute(query)
-    }
+    found: dict[str, list[By]] = {}
+    for item_id, review_id, person in session.execute(reviews):
+        found.setdefault(item_id, []).append((review_id, person))
+    decisions = select(Adjudication).where(Adjudication.item_id.in_(item_ids))
+    return found | {each.item_id: [(each.id, each.adjudicator_id)] for each in session.scalars(decisions)}
 
 
-def _choices(session: Session, rules: CurationRules, votes: Sequence[Vote]) -> dict[str, tuple[str, str]]:
-    """The first choice of each pair's winner: its id and its author."""
+def _choices(session: Session, rules: CurationRules, votes: Sequence[Vote]) -> dict[str, list[By]]:
+    """The choices of each pair's winner, the first one first."""
     asked = {vote.item_id: vote for vote in votes if not vote.left_out}
     query = (
         select(Preference)
         .where(Preference.item_id.in_(asked), curation.by_counted(rules, Preference.reviewer_id))
-        .order_by(Preference.created_at.desc(), Preference.id)
+        .order_by(Preference.created_at, Preference.id)
     )
-    winners = dict(curation_pairs.first_responses(session, asked))
-    return {
-        choice.item_id: (choice.id, choice.reviewer_id)
-        for choice in session.scalars(query)
-        if choice.choice
-        == (
-            PairChoice.FIRST
-            if winners[choice.item_id] == asked[choice.item_id].better_id
-            else PairChoice.SECOND
-        )
-    }
+    firsts = curation_pairs.first_responses(session, asked)
+    found: dict[str, list[By]] = {}
+    for choice in session.scalars(query):
+        is_first = firsts[choice.item_id] == asked[choice.item_id].better_id
+        if choice.choice == (PairChoice.FIRST if is_first else PairChoice.SECOND):
+            found.setdefault(choice.item_id, []).append((choice.id, choice.reviewer_id))
+    return found
 
 
 def _candidate(of: _Answer, /, **values: Any) -> Candidate:

@@ -75,7 +75,7 @@ def build_page(services: Services) -> gr.Blocks:
             with gr.Tab("Insights", id="insights") as insights_tab:
                 insights = build_insights_tab(services)
             with gr.Tab("Datasets", id="datasets") as datasets_tab:
-                datasets = build_datasets_tab(services)
+                datasets = build_datasets_tab(services, reviewer)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
@@ -104,7 +104,7 @@ def build_page(services: Services) -> gr.Blocks:
         )
         datasets_tab.select(
             datasets.refresh,
-            [datasets.parts.state, datasets.parts.rows.show, *datasets.parts.rules.inputs],
+            [reviewer, datasets.parts.state, datasets.parts.rows.show, *datasets.parts.rules.inputs],
             components_of(datasets.parts),
             show_progress="hidden",
         )

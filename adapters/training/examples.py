@@ -37,7 +37,7 @@ __all__ = [
 
 ROWS_NAMED = 5  # how many wrong rows a message lists
 _ORIGIN_FIELDS = (
-    *("id", "topic", "response_id", "review_id", "adapter", "base_model"),
+    *("id", "topic", "response_id", "review_id", "further_reviews", "adapter", "base_model"),
     *("focus", "qtype", "source", "url"),  # MedQuAD
 )
 

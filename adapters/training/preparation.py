@@ -342,8 +342,14 @@ def _write(folder: Path, prepared: Prepared, origins: list[snapshots.Origin]) ->
 
 
 def _describe_origin(example: Example, line: bytes) -> snapshots.Origin:
-    found = [example.origin.get(name) or None for name in ("response_id", "other_response_id", "review_id")]
-    return snapshots.Origin(sha256(line).hexdigest(), *found)
+    origin = example.origin
+    return snapshots.Origin(
+        sha256(line).hexdigest(),
+        response_id=origin.get("response_id") or None,
+        other_response_id=origin.get("other_response_id") or None,
+        review_id=origin.get("review_id") or None,
+        further=tuple(origin.get("further_reviews", "").split()),
+    )
 
 
 def thaw(path: Path, digest: str) -> tuple[list[Example], list[Example]]:

@@ -16,7 +16,15 @@ from db.models.review import (
     ReviewEvent,
     ReviewItem,
 )
-from db.models.training import Adapter, Run, RunPoint, RunSample, Snapshot, SnapshotRow
+from db.models.training import (
+    Adapter,
+    Run,
+    RunPoint,
+    RunSample,
+    Snapshot,
+    SnapshotJudgement,
+    SnapshotRow,
+)
 
 __all__ = [
     "Adapter",
@@ -37,6 +45,7 @@ __all__ = [
     "RunPoint",
     "RunSample",
     "Snapshot",
+    "SnapshotJudgement",
     "SnapshotRow",
     "UtcDateTime",
     "new_id",

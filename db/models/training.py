@@ -51,11 +51,25 @@ class SnapshotRow(Base):
         String(32), index=True, doc="The answer it was preferred to, when that is an answer of its own"
     )
     review_id: Mapped[str | None] = mapped_column(
-        String(32), index=True, doc="The review, preference or adjudication that let it in"
+        String(32), doc="The review, preference or adjudication whose words or verdict it has"
     )
-    reviewer_id: Mapped[str | None] = mapped_column(String(32), index=True, doc="Who gave it")
+    reviewer_id: Mapped[str | None] = mapped_column(String(32), doc="Who gave it")
 
     snapshot: Mapped[Snapshot] = relationship(back_populates="members")
+
+
+class SnapshotJudgement(Base):
+    """Each judgement behind a row of a training set: the one it has its words from, and those that agree."""
+
+    __tablename__ = "snapshot_judgements"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    snapshot_id: Mapped[str] = mapped_column(ForeignKey("snapshots.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, doc="Line of the file, from 0")
+    judgement_id: Mapped[str] = mapped_column(
+        String(32), primary_key=True, index=True, doc="A review, preference or adjudication; outlived by this"
+    )
+    reviewer_id: Mapped[str] = mapped_column(String(32), index=True, doc="Who gave it")
 
 
 class Run(Base):

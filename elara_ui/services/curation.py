@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
@@ -14,7 +14,7 @@ from adapters.engines.base import Turn
 from adapters.hyperparameters import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
-from db import curation, curation_pairs, lineage, responses, snapshots
+from db import curation, curation_pairs, lineage, responses, review_progress, snapshots
 from db import reviewers as reviewer_store
 from db.curation import BETTER, WORSE
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
@@ -93,6 +93,7 @@ class RowPreview:
         taken: whether it is in.
         why: in words.
         picked: ``include`` or ``exclude`` when by hand, else empty.
+        hidden: whether someone is still to judge it blind; nothing else of it is told then.
     """
 
     response_id: str
@@ -106,6 +107,7 @@ class RowPreview:
     rejected: str
     label: bool | None
     picked: str
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,15 +178,24 @@ class CurationService:
         )
 
     def preview(
-        self, rules: CurationRules, after: Cursor | None = None, *, limit: int = 20, show: str = "all"
+        self,
+        rules: CurationRules,
+        after: Cursor | None = None,
+        *,
+        limit: int = 20,
+        show: str = "all",
+        reviewer: str = "",
     ) -> RowPage:
         """One page of the answers that the rules look at, each with why it is in or out.
+
+        Of an answer that someone is still to judge blind nothing is told but that it is there.
 
         Args:
             rules: what is asked.
             after: of the page before; None for the first.
             limit: most answers.
             show: ``in``, ``out`` or ``all``.
+            reviewer: declared name of who looks, who may see what they have judged; empty for nobody.
         """
         values: tuple[str, ...] = tuple(LeftOut) if show == "out" else ()
         if values and rules.objective is not Objective.KTO:
@@ -193,8 +204,11 @@ class CurationService:
             found = candidates(session, rules, after=after, only_in=show == "in", values=values)
             wanted = (each for each in found if show == "all" or bool(each.left_out) is (show == "out"))
             page = list(islice(wanted, limit + 1))
+            ids = {id for each in page for id in (each.response_id, each.other_response_id) if id}
+            person = reviewer_store.find(session, reviewer) if reviewer else None
+            blind = review_progress.to_be_judged_blind(session, ids, person.id if person else "")
         more = page[limit - 1].cursor if len(page) > limit else None
-        return RowPage(tuple(_preview(each, rules) for each in page[:limit]), more)
+        return RowPage(tuple(_preview(each, rules, blind) for each in page[:limit]), more)
 
     def check(self, rules: CurationRules) -> CheckReport:
         """What freezing would keep, and what speaks against it. Takes a minute for a hundred thousand rows.
@@ -397,15 +411,20 @@ def describe_selection(prepared: Prepared, rules: CurationRules) -> dict[str, An
     origins = [example.origin for example in (*prepared.train, *prepared.evaluation)]
     count = {
         name: dict(Counter(origin[name] for origin in origins if name in origin).most_common())
-        for name in ("audience", "base_model", "adapter", "rater", "why")
+        for name in ("audience", "base_model", "adapter", "why")
     }
+    raters = Counter(
+        rater
+        for origin in origins
+        for rater in {origin.get("rater", ""), *origin.get("further_raters", "").split()} - {""}
+    )
     return {
         "rules": dump_rules(rules),
         "rubric_version": RUBRIC_VERSION,
         "audiences": count["audience"],
         "base_models": count["base_model"],
         "adapters": count["adapter"],
-        "raters": count["rater"],
+        "raters": dict(raters.most_common()),
         "kinds": count["why"],
     }
 
@@ -437,7 +456,9 @@ def _to_example(found: Candidate, number: int, rules: CurationRules) -> Example:
         "response_id": found.response_id,
         "other_response_id": found.other_response_id,
         "review_id": found.review_id,
+        "further_reviews": " ".join(judgement for judgement, _ in found.further),
         "rater": pseudonym(found.reviewer_id) if found.reviewer_id else "",
+        "further_raters": " ".join(pseudonym(person) for _, person in found.further),
         "base_model": found.base_model,
         "adapter": found.adapter or "",
         "other_adapter": found.other_adapter or "",
@@ -472,7 +493,9 @@ def _by_id(session: Session, rules: CurationRules) -> CurationRules:
     )
 
 
-def _preview(found: Candidate, rules: CurationRules) -> RowPreview:
+def _preview(found: Candidate, rules: CurationRules, blind: Collection[str]) -> RowPreview:
+    if found.response_id in blind or found.other_response_id in blind:
+        return RowPreview("", False, "", "", None, "", "", "", "", None, "", hidden=True)
     why = WHY_OUT[found.left_out] if found.left_out else WHY_IN[found.kind]
     if not found.left_out and found.accepting + found.rejecting > 1:
         why += f" ({found.accepting} for, {found.rejecting} against)"

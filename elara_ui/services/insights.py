@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from db import pair_figures, review_figures
 from db.models import Adjudication, Review, utc_now
@@ -252,13 +252,19 @@ class InsightsService:
             return review_figures.judgements(session, selection)
 
 
-def choose(audience: str | None = None, made_by: str | None = None, days: int | None = None) -> Selection:
+def choose(
+    audience: str | None = None,
+    made_by: str | None = None,
+    days: int | None = None,
+    week: date | None = None,
+) -> Selection:
     """Which judgements are looked at.
 
     Args:
         audience: of the answer; None for all.
         made_by: adapter, or base model where there was none; None for all.
         days: judged within so many days; None for ever.
+        week: judged in the seven days from this one on, UTC; None for any.
 
     Raises:
         InvalidInput: the days aren't 1 or more.
@@ -266,7 +272,11 @@ def choose(audience: str | None = None, made_by: str | None = None, days: int | 
     if days is not None and days < 1:
         raise InvalidInput(f"A period has 1 day or more; got {days}. Leave it out for all time.")
     since = utc_now() - timedelta(days=days) if days else None
-    return Selection(audience or None, made_by or None, since)
+    until = None
+    if week is not None:
+        begin = datetime.combine(week, time(), UTC)
+        since, until = max(since or begin, begin), begin + timedelta(days=7)
+    return Selection(audience or None, made_by or None, since, until)
 
 
 def find_scale(column: str) -> Scale:

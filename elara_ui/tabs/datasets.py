@@ -27,8 +27,13 @@ OBJECTIVES = [
 ]
 
 
-def build_datasets_tab(services: Services) -> DatasetsHandlers:
-    """Build the tab's components and wire them."""
+def build_datasets_tab(services: Services, reviewer: gr.BrowserState) -> DatasetsHandlers:
+    """Build the tab's components and wire them.
+
+    Args:
+        services: the use-cases it calls.
+        reviewer: who reviews in this browser: what they are still to judge blind isn't shown.
+    """
     state = gr.State(DatasetsState())
     with gr.Row(equal_height=False):
         with gr.Column(scale=4, min_width=300):
@@ -39,7 +44,7 @@ def build_datasets_tab(services: Services) -> DatasetsHandlers:
     parts = DatasetsParts(state, rules, rows, freezing, _build_sets())
     build_hub_push(SnapshotShelf(services), parts.sets.shown, "dataset-push")
     handlers = DatasetsHandlers(services, parts)
-    _wire(handlers, parts)
+    _wire(handlers, parts, reviewer)
     return handlers
 
 
@@ -164,20 +169,21 @@ def _words(value: str) -> str:
     return value.replace("_", " ").capitalize()
 
 
-def _wire(handlers: DatasetsHandlers, parts: DatasetsParts) -> None:
+def _wire(handlers: DatasetsHandlers, parts: DatasetsParts, reviewer: gr.BrowserState) -> None:
     rules, rows, freezing = parts.rules, parts.rows, parts.freezing
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     given = [parts.state, rows.show, *rules.inputs]
+    looking = [reviewer, *given]
     gr.on(
         [part.input for part in (rows.show, *rules.inputs)],
         handlers.change,
-        given,
+        looking,
         trigger_mode="always_last",
         **common,
     )
-    rows.more.click(handlers.more, given, **common)
-    rows.back.click(handlers.back, given, **common)
-    rows.list.act(handlers.pick, [rows.reason, *given], **common)
+    rows.more.click(handlers.more, looking, **common)
+    rows.back.click(handlers.back, looking, **common)
+    rows.list.act(handlers.pick, [rows.reason, *looking], **common)
     freezing.check.click(handlers.check, given, **(common | {"concurrency_limit": 1}))
     gr.on(
         [freezing.freeze.click, freezing.name.submit],

@@ -31,7 +31,7 @@ class DatasetsHandlers:
 
     # The selection
 
-    def refresh(self, state: DatasetsState, show: str, *values: Any) -> Updates:
+    def refresh(self, reviewer: str, state: DatasetsState, show: str, *values: Any) -> Updates:
         """What there is to choose from, the count, the rows and the sets, as they are now."""
         found = self._services.curation.choices()
         _, adapters, models, batches, _, _, reviewers, without = self.parts.rules.lists
@@ -43,9 +43,9 @@ class DatasetsHandlers:
             without: found.reviewers,
         }
         lists = {part: gr.update(choices=list(names)) for part, names in choices.items()}
-        return {**lists, **self.change(state, show, *values), **self._list(state)}
+        return {**lists, **self.change(reviewer, state, show, *values), **self._list(state)}
 
-    def change(self, state: DatasetsState, show: str, *values: Any) -> Updates:
+    def change(self, reviewer: str, state: DatasetsState, show: str, *values: Any) -> Updates:
         """Count anew and show the first page; what was checked before no longer holds."""
         shut = {
             self._freezing.freeze: gr.update(interactive=False),
@@ -54,20 +54,20 @@ class DatasetsHandlers:
             self._freezing.accept: gr.update(visible=False, value=False),
             self._freezing.message: "",
         }
-        return {**self._paint(replace(state, pages=()), show, values, count=True), **shut}
+        return {**self._paint(reviewer, replace(state, pages=()), show, values, count=True), **shut}
 
-    def more(self, state: DatasetsState, show: str, *values: Any) -> Updates:
+    def more(self, reviewer: str, state: DatasetsState, show: str, *values: Any) -> Updates:
         """The next page."""
         if state.after is None:
             return {self.parts.state: state}
-        return self._paint(replace(state, pages=(*state.pages, state.after)), show, values)
+        return self._paint(reviewer, replace(state, pages=(*state.pages, state.after)), show, values)
 
-    def back(self, state: DatasetsState, show: str, *values: Any) -> Updates:
+    def back(self, reviewer: str, state: DatasetsState, show: str, *values: Any) -> Updates:
         """The page before."""
-        return self._paint(replace(state, pages=state.pages[:-1]), show, values)
+        return self._paint(reviewer, replace(state, pages=state.pages[:-1]), show, values)
 
     def pick(
-        self, event: gr.EventData, reason: str, state: DatasetsState, show: str, *values: Any
+        self, event: gr.EventData, reason: str, reviewer: str, state: DatasetsState, show: str, *values: Any
     ) -> Updates:
         """Include or exclude an answer by hand, or leave it to the rules again."""
         act, answer = str(event.act), str(event.item)
@@ -82,7 +82,7 @@ class DatasetsHandlers:
         elif act == "exclude":
             exclude[answer] = why
         picked = replace(state, include=include, exclude=exclude)
-        return self.change(picked, show, *values) | {self._rows.message: ""}
+        return self.change(reviewer, picked, show, *values) | {self._rows.message: ""}
 
     # Checking and freezing
 
@@ -189,13 +189,15 @@ class DatasetsHandlers:
             self._sets.list: datasets_view.render_sets(listed, state.sets, state.shown),
         }
 
-    def _paint(self, state: DatasetsState, show: str, values: Any, *, count: bool = False) -> Updates:
+    def _paint(
+        self, reviewer: str, state: DatasetsState, show: str, values: Any, *, count: bool = False
+    ) -> Updates:
         """The page of rows that the state leads to."""
         curation = self._services.curation
         try:
             rules = read_rules(state, values)
             after = state.pages[-1] if state.pages else None
-            page = curation.preview(rules, after, limit=PAGE_ROWS, show=show)
+            page = curation.preview(rules, after, limit=PAGE_ROWS, show=show, reviewer=reviewer)
             counted = {self._rows.count: datasets_view.render_count(curation.count(rules))} if count else {}
         except ElaraError as error:
             return {self._rows.count: notice(error.message), self.parts.state: state}

@@ -48,6 +48,11 @@ def render_rows(rows: Sequence[RowPreview], show: str) -> str:
 
 
 def _render_row(row: RowPreview) -> str:
+    if row.hidden:
+        return (
+            '<article class="el-row-card el-muted">Hidden: someone is still to judge this answer, without knowing '
+            "what made it or what others said. It counts, and is shown once all its reviews are in.</article>"
+        )
     mark = "in" if row.taken else "out"
     sign = "✓ in" if row.taken else "✕ out"
     if row.picked:

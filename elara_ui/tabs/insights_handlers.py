@@ -1,7 +1,8 @@
 """What happens in insights when something is chosen: each handler makes one service call and paints."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 import gradio as gr
@@ -38,13 +39,15 @@ class Listed:
     Args:
         origin: audience and maker.
         column: judged on it.
-        value: what some judgement says there.
+        value: what some judgement says there; empty for anything.
+        week: the Monday of the week in which they were judged; None for any.
         older: where the next page begins.
     """
 
     origin: tuple[str, str]
     column: str
-    value: str
+    value: str = ""
+    week: date | None = None
     older: Cursor | None = None
 
 
@@ -120,11 +123,13 @@ class InsightsHandlers:
     def act(self, period: str, listed: Listed | ListedPairs | None, event: gr.EventData) -> Updates:
         """A share was pressed: list its answers, or its comparisons."""
         act = str(event.act)
-        if act not in ("answers", "pairs"):
+        if act not in ("answers", "week", "pairs"):
             return unchanged(self.parts.listed)
         one, other, third, fourth = (str(part) for part in json.loads(str(event.item)))
         if act == "answers":
             return self._list(Listed((one, other), third, fourth), period)
+        if act == "week":
+            return self._list(Listed((one, other), third, week=date.fromisoformat(fourth)), period)
         choice = PairChoice(fourth) if fourth in tuple(PairChoice) else None
         return self._list_pairs(ListedPairs(Sides(one, other, third), choice), period)
 
@@ -197,7 +202,7 @@ class InsightsHandlers:
         known = {insights_charts.name_origin(week.audience, week.made_by) for week in weeks}
         updates: Updates = {
             self.parts.overview: "",
-            self.parts.table: insights_view.describe_weeks(weeks, scale, len(known)),
+            self.parts.table: insights_view.render_weeks(weeks, scale, makers, len(known)),
         }
         if weeks:
             updates[self.parts.weeks] = gr.update(
@@ -236,16 +241,18 @@ class InsightsHandlers:
         audience, made_by = listed.origin
         try:
             scale = find_scale(listed.column)
-            selection = choose(audience, made_by, PERIODS[period])
-            page = self._insights.answers(selection, listed.column, listed.value, listed.older)
+            selection = choose(audience, made_by, PERIODS[period], listed.week)
+            column, value = (listed.column, listed.value) if listed.value else (None, None)
+            page = self._insights.answers(selection, column, value, listed.older)
         except ElaraError as error:
             return {parts.message: notice(error.message)}
-        label = scale.labels[scale.values.index(listed.value)]
         name = insights_charts.name_origin(audience, made_by)
-        title = f"{scale.title}: {label}, answered by {name}"
-        now = Listed(listed.origin, listed.column, listed.value, page.next)
+        if listed.week:
+            title = f"Judged in the week of {listed.week:%d %B %Y}, answered by {name}"
+        else:
+            title = f"{scale.title}: {scale.labels[scale.values.index(listed.value)]}, answered by {name}"
         return {
-            parts.listed: now,
+            parts.listed: replace(listed, older=page.next),
             parts.answers: insights_view.render_answers(page, title),
             parts.older: gr.update(visible=page.next is not None),
         }

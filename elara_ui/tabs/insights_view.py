@@ -97,8 +97,15 @@ def _units(row: OriginFigures, scale: Scale) -> int:
     return shares[0].units if shares else 0
 
 
-def describe_weeks(weeks: Sequence[WeekShare], scale: Scale, makers: int) -> str:
-    """What the chart of weeks shows, or why it doesn't."""
+def render_weeks(weeks: Sequence[WeekShare], scale: Scale, drawn: Sequence[str], makers: int) -> str:
+    """What the chart of weeks shows, or why it doesn't; and its dots as figures, the latest week first.
+
+    Args:
+        weeks: a dot each.
+        scale: judged on it.
+        drawn: the makers whose lines are drawn.
+        makers: how many there are.
+    """
     dates = {week.week for week in weeks}
     if not dates:
         return render_nothing("No review fits. Choose another audience, adapter or period.")
@@ -109,7 +116,32 @@ def describe_weeks(weeks: Sequence[WeekShare], scale: Scale, makers: int) -> str
         lead += " All reviews are of one week so far; a line needs two."
     if makers > len(LINES):
         lead += f" The {len(LINES)} most judged of {makers} are drawn; choose an adapter to see another."
-    return f'<p class="el-muted">{escape(lead)}</p>'
+    dots = {(week.week, name_origin(week.audience, week.made_by)): week for week in weeks}
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in drawn)
+    body = "".join(
+        f'<tr><th scope="row">{day:%d %b %Y}</th>'
+        f"{''.join(f'<td>{_render_dot(dots.get((day, name)), scale)}</td>' for name in drawn)}</tr>"
+        for day in sorted(dates, reverse=True)
+    )
+    return (
+        f'<p class="el-muted">{escape(lead)} Press a share to see the answers of that week.</p>'
+        '<div class="el-table-box"><table class="el-table el-shares"><thead><tr><th scope="col">Week from</th>'
+        f"{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _render_dot(week: WeekShare | None, scale: Scale) -> str:
+    """One dot of the chart, to be pressed; nothing was judged without one."""
+    if week is None:
+        return '<span class="el-muted">–</span>'
+    item = json.dumps([week.audience, week.made_by, scale.column, week.week.isoformat()])
+    name, units = name_origin(week.audience, week.made_by), week.share.units
+    title = f"{units} {'answer' if units == 1 else 'answers'} by {name}, judged in the week from {week.week:%d %b %Y}"
+    return (
+        f'<button type="button" class="el-share" data-act="week" data-item="{escape(item)}" '
+        f'title="{escape(title)}"><span class="el-share-bar"><span style="width:{week.share.value:.1%}"></span></span>'
+        f"{percent(week.share.value)} {render_interval(week.share)}</button>"
+    )
 
 
 def render_agreement(rows: Sequence[AgreementRow]) -> str:

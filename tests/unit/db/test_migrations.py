@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from db import reading_grades, reviews, run_points, run_queue
+from db import lineage, reading_grades, reviews, run_points, run_queue
 from db import session as session_module
 from db.errors import StorageError
 from db.home import Home
@@ -294,4 +294,30 @@ def test_answers_of_an_earlier_release_are_counted_by_their_grade(home: Home, re
         assert [(found.grade, found.answers) for found in reading_grades.count(session, EVERYTHING)] == [
             (7.3, 1)
         ]
+    database.close()
+
+
+def test_rows_of_earlier_sets_keep_the_judgement_that_they_named(home: Home, first_release: Path):
+    from alembic import command
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{home.database}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0008")
+    engine.dispose()
+    with closing(sqlite3.connect(first_release)) as connection:
+        rows = [("s", 0, "x", "r", "p"), ("s", 1, "y", None, None), ("s", 2, "z", "elsewhere", None)]
+        connection.executemany(
+            "INSERT INTO snapshot_rows (snapshot_id, position, sha256, review_id, reviewer_id)"
+            " VALUES (?, ?, ?, ?, ?)",
+            rows,
+        )
+        connection.commit()
+    migrate(home)
+    database = Database.open(first_release)
+    with database.reading() as session:
+        assert [(held.id, rows) for held, rows in lineage.holding(session, reviewer_id="p")] == [("s", 1)]
+        assert [(held.id, rows) for held, rows in lineage.holding(session, judgement_id="r")] == [("s", 1)]
     database.close()

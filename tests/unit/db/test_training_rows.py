@@ -33,6 +33,7 @@ def test_an_accepted_answer_is_a_training_row_with_its_lineage(session):
             "audience": "patient",
             "response_id": response.id,
             "review_id": review.id,
+            "further_reviews": "",
             "adapter": "patient@1",
             "base_model": "smollm2-135m",
         }

@@ -255,16 +255,16 @@ def test_pages_hold_everything_once_with_why(database, curation):
         reject(session, out)
     seen, after = [], None
     while True:
-        page = curation.preview(CurationRules(), after, limit=3)
+        page = curation.preview(CurationRules(), after, limit=3, reviewer="Rater A")
         seen += page.rows
         after = page.after
         if after is None:
             break
     assert [row.response_id for row in seen] == [*(each.id for each in taken), out.id]
     assert (seen[-1].taken, seen[-1].why) == (False, "rejected by a reviewer")
-    (only,) = curation.preview(CurationRules(), show="out").rows
+    (only,) = curation.preview(CurationRules(), show="out", reviewer="Rater A").rows
     assert only.response_id == out.id
-    assert len(curation.preview(CurationRules(), show="in", limit=50).rows) == 7
+    assert len(curation.preview(CurationRules(), show="in", limit=50, reviewer="Rater A").rows) == 7
 
 
 # Checking and freezing

@@ -1,13 +1,16 @@
 import pytest
-from curation_factory import add_accepted
-from factories import add_response, add_run
+from curation_factory import add_accepted, compare
+from factories import add_response, add_review, add_run
 
 from db import adapters as adapter_store
 from db.home import Home
 from db.session import Database
+from db.vocabulary import PairChoice
 from elara_ui.errors import NotFound
-from elara_ui.services.curation import CurationRules, CurationService, pseudonym
+from elara_ui.services.curation import CurationRules, CurationService, Objective, pseudonym
 from elara_ui.services.lineage import Destinations, LineageService, Origins
+from elara_ui.services.reviewers import ReviewersService
+from elara_ui.services.snapshots import SnapshotService
 
 
 @pytest.fixture
@@ -97,3 +100,54 @@ def test_the_base_model_alone_was_shaped_by_nobody(database):
 def test_pseudonyms_are_steady_and_hide_the_id():
     assert pseudonym("ab12") == pseudonym("ab12") != pseudonym("ab13")
     assert "ab12" not in pseudonym("ab12")
+
+
+def test_everybody_whose_judgement_let_a_row_in_sees_where_it_went(database, home):
+    with database.session() as session:
+        judged = add_accepted(session, 12)
+        second = add_review(session, judged[0], "Rater B").id
+        corrected = add_review(
+            session, judged[1], "Rater C", disposition="accept_with_edit", correction="Put better."
+        ).id
+    curation, lineage = CurationService(database, home), LineageService(database)
+    made = curation.freeze(CurationRules(), "plain")
+    for judgement in (second, corrected):
+        went = lineage.where_it_went(judgement)
+        assert [(each.label, each.rows) for each in went.snapshots] == [("plain@1", 1)]
+    assert lineage.shaped_by(reviewer="Rater A").snapshots[0].rows == 12
+    assert sum(made.manifest["raters"].values()) == 14
+    ReviewersService(database, ["patient"]).withdraw("Rater B")
+    assert SnapshotService(database, home).show("plain").withdrawn == 1
+    again = curation.rebuild_without("plain")
+    assert (again.label, again.rows, again.withdrawn) == ("plain@2", 12, 0)
+    assert [each.label for each in lineage.where_it_went(second).snapshots] == ["plain@1"]
+
+
+def test_both_sides_of_a_pair_lead_to_who_judged_them(database, home):
+    with database.session() as session:
+        judged = add_accepted(session, 6)
+        for response in judged:
+            add_review(session, response, "Rater B")
+        poor = [add_response(session, question=each.question, text="Never mind.") for each in judged]
+        for response in poor:
+            add_review(session, response, "Rater C", disposition="reject")
+        first, second = add_response(session, text="Good."), add_response(session, text="Less so.")
+        compare(session, first, second, PairChoice.FIRST, PairChoice.FIRST, PairChoice.TIE)
+    CurationService(database, home).freeze(CurationRules(objective=Objective.DPO), "pairs")
+    lineage = LineageService(database)
+    for name, rows in (("Rater A", 6), ("Rater B", 6), ("Rater C", 6), ("Chooser 0", 1), ("Chooser 1", 1)):
+        assert lineage.shaped_by(reviewer=name).snapshots[0].rows == rows, name
+    assert lineage.shaped_by(reviewer="Chooser 2").snapshots == ()
+
+
+def test_the_rejection_of_a_withdrawn_reviewer_is_not_what_a_row_names(database, home):
+    with database.session() as session:
+        add_accepted(session, 12)
+        for number in range(2):
+            poor = add_response(session, question=f"And {number}?", text="Never mind.")
+            add_review(session, poor, "Gone", disposition="reject")
+            add_review(session, poor, "Rater B", disposition="reject")
+    ReviewersService(database, ["patient"]).withdraw("Gone")
+    made = CurationService(database, home).freeze(CurationRules(objective=Objective.KTO), "wanted")
+    assert made.withdrawn == 0
+    assert LineageService(database).shaped_by(reviewer="Gone").snapshots == ()

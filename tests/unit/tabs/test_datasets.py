@@ -8,10 +8,14 @@ import pytest
 from curation_factory import add_accepted, reject
 from factories import add_response, add_review
 
+from db.models import ReviewItem
 from elara_ui.services import Services
 from elara_ui.tabs.datasets import build_datasets_tab
 from elara_ui.tabs.datasets_handlers import DatasetsHandlers
 from elara_ui.tabs.datasets_parts import DatasetsState, read_rules
+
+REVIEWER = "Rater A"
+"""Has judged all that is here."""
 
 
 @pytest.fixture
@@ -20,7 +24,7 @@ def tab(services: Services) -> DatasetsHandlers:
         add_accepted(session, 12)
         reject(session, add_response(session, text="<b>Bad</b>", question="Why <i>me</i>?"))
     with gr.Blocks():
-        return build_datasets_tab(services)
+        return build_datasets_tab(services, gr.BrowserState(""))
 
 
 def values(tab: DatasetsHandlers, **changed: Any) -> list[Any]:
@@ -47,39 +51,39 @@ def test_the_form_at_first_asks_for_the_plain_rules(tab: DatasetsHandlers) -> No
 
 
 def test_every_change_counts_anew_and_shows_the_first_page(tab: DatasetsHandlers) -> None:
-    updates = tab.change(DatasetsState(), "in", *values(tab))
+    updates = tab.change(REVIEWER, DatasetsState(), "in", *values(tab))
     assert "<b>12</b> rows" in updates[tab.parts.rows.count]
     assert "rejected by a reviewer" in updates[tab.parts.rows.count]
     assert updates[tab.parts.rows.list].count("el-row-card") == 10
     state = updates[tab.parts.state]
-    more = tab.more(state, "in", *values(tab))
+    more = tab.more(REVIEWER, state, "in", *values(tab))
     assert more[tab.parts.rows.list].count("el-row-card") == 2
-    back = tab.back(more[tab.parts.state], "in", *values(tab))
+    back = tab.back(REVIEWER, more[tab.parts.state], "in", *values(tab))
     assert back[tab.parts.rows.list] == updates[tab.parts.rows.list]
-    none = tab.change(DatasetsState(), "in", *values(tab, Audiences=["doctor"]))
+    none = tab.change(REVIEWER, DatasetsState(), "in", *values(tab, Audiences=["doctor"]))
     assert "Loosen them" in none[tab.parts.rows.list]
-    wrong = tab.change(DatasetsState(), "in", *values(tab, **{"Answers since": "soon"}))
+    wrong = tab.change(REVIEWER, DatasetsState(), "in", *values(tab, **{"Answers since": "soon"}))
     assert "since" in wrong[tab.parts.rows.count]
 
 
 def test_what_people_wrote_is_shown_as_text(tab: DatasetsHandlers) -> None:
-    shown = tab.change(DatasetsState(), "out", *values(tab))[tab.parts.rows.list]
+    shown = tab.change(REVIEWER, DatasetsState(), "out", *values(tab))[tab.parts.rows.list]
     assert "&lt;b&gt;Bad&lt;/b&gt;" in shown
     assert "Why &lt;i&gt;me" in shown
 
 
 def test_picking_by_hand_needs_a_reason_and_can_be_undone(tab: DatasetsHandlers, services: Services) -> None:
-    page = services.curation.preview(read_rules(DatasetsState(), values(tab)), show="in")
+    page = services.curation.preview(read_rules(DatasetsState(), values(tab)), show="in", reviewer=REVIEWER)
     answer = page.rows[0].response_id
-    refused = tab.pick(press("exclude", answer), " ", DatasetsState(), "in", *values(tab))
+    refused = tab.pick(press("exclude", answer), " ", REVIEWER, DatasetsState(), "in", *values(tab))
     assert "Say why first" in refused[tab.parts.rows.message]
-    updates = tab.pick(press("exclude", answer), "too dull", DatasetsState(), "in", *values(tab))
+    updates = tab.pick(press("exclude", answer), "too dull", REVIEWER, DatasetsState(), "in", *values(tab))
     state = updates[tab.parts.state]
     assert state.exclude == {answer: "too dull"}
     assert "<b>11</b> rows" in updates[tab.parts.rows.count]
-    out = tab.change(state, "out", *values(tab))[tab.parts.rows.list]
+    out = tab.change(REVIEWER, state, "out", *values(tab))[tab.parts.rows.list]
     assert "excluded by hand: too dull" in out
-    undone = tab.pick(press("reset", answer), "", state, "in", *values(tab))
+    undone = tab.pick(press("reset", answer), "", REVIEWER, state, "in", *values(tab))
     assert "<b>12</b> rows" in undone[tab.parts.rows.count]
 
 
@@ -133,7 +137,26 @@ def test_two_sets_are_compared(tab: DatasetsHandlers, services: Services) -> Non
 
 
 def test_the_lists_follow_what_there_is(tab: DatasetsHandlers) -> None:
-    updates = tab.refresh(DatasetsState(), "in", *values(tab))
+    updates = tab.refresh(REVIEWER, DatasetsState(), "in", *values(tab))
     only_by = next(part for part in tab.parts.rules.lists if part.label == "Only by")
     assert updates[only_by]["choices"] == ["Rater A"]
     assert "None yet" in updates[tab.parts.sets.list]
+
+
+def test_of_an_answer_that_waits_for_another_reviewer_nothing_is_told(
+    tab: DatasetsHandlers, services: Services
+) -> None:
+    rows = tab.parts.rows
+    for looking in ("", "Rater B"):
+        shown = tab.change(looking, DatasetsState(), "in", *values(tab))
+        assert "<b>12</b> rows" in shown[rows.count]
+        assert shown[rows.list].count("still to judge this answer") == 10
+        assert not any(word in shown[rows.list] for word in ("patient@1", "accepted", "asthma", "data-item"))
+    with services.database.session() as session:
+        for item in session.query(ReviewItem):
+            item.wanted = 1
+    assert "patient@1" in tab.change("", DatasetsState(), "in", *values(tab))[rows.list]
+    with services.database.session() as session:
+        for item in session.query(ReviewItem):
+            item.expected = {"accuracy": "aligned"}
+    assert "patient@1" not in tab.change("", DatasetsState(), "in", *values(tab))[rows.list]

@@ -10,6 +10,7 @@ import pytest
 from curation_factory import compare
 from factories import add_response, add_review
 
+from db.models import Review, ReviewItem
 from db.pair_figures import Sides
 from db.vocabulary import Disposition, PairChoice
 from elara_ui.services import Services
@@ -103,6 +104,26 @@ def test_pressing_a_share_lists_its_answers_and_another_view_puts_them_away(
     assert refresh(insights, AGREEMENT)[parts.answers] == ""
 
 
+def test_a_dot_of_the_weeks_lists_the_answers_judged_in_that_week(
+    services: Services, insights: InsightsHandlers
+) -> None:
+    for text, day in (("In May.", 5), ("On Sunday.", 10), ("A week later.", 11)):
+        judge(services, "Rater A", "Rater B", text=text)
+        with services.database.session() as session:
+            for review in session.query(Review).join(Review.item).join(ReviewItem.response):
+                if review.item.response.text == text:
+                    review.created_at = datetime(2026, 5, day, 23, 59, tzinfo=UTC)
+    parts = insights.parts
+    table = refresh(insights, WEEKS)[parts.table]
+    assert table.count('data-act="week"') == 2
+    assert table.index("11 May 2026") < table.index("04 May 2026")
+    shown = insights.act("All time", None, press(["patient", "patient@1", "accuracy", "2026-05-04"], "week"))
+    assert "In May." in shown[parts.answers]
+    assert "On Sunday." in shown[parts.answers]
+    assert "A week later." not in shown[parts.answers]
+    assert "week of 04 May 2026, answered by patient@1" in shown[parts.answers]
+
+
 def test_answers_that_wait_for_a_reviewer_are_said_to(services: Services, insights: InsightsHandlers) -> None:
     judge(services, "Rater A")
     updates = insights.act("All time", None, press(["patient", "patient@1", "accuracy", "aligned"]))
@@ -177,7 +198,9 @@ def test_more_makers_than_colours_are_cut_to_the_most_judged() -> None:
     makers = insights_charts.choose_makers(weeks)
     assert makers == [f"patient@{version}" for version in range(4, 10)]
     assert set(insights_charts.tabulate_weeks(weeks, makers)["maker"]) == set(makers)
-    assert "6 most judged of 9" in insights_view.describe_weeks(weeks, ACCURACY, 9)
+    assert "6 most judged of 9" in insights_view.render_weeks(
+        weeks, ACCURACY, insights_charts.choose_makers(weeks), 9
+    )
 
 
 def test_a_base_model_is_named_with_its_audience() -> None:
@@ -283,3 +306,12 @@ def test_no_more_makers_are_drawn_than_can_be_told_apart(
     assert drawn == {f"patient@{number}" for number in range(3, 9)}
     assert "draws the 6 makers" in painted[insights.parts.table]
     assert "patient@1<" in painted[insights.parts.table]
+
+
+def test_a_known_answer_is_counted_and_not_listed(services: Services, insights: InsightsHandlers) -> None:
+    judge(services, "Rater A", "Rater B")
+    with services.database.session() as session:
+        session.query(ReviewItem).one().expected = {"accuracy": "partly"}
+    assert 'data-act="answers"' in refresh(insights)[insights.parts.table]
+    shown = insights.act("All time", None, press(["patient", "patient@1", "accuracy", "aligned"]))
+    assert "What is asthma?" not in shown[insights.parts.answers]
