@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, ColumnExpressionArgument, func, or_, selec
 from sqlalchemy.orm import Session
 
 from db.adjudication_queue import opened_by
+from db.curation import among
 from db.models import Assignment, Preference, Review, Reviewer, ReviewItem, utc_now
 from db.review_queue import has_room, in_scope, is_open, judged_by
 
@@ -199,12 +200,12 @@ def to_be_judged_blind(session: Session, response_ids: Collection[str], reviewer
 
     Args:
         session: any session.
-        response_ids: a page of answers.
+        response_ids: the answers, however many.
         reviewer_id: who looks: what they have judged themselves they may see; empty for nobody.
     """
     sides = ReviewItem.response_id, ReviewItem.other_response_id
     asked = ReviewItem.closed_at.is_(None), or_(is_open(), ReviewItem.expected.is_not(None))
     query = select(*sides).where(
-        or_(*(side.in_(response_ids) for side in sides)), *asked, ~judged_by(reviewer_id)
+        or_(*(among(side, response_ids) for side in sides)), *asked, ~judged_by(reviewer_id)
     )
     return {id for row in session.execute(query) for id in row if id} & set(response_ids)

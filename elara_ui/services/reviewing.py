@@ -345,17 +345,24 @@ class ReviewingService:
         target = path or self._home.exports / document.name
         return ExportResult(write_atomically(target, document.text), document.text.count("\n"))
 
-    def write_rows(self, identifiers: Handling = Handling.ASK) -> Document:
+    def write_rows(self, identifiers: Handling = Handling.ASK, *, reviewer: str | None = None) -> Document:
         """The accepted and corrected answers as JSONL training rows, for a browser; may be empty.
 
         Args:
             identifiers: what becomes of likely ones in them.
+            reviewer: declared name of who gets them: answers that someone is still to judge blind are left
+                out, unless they have judged them themselves. None for whoever runs this Elara: all of them.
 
         Raises:
             IdentifiersFound: there are some, and they were not decided about.
         """
         with self._database.reading() as session:
             rows = list(training_rows(session))
+            if reviewer is not None:
+                ids = [row["response_id"] for row in rows]
+                person = reviewers.find(session, reviewer) if reviewer else None
+                blind = review_progress.to_be_judged_blind(session, ids, person.id if person else "")
+                rows = [row for row in rows if row["response_id"] not in blind]
         texts = ("\n".join(turn["content"] for turn in row["messages"]) for row in rows)
         check_export(texts, identifiers, "This export")
         if identifiers is Handling.REDACT:

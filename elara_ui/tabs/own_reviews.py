@@ -60,23 +60,27 @@ class OwnHandlers:
         offset = state.offset + PAGE if older else max(state.offset - PAGE, 0)
         return self.refresh(reviewer, OwnState(offset))
 
-    def decide(self, event: gr.EventData) -> Updates:
+    def decide(self, reviewer: str, event: gr.EventData) -> Updates:
         """What was chosen about likely identifiers in the file."""
         if event.act == BACK:
             return {self.parts.message: ""}
-        return self.export(Handling.REDACT if event.act == REDACTED else Handling.KEEP)
+        return self.export(reviewer, Handling.REDACT if event.act == REDACTED else Handling.KEEP)
 
-    def export(self, identifiers: Handling = Handling.ASK) -> Updates:
-        """Hand the accepted and corrected answers to the browser."""
+    def export(self, reviewer: str, identifiers: Handling = Handling.ASK) -> Updates:
+        """Hand the accepted and corrected answers to the browser, but for those still judged blind."""
         try:
-            document = self._reviewing.write_rows(identifiers)
+            document = self._reviewing.write_rows(identifiers, reviewer=reviewer)
         except IdentifiersFound as found:
             return {self.parts.message: render_export_prompt(found)}
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
         rows = document.text.count("\n")
         if not rows:
-            return {self.parts.message: notice("No answer has been accepted yet: nothing to export.", "info")}
+            said = (
+                "No answer has been accepted yet of those whose reviews are all in, or that you have judged: "
+                "nothing to export."
+            )
+            return {self.parts.message: notice(said, "info")}
         return {
             self.parts.download: download_link(document.name, document.text),
             self.parts.message: notice(f"{rows} training rows exported.", "good"),

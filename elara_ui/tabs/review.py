@@ -84,8 +84,8 @@ def _wire(handlers: PanelHandlers) -> None:
     # A draft may be under way when a verdict is pressed: Gradio must drop neither.
     desk.rubric.act(handlers.desk.act, [parts.reviewer, desk.state], trigger_mode="multiple", **common)
     own.list.act(handlers.act_on_own, [parts.reviewer, desk.state, own.state], **common)
-    own.export.click(handlers.own.export, None, **common)
-    own.message.act(handlers.own.decide, None, **common)
+    own.export.click(handlers.own.export, [parts.reviewer], **common)
+    own.message.act(handlers.own.decide, [parts.reviewer], **common)
     profile.name.blur(handlers.profile.recognise, [profile.name], **common)
     fields = [
         profile.name, profile.profession, profile.specialty, profile.years, profile.country,
