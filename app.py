@@ -35,6 +35,7 @@ def main() -> int:
 
     services.serving.start()
     services.triage.start()
+    services.runs.tidy()
     services.runs.reconcile()
     services.upkeep.start()
     try:

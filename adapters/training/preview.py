@@ -32,7 +32,7 @@ from adapters.training.loading import LoadedBase
 from adapters.training.lora import outline_lora, resolve_targets
 from adapters.training.memory import estimate_memory, look_at_machine
 from adapters.training.packing import arrange
-from adapters.training.parent import Parent, find_parent, inherit, require_same_weights
+from adapters.training.parent import Parent, find_parent, inherit, take_same_weights
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
 from adapters.training.record import FrozenRecipe
@@ -48,6 +48,7 @@ from adapters.training.report import (
 from adapters.training.worker import NICENESS
 from db.errors import ElaraError
 from db.home import Home
+from db.session import Database
 
 TIMEOUT_SECONDS = 180
 SAMPLE_ROWS = 3
@@ -59,12 +60,12 @@ OUT_OF_MEMORY = (
     "or max_length, or close other programs."
 )
 TOO_SLOW = (
-    f"A preview may take {TIMEOUT_SECONDS} seconds, and this one was not done: the machine may be busy, or the "
-    "model's files still on their way. Try again; if that doesn't help, take fewer or shorter examples."
+    f"A preview may take {TIMEOUT_SECONDS} seconds, and this one was not done: the machine may be busy, or "
+    "the model's files still on their way. Try again; if that doesn't help, take fewer or shorter examples."
 )
 UNTIMED = (
-    f"The time was not measured, as three steps were not done within {TIMEOUT_SECONDS} seconds: the machine is "
-    "busy or slow, or the model's weights have to be fetched first, which the run then does."
+    f"The time was not measured, as three steps were not done within {TIMEOUT_SECONDS} seconds: the machine "
+    "is busy or slow, or the model's weights have to be fetched first, which the run then does."
 )
 FAILED_UNSEEN = "The preview failed before it could say why; the app's log has the details. Try it once more."
 
@@ -93,6 +94,7 @@ class Request:
 
 
 def preview_run(
+    database: Database,
     home: Home,
     *,
     audience: str,
@@ -105,6 +107,7 @@ def preview_run(
     """What a launch with the same arguments would do.
 
     Args:
+        database: of this home.
         home: where base models are kept.
         audience: for whom the adapter would speak.
         base_model: catalogue id, hub id or folder.
@@ -122,7 +125,7 @@ def preview_run(
         RunError: it took too long even without the time, or ran out of memory.
     """
     recipe = recipe or find_recipe(audience)
-    parent = find_parent(home, hyperparameters.continue_from)
+    parent = find_parent(database, home, hyperparameters.continue_from)
     base_model = catalog.find(base_model).id
     hyperparameters = inherit(parent, base_model, hyperparameters, usual=settings_for(recipe, base_model))
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
@@ -196,8 +199,9 @@ def main(arguments: Sequence[str]) -> int:
     logging.basicConfig(level=logging.WARNING)
     answers, status = sys.stdout, PREVIEWED
     with redirect_stdout(sys.stderr):  # libraries talk
-        for status, answer in _answer(Path(arguments[0])):
+        for now, answer in _answer(Path(arguments[0])):
             print(json.dumps(answer), file=answers, flush=True)
+            status = now
     return status
 
 
@@ -233,7 +237,7 @@ def build_previews(request: Request) -> Iterator[Preview]:
     recipe, settings = request.recipe, request.recipe.hyperparameters
     source = loading.locate(request.models, recipe.base_model, Silence())
     if request.parent:
-        require_same_weights(request.parent, source)
+        source = take_same_weights(request.parent, source)
     machine = look_at_machine()
     base = loading.outline(source, settings)
     limit = base.longest(settings)

@@ -144,7 +144,7 @@ def test_data_without_preferences_is_refused_by_preview_and_launch(home, databas
         "examples": EXAMPLES,
     }
     with pytest.raises(DatasetError, match="7 of 7 rows have no"):
-        preview_run(home, **wanted)
+        preview_run(database, home, **wanted)
     with pytest.raises(DatasetError, match="7 of 7 rows have no"):
         supervisor.launch(database, home, source="file", **wanted)
 
@@ -192,7 +192,7 @@ def test_early_stopping_with_nothing_held_out_is_refused_by_preview_and_launch(h
         "examples": EXAMPLES[:1],
     }
     with pytest.raises(RecipeError, match="of 1 examples none is held out"):
-        preview_run(home, **wanted)
+        preview_run(database, home, **wanted)
     with pytest.raises(RecipeError, match="of 1 examples none is held out"):
         supervisor.launch(database, home, source="file", **wanted)
 
@@ -250,9 +250,10 @@ def test_the_largest_batch_is_an_upper_bound():
 
 
 @pytest.fixture
-def ask(home, tiny_base):
+def ask(database, home, tiny_base):
     def ask(values=None):
         return preview_run(
+            database,
             home,
             audience="patient",
             base_model=str(tiny_base),
@@ -276,7 +277,7 @@ def test_the_process_answers_and_refuses_in_the_same_words(ask, home):
 
 def test_a_preview_that_takes_too_long_is_ended(ask, monkeypatch):
     monkeypatch.setattr(preview, "TIMEOUT_SECONDS", 0.01)
-    with pytest.raises(RunError, match="this one was not done.*Try again"):
+    with pytest.raises(RunError, match=r"this one was not done.*Try again"):
         ask()
 
 
@@ -316,10 +317,11 @@ def test_a_process_that_dies_is_not_taken_for_an_answer(build, ask, monkeypatch)
 
 
 @pytest.mark.slow
-def test_the_embedded_model_is_previewed_with_its_own_template(home, embedded_hf):
+def test_the_embedded_model_is_previewed_with_its_own_template(database, home, embedded_hf):
     home.models.rmdir()
     home.models.symlink_to(embedded_hf.parent)
     report = preview_run(
+        database,
         home,
         audience="patient",
         base_model="smollm2-135m",
