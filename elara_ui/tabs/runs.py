@@ -6,7 +6,7 @@ from elara_ui.services import Services
 from elara_ui.tabs import runs_view
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
-from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED, LETTER_COLOURS, LOSS
+from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED_NAMES, LETTER_COLOURS, LOSS
 from elara_ui.tabs.runs_handlers import CompareParts, Painted, RunHandlers, RunParts, RunsState
 
 __all__ = ["Painted", "RunHandlers", "RunParts", "RunsState", "build_runs"]
@@ -63,8 +63,8 @@ def _build_compare() -> CompareParts:
     with gr.Column(visible=False, elem_id="run-compare", elem_classes="el-card") as panel:
         gr.HTML("<h3>Runs side by side</h3>")
         name = gr.Radio(
-            list(COMPARED),
-            value=next(iter(COMPARED)),
+            list(COMPARED_NAMES),
+            value=COMPARED_NAMES[0],
             show_label=False,
             container=False,
             elem_id="compare-chart-name",
