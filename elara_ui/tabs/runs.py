@@ -49,7 +49,7 @@ def _build() -> RunParts:
     charts = tuple(_build_chart(chart.unit, chart.colours, color_title="Line") for chart in CHARTS)
     with gr.Row():
         cancel = gr.Button("Cancel this run", variant="stop", size="sm", visible=False, elem_id="cancel-run")
-        resume = gr.Button("Go on from the last checkpoint", size="sm", visible=False, elem_id="resume-run")
+        resume = gr.Button("Resume this run", size="sm", visible=False, elem_id="resume-run")
     samples = gr.HTML(elem_id="run-samples")
     with gr.Accordion("Log", open=False, visible=False) as log_panel:
         log = gr.HTML()
