@@ -36,6 +36,7 @@ def main() -> int:
 
     services.serving.start()
     services.triage.start()
+    services.runs.tidy()
     services.runs.reconcile()
     services.upkeep.start()
     try:

@@ -46,9 +46,11 @@ __all__ = [
     "library_versions",
     "promote",
     "register",
+    "remove_unfinished",
     "verify",
 ]
 
+STAGED = ".staged-"  # begins the name of a folder that isn't complete yet
 _LIBRARIES = ("torch", "transformers", "peft", "trl", "safetensors", "gguf")
 
 
@@ -73,7 +75,7 @@ def register(session: Session, home: Home, source: Path, provenance: Provenance)
         parent.mkdir(parents=True, exist_ok=True)
         while (parent / str(number)).exists():
             number += 1
-        staged = Path(tempfile.mkdtemp(dir=parent, prefix=".staged-"))
+        staged = Path(tempfile.mkdtemp(dir=parent, prefix=STAGED))
         try:
             manifest = _seal(source, staged, number, provenance)
             staged.rename(parent / str(number))
@@ -91,6 +93,17 @@ def register(session: Session, home: Home, source: Path, provenance: Provenance)
         sha256=manifest.files[WEIGHTS],
         metrics=dict(provenance.metrics),
     )
+
+
+def remove_unfinished(session: Session, home: Home) -> None:
+    """Delete what processes left behind that were killed while they took an adapter in.
+
+    Args:
+        session: a writing session: while it lasts nobody else takes one in, so that all there is was left.
+        home: where adapters are kept.
+    """
+    for path in home.adapters.glob(f"*/{STAGED}*"):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def folder(home: Home, adapter: Adapter) -> Path:

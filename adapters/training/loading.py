@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,13 @@ class Source:
         entry: what the catalogue knows of it.
         location: a folder, or a hub id.
         sha256: of local weights; empty for a hub model.
+        revision: the commit of a hub model that is to be taken; empty takes the newest.
     """
 
     entry: BaseModel
     location: str
     sha256: str
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,12 @@ def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
     from transformers import AutoModelForCausalLM
 
     precision = choose_precision(hyperparameters.precision)
-    settings: dict[str, Any] = {"dtype": _storage_dtype(precision), "use_safetensors": True}
+    source = _pin(source)
+    settings: dict[str, Any] = {
+        "dtype": _storage_dtype(precision),
+        "revision": source.revision or None,
+        "use_safetensors": True,
+    }
     if torch.cuda.is_available():
         settings["device_map"] = "auto"
     if hyperparameters.quantization != "none":
@@ -124,8 +131,21 @@ def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
         model = AutoModelForCausalLM.from_pretrained(source.location, **settings)
     if hyperparameters.quantization != "none":
         _release_file(model)
-    revision = "" if source.sha256 else str(getattr(model.config, "_commit_hash", None) or "")
-    return LoadedBase(source, model, tokenizer, revision, precision)
+    return LoadedBase(source, model, tokenizer, source.revision, precision)
+
+
+def _pin(source: Source) -> Source:
+    """A hub model at the commit that is newest now, unless one is asked for; local weights have none.
+
+    So tokenizer, configuration and weights are of one state, which can be had again. Where the hub can't be
+    asked, and its cache doesn't know either, the source stays as it is.
+    """
+    if source.sha256:
+        return source
+    from transformers.utils.hub import resolve_revision
+
+    found = resolve_revision(source.location, source.revision or None)
+    return replace(source, revision=str(getattr(found, "resolved", found) or ""))
 
 
 def _release_file(model: Any) -> None:
@@ -154,7 +174,7 @@ def outline(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
     precision = choose_precision(hyperparameters.precision)
     with _explained(source):
         tokenizer = _load_tokenizer(source)
-        config = AutoConfig.from_pretrained(source.location)
+        config = AutoConfig.from_pretrained(source.location, revision=source.revision or None)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config, dtype=_storage_dtype(precision))
     return LoadedBase(source, model, tokenizer, "", precision)
@@ -176,7 +196,7 @@ def _explained(source: Source) -> Iterator[None]:
 def _load_tokenizer(source: Source) -> Any:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(source.location)
+    tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.revision or None)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -5,15 +5,18 @@ off; a continued one is a new run, with data and a plan of its own, that starts 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from adapters import registry
 from adapters.errors import AdapterError, RecipeError
+from adapters.manifest import Manifest
 from adapters.recipe import Hyperparameters, override
 from adapters.training.loading import Source
+from db import adapters
 from db.home import Home
+from db.session import Database
 
 # Hyperparameter → its name in peft's configuration. The weights are of this shape and scale, and of no other.
 FIXED = {
@@ -34,6 +37,7 @@ class Parent:
         sha256: of its weights' file.
         base_model: catalogue id, hub id or folder.
         base_sha256: of the base model's local weights; empty for a hub model.
+        base_revision: the hub model's commit; empty for local weights.
     """
 
     name: str
@@ -41,12 +45,14 @@ class Parent:
     sha256: str
     base_model: str
     base_sha256: str
+    base_revision: str = ""
 
 
-def find_parent(home: Home, name: str) -> Parent | None:
+def find_parent(database: Database, home: Home, name: str) -> Parent | None:
     """The adapter of that name, its files found as they were when it was registered.
 
     Args:
+        database: of this home; a folder that it doesn't record is no adapter.
         home: where adapters are kept.
         name: as `Hyperparameters.continue_from` has it; empty for none.
 
@@ -58,22 +64,27 @@ def find_parent(home: Home, name: str) -> Parent | None:
     """
     if not name:
         return None
-    audience, _, version = name.partition("@")
-    folder = home.adapters / audience / version
-    if not folder.is_dir():
-        there = sorted(f"{path.parent.name}@{path.name}" for path in home.adapters.glob("*/[0-9]*"))
+    with database.reading() as session:
+        known = {adapter.name: adapter for adapter in adapters.list_all(session)}
+    if name not in known:
         raise AdapterError(
             f"continue_from must name an adapter that is there, but there is no {name}. "
-            f"There are: {', '.join(there) or 'none yet'}. Leave the field empty to start afresh."
+            f"There are: {', '.join(sorted(known)) or 'none yet'}. Leave the field empty to start afresh."
         )
+    folder = registry.folder(home, known[name])
     manifest = registry.verify(folder)
-    if manifest.name != name:
+    sha256 = manifest.files[registry.WEIGHTS]
+    if manifest.name != name or sha256 != known[name].sha256:
         raise AdapterError(
-            f"The folder {folder} should hold {name}, but holds {manifest.name}. Restore it, or leave "
-            "continue_from empty to start afresh."
+            f"The folder {folder} should hold {name}, but holds {_describe(manifest, name)}. Restore it, or "
+            "leave continue_from empty to start afresh."
         )
     made = manifest.provenance
-    return Parent(name, folder, manifest.files[registry.WEIGHTS], made.base_model, made.base_sha256)
+    return Parent(name, folder, sha256, made.base_model, made.base_sha256, made.base_revision)
+
+
+def _describe(manifest: Manifest, name: str) -> str:
+    return "other weights of that name" if manifest.name == name else manifest.name
 
 
 def inherit(
@@ -113,17 +124,21 @@ def inherit(
     return override(hyperparameters, fixed)
 
 
-def require_same_weights(parent: Parent, source: Source) -> None:
-    """Make sure that the base model's weights are still those that the adapter was trained on.
+def take_same_weights(parent: Parent, source: Source) -> Source:
+    """The base model with the very weights that the adapter was trained on.
+
+    Returns:
+        `source`; a hub model, which may have moved on since, at the commit of then.
 
     Raises:
-        AdapterError: they are others.
+        AdapterError: local weights are others now.
     """
     if parent.base_sha256 != source.sha256:
         raise AdapterError(
             f"{parent.name} was trained on other weights than {source.entry.id} has now. Put the weights of "
             "then back, or leave continue_from empty to start afresh."
         )
+    return replace(source, revision=parent.base_revision)
 
 
 def _read_fixed(parent: Parent) -> dict[str, Any]:

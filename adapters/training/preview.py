@@ -1,8 +1,9 @@
 """What a run would do, worked out before it is launched: the gate, as what it refuses isn't worth a start.
 
 Tokenizer and model are needed, so it is a process of its own, ``python -m adapters.training.preview
-REQUEST``, started by `preview_run` only. It reads a JSON file and writes one JSON document on stdout: the
-preview, or why the run is refused. Nothing here loads torch when it is imported.
+REQUEST``, started by `preview_run` only. It reads a JSON file and writes a line of JSON on stdout: the
+preview, or why the run is refused. Measuring the time comes last and gives a second line; where it takes too
+long, the first one stands. Nothing here loads torch when it is imported.
 """
 
 import json
@@ -11,9 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import redirect_stdout
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from adapters.training.loading import LoadedBase
 from adapters.training.lora import outline_lora, resolve_targets
 from adapters.training.memory import estimate_memory, look_at_machine
 from adapters.training.packing import arrange
-from adapters.training.parent import Parent, find_parent, inherit, require_same_weights
+from adapters.training.parent import Parent, find_parent, inherit, take_same_weights
 from adapters.training.preparation import prepare
 from adapters.training.progress import Silence
 from adapters.training.record import FrozenRecipe
@@ -47,6 +48,7 @@ from adapters.training.report import (
 from adapters.training.worker import NICENESS
 from db.errors import ElaraError
 from db.home import Home
+from db.session import Database
 
 TIMEOUT_SECONDS = 180
 SAMPLE_ROWS = 3
@@ -54,8 +56,16 @@ TYPICAL = 0.9  # calibrated on a batch that is longer than nine in ten
 FEW_STEPS = 20
 PREVIEWED, REFUSED, FAILED = range(3)  # exit statuses
 OUT_OF_MEMORY = (
-    "The preview ended early; most likely memory ran out. Take a smaller batch_size or max_length, or leave "
-    "out the calibration."
+    "The preview ended early; most likely memory ran out, as it would in the run. Take a smaller batch_size "
+    "or max_length, or close other programs."
+)
+TOO_SLOW = (
+    f"A preview may take {TIMEOUT_SECONDS} seconds, and this one was not done: the machine may be busy, or "
+    "the model's files still on their way. Try again; if that doesn't help, take fewer or shorter examples."
+)
+UNTIMED = (
+    f"The time was not measured, as three steps were not done within {TIMEOUT_SECONDS} seconds: the machine "
+    "is busy or slow, or the model's weights have to be fetched first, which the run then does."
 )
 FAILED_UNSEEN = "The preview failed before it could say why; the app's log has the details. Try it once more."
 
@@ -84,6 +94,7 @@ class Request:
 
 
 def preview_run(
+    database: Database,
     home: Home,
     *,
     audience: str,
@@ -96,6 +107,7 @@ def preview_run(
     """What a launch with the same arguments would do.
 
     Args:
+        database: of this home.
         home: where base models are kept.
         audience: for whom the adapter would speak.
         base_model: catalogue id, hub id or folder.
@@ -110,10 +122,10 @@ def preview_run(
         AdapterError: the adapter to continue from isn't there, was changed, or has other base weights.
         DatasetError: nothing to learn from, or an answer that would be cut.
         ModelError: the base model can't be had, or its chat template can't be trained with.
-        RunError: it took too long, or ran out of memory.
+        RunError: it took too long even without the time, or ran out of memory.
     """
     recipe = recipe or find_recipe(audience)
-    parent = find_parent(home, hyperparameters.continue_from)
+    parent = find_parent(database, home, hyperparameters.continue_from)
     base_model = catalog.find(base_model).id
     hyperparameters = inherit(parent, base_model, hyperparameters, usual=settings_for(recipe, base_model))
     prepared = prepare(examples, hyperparameters, recipe.max_explanation_length)
@@ -139,27 +151,38 @@ def _ask(request: Path) -> Preview:
         done = subprocess.run(
             [sys.executable, "-m", "adapters.training.preview", str(request)],
             cwd=supervisor.PROJECT_ROOT,
-            env=os.environ | supervisor.QUIET,
+            # What it writes meanwhile goes with the request, even when it is ended.
+            env=os.environ | supervisor.QUIET | {"TMPDIR": str(request.parent)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise RunError(
-            f"A preview may take {TIMEOUT_SECONDS} seconds, and this one was not done. Leave out the "
-            "calibration, take fewer or shorter examples, or launch the run without it."
-        ) from error
+        untimed = _read_last(error.stdout or b"")
+        if untimed is None:
+            raise RunError(TOO_SLOW) from error
+        preview = TypeAdapter(Preview).validate_python(untimed)
+        return replace(preview, notes=(UNTIMED, *preview.notes))
     if done.returncode not in (PREVIEWED, REFUSED):
         log.error("%s", done.stderr.decode(errors="replace"))
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError as error:
-        killed = done.returncode < 0
-        raise RunError(OUT_OF_MEMORY if killed else FAILED_UNSEEN) from error
+    answer = _read_last(done.stdout)
+    if done.returncode < 0:
+        raise RunError(OUT_OF_MEMORY)
+    if answer is None:
+        raise RunError(FAILED_UNSEEN)
     if "error" in answer:
         raise getattr(errors, answer["kind"], RunError)(answer["error"])
-    return TypeAdapter(Preview).validate_json(done.stdout)
+    return TypeAdapter(Preview).validate_python(answer)
+
+
+def _read_last(output: bytes) -> dict[str, Any] | None:
+    """The last whole line; the process may have been ended in the middle of one."""
+    for line in reversed(output.splitlines()):
+        with suppress(ValueError):
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+    return None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -174,30 +197,36 @@ def main(arguments: Sequence[str]) -> int:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING)
+    answers, status = sys.stdout, PREVIEWED
     with redirect_stdout(sys.stderr):  # libraries talk
-        status, answer = _answer(Path(arguments[0]))
-    print(json.dumps(answer))
+        for now, answer in _answer(Path(arguments[0])):
+            print(json.dumps(answer), file=answers, flush=True)
+            status = now
     return status
 
 
-def _answer(path: Path) -> tuple[int, dict[str, Any]]:
+def _answer(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     request = TypeAdapter(Request).validate_json(path.read_bytes())
     try:
-        return PREVIEWED, build_preview(request).to_dict()
+        for preview in build_previews(request):
+            yield PREVIEWED, preview.to_dict()
     except ElaraError as known:
-        return REFUSED, {"error": known.message, "kind": type(known).__name__}
+        yield REFUSED, {"error": known.message, "kind": type(known).__name__}
     except MemoryError:
-        return FAILED, {"error": OUT_OF_MEMORY, "kind": "RunError"}
+        yield FAILED, {"error": OUT_OF_MEMORY, "kind": "RunError"}
     except Exception as unknown:
         log.exception("The preview failed")
         first = str(unknown).strip().partition("\n")[0][:200] or "no message"
         kind = type(unknown).__name__
         text = f"The preview was stopped by an unexpected {kind}: {first}. The log has the details."
-        return FAILED, {"error": text, "kind": "RunError"}
+        yield FAILED, {"error": text, "kind": "RunError"}
 
 
-def build_preview(request: Request) -> Preview:
+def build_previews(request: Request) -> Iterator[Preview]:
     """Work the preview out, in this process; loads torch.
+
+    Yields:
+        The preview; then, where the time was asked for and memory does, the same with the time.
 
     Raises:
         ElaraError: the run is refused; see `preview_run`.
@@ -208,7 +237,7 @@ def build_preview(request: Request) -> Preview:
     recipe, settings = request.recipe, request.recipe.hyperparameters
     source = loading.locate(request.models, recipe.base_model, Silence())
     if request.parent:
-        require_same_weights(request.parent, source)
+        source = take_same_weights(request.parent, source)
     machine = look_at_machine()
     base = loading.outline(source, settings)
     limit = base.longest(settings)
@@ -227,11 +256,8 @@ def build_preview(request: Request) -> Preview:
     )
     order = first_epoch([row.length for row in rows], settings)
     batches = [[rows[number] for number in batch] for batch in order]
-    pace = None
-    if request.calibrate and memory.fits:
-        pace = calibrate(source, pick_typical(batches, TYPICAL), settings)
     steps = planned_steps(len(rows), settings)
-    return Preview(
+    preview = Preview(
         audience=recipe.audience,
         base_model=recipe.base_model,
         precision=base.precision,
@@ -240,10 +266,14 @@ def build_preview(request: Request) -> Preview:
         held_out=len(held_out.rows),
         samples=tuple(render_row(row, base.tokenizer) for row in train.rows[:SAMPLE_ROWS]),
         lengths=describe_lengths((train, held_out), limit, settings.overlong),
-        plan=make_plan(batches, held_out.rows, settings, steps, pace),
+        plan=make_plan(batches, held_out.rows, settings, steps, None),
         memory=memory,
         notes=_notes(settings, base, steps, examples=len(train.rows), rows=len(rows)),
     )
+    yield preview
+    if request.calibrate and memory.fits:
+        pace = calibrate(source, pick_typical(batches, TYPICAL), settings)
+        yield replace(preview, plan=make_plan(batches, held_out.rows, settings, steps, pace))
 
 
 def _notes(

@@ -168,6 +168,18 @@ def add_environment(folder: Path, environment: dict[str, Any]) -> None:
         log.warning("%s can't be written: %s", path.name, error)
 
 
+def read_weights(folder: Path) -> tuple[str, str] | None:
+    """The base model's weights that the last attempt at a run had: their SHA-256, and the hub's commit.
+
+    Either is empty where the other tells; None where no attempt has noted any.
+    """
+    try:
+        attempts = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))["attempts"]
+        return str(attempts[-1]["base_sha256"]), str(attempts[-1]["base_revision"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
 def read_log(home: Home, run_id: str, tail: int = 200) -> str:
     """The last lines that a run's worker wrote.
 

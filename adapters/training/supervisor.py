@@ -88,7 +88,7 @@ def launch(
         RunError: the run's folder can't be written.
     """
     recipe = recipe or find_recipe(audience)
-    parent = find_parent(home, hyperparameters.continue_from)
+    parent = find_parent(database, home, hyperparameters.continue_from)
     base_model = catalog.find(base_model).id
     hyperparameters = inherit(parent, base_model, hyperparameters, usual=settings_for(recipe, base_model))
     frozen = FrozenRecipe(
@@ -133,7 +133,7 @@ def retry(
     """
     frozen = read_recipe(home, run_id)
     _require_same_set(frozen.hyperparameters, hyperparameters)
-    parent = find_parent(home, hyperparameters.continue_from)
+    parent = find_parent(database, home, hyperparameters.continue_from)
     hyperparameters = inherit(parent, frozen.base_model, hyperparameters, usual=frozen.hyperparameters)
     recipe = replace(
         frozen,

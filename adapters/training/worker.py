@@ -10,20 +10,28 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from adapters import registry
-from adapters.errors import AdapterError, RunError
+from adapters.errors import AdapterError, ModelError, RunError
 from adapters.training import loading, supervisor
 from adapters.training.environment import describe_environment
 from adapters.training.examples import Example
 from adapters.training.failures import Diagnosis, classify
 from adapters.training.loading import LoadedBase, Source
 from adapters.training.objectives import require_supervision
-from adapters.training.parent import find_parent, require_same_weights
+from adapters.training.parent import find_parent, take_same_weights
 from adapters.training.preparation import thaw
 from adapters.training.progress import Progress, RunCancelled
-from adapters.training.record import CHECKPOINTS, FrozenRecipe, add_environment, read_recipe, run_folder
+from adapters.training.record import (
+    CHECKPOINTS,
+    FrozenRecipe,
+    add_environment,
+    read_recipe,
+    read_weights,
+    run_folder,
+)
 from adapters.training.rendering import EncodedSet, encode_all, require_rows
 from db import runs
 from db.home import Home
@@ -107,10 +115,12 @@ def _train(database: Database, home: Home, run_id: str) -> str:
 
     progress.stage("loading the base model")
     source = loading.locate(home.models, recipe.base_model, progress)
-    parent = _find_parent(home, recipe, source)
+    source = _keep_weights(folder, source)
+    parent, source = _find_parent(database, home, recipe, source)
     base = loading.load(source, recipe.hyperparameters)
 
-    add_environment(folder, describe_environment(base.precision))
+    weights = {"base_sha256": source.sha256, "base_revision": base.revision}
+    add_environment(folder, describe_environment(base.precision) | weights)
 
     from adapters.training import trainer  # brings torch, peft and trl
     from adapters.training.probes import Probes
@@ -148,18 +158,37 @@ def _train(database: Database, home: Home, run_id: str) -> str:
     return adapter.name
 
 
-def _find_parent(home: Home, recipe: FrozenRecipe, source: Source) -> Path | None:
-    """The folder of the adapter to continue from, found as it was at launch."""
-    parent = find_parent(home, recipe.hyperparameters.continue_from)
+def _keep_weights(folder: Path, source: Source) -> Source:
+    """The base model as an earlier attempt at the run had it: a checkpoint is of no use on other weights.
+
+    Raises:
+        ModelError: local weights have changed since.
+    """
+    earlier = read_weights(folder)
+    if earlier is None:
+        return source
+    sha256, revision = earlier
+    if sha256 != source.sha256:
+        raise ModelError(
+            f"The weights of {source.entry.id} have changed since this run began. Put those of then back and "
+            "resume it, or start a new run."
+        )
+    return replace(source, revision=revision)
+
+
+def _find_parent(
+    database: Database, home: Home, recipe: FrozenRecipe, source: Source
+) -> tuple[Path | None, Source]:
+    """The folder of the adapter to continue from, found as it was at launch, and its base model's weights."""
+    parent = find_parent(database, home, recipe.hyperparameters.continue_from)
     if parent is None:
-        return None
+        return None, source
     if parent.sha256 != recipe.parent_sha256:
         raise AdapterError(
             f"{parent.name}, from which the run continues, is another adapter than at launch. Restore it, or "
             "start a new run."
         )
-    require_same_weights(parent, source)
-    return parent.folder
+    return parent.folder, take_same_weights(parent, source)
 
 
 def _make_room(checkpoints: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from adapters import catalog
+from adapters import catalog, registry
 from adapters.hyperparameters import Hyperparameters, override
 from adapters.hyperparameters import compare as compare_settings
 from adapters.presets import settings_for
@@ -196,6 +196,11 @@ class RunService:
     def log(self, run_id: str) -> str:
         """The last lines its process wrote."""
         return record.read_log(self._home, run_id)
+
+    def tidy(self) -> None:
+        """Delete what workers left behind that were killed at the very end; for the app's start."""
+        with self._database.session() as session:
+            registry.remove_unfinished(session, self._home)
 
     def reconcile(self) -> list[str]:
         """Mark runs whose process is gone as interrupted, and start what waits.

@@ -176,6 +176,7 @@ class TrainingService:
         catalog.check_targets(catalog.find(base_model), settings.target_modules)
         reading, _ = self._read(audience, data)
         return preview_run(
+            self._database,
             self._home,
             audience=audience,
             base_model=base_model,

@@ -80,8 +80,12 @@ COMPARED: dict[str, tuple[str, Value]] = {
     "Training loss": (LOSS, lambda dot: dot.train_loss),
     "Learning rate": ("Learning rate", lambda dot: dot.learning_rate),
     "Gradient norm": ("Norm before clipping", lambda dot: dot.grad_norm),
+    "Held-out reward margin": ("Margin in nats", lambda dot: dot.eval_reward_margin),
+    "Held-out reward accuracy": ("Share of pairs", lambda dot: dot.eval_reward_accuracy),
 }
 """What can be laid over each other: name → unit and value."""
+COMPARED_REWARDS = ("Held-out reward margin", "Held-out reward accuracy")  # only some runs have them
+COMPARED_NAMES = tuple(name for name in COMPARED if name not in COMPARED_REWARDS)
 
 
 def name_charts(dots: Sequence[Dot]) -> list[str]:
@@ -98,6 +102,13 @@ def tabulate(chart: Chart, dots: Sequence[Dot]) -> pd.DataFrame:
     return _table(
         [(dot.step, value(dot), line) for line, value in chart.lines.items() for dot in dots], chart.lines
     )
+
+
+def name_compared(runs: Sequence[RunView]) -> list[str]:
+    """What of these runs can be laid over each other: rewards only where one of them has any."""
+    dots = [dot for run in runs for dot in run.points]
+    found = [name for name in COMPARED_REWARDS if any(COMPARED[name][1](dot) is not None for dot in dots)]
+    return [*COMPARED_NAMES, *found]
 
 
 def tabulate_compared(name: str, runs: Sequence[RunView]) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from elara_ui.services import Services
 from elara_ui.tabs import runs_view
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
-from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED, LETTER_COLOURS, LOSS
+from elara_ui.tabs.run_charts import CHART_NAMES, CHARTS, COMPARED_NAMES, LETTER_COLOURS, LOSS
 from elara_ui.tabs.runs_handlers import CompareParts, Painted, RunHandlers, RunParts, RunsState
 
 __all__ = ["Painted", "RunHandlers", "RunParts", "RunsState", "build_runs"]
@@ -49,7 +49,7 @@ def _build() -> RunParts:
     charts = tuple(_build_chart(chart.unit, chart.colours, color_title="Line") for chart in CHARTS)
     with gr.Row():
         cancel = gr.Button("Cancel this run", variant="stop", size="sm", visible=False, elem_id="cancel-run")
-        resume = gr.Button("Go on from the last checkpoint", size="sm", visible=False, elem_id="resume-run")
+        resume = gr.Button("Resume this run", size="sm", visible=False, elem_id="resume-run")
     samples = gr.HTML(elem_id="run-samples")
     with gr.Accordion("Log", open=False, visible=False) as log_panel:
         log = gr.HTML()
@@ -63,8 +63,8 @@ def _build_compare() -> CompareParts:
     with gr.Column(visible=False, elem_id="run-compare", elem_classes="el-card") as panel:
         gr.HTML("<h3>Runs side by side</h3>")
         name = gr.Radio(
-            list(COMPARED),
-            value=next(iter(COMPARED)),
+            list(COMPARED_NAMES),
+            value=COMPARED_NAMES[0],
             show_label=False,
             container=False,
             elem_id="compare-chart-name",

@@ -18,6 +18,7 @@ from elara_ui.tabs.run_charts import (
     COMPARED,
     LETTERS,
     name_charts,
+    name_compared,
     tabulate,
     tabulate_compared,
 )
@@ -236,12 +237,13 @@ class RunHandlers:
         comparison = self._services.runs.compare(picked)
         now = (state.compared, *((run.run_id, len(run.points), run.status) for run in comparison.runs))
         if now != painted.compared:
-            unit, _ = COMPARED[state.compared]
+            names = name_compared(comparison.runs)
+            chosen = state.compared if state.compared in names else names[0]
+            unit, _ = COMPARED[chosen]
             updates |= {
                 parts.panel: gr.update(visible=True),
-                parts.chart: gr.update(
-                    value=tabulate_compared(state.compared, comparison.runs), y_title=unit
-                ),
+                parts.name: gr.update(choices=names, value=chosen),
+                parts.chart: gr.update(value=tabulate_compared(chosen, comparison.runs), y_title=unit),
                 parts.table: runs_view.render_comparison(comparison),
             }
         return now

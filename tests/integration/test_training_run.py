@@ -82,6 +82,7 @@ def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home
     (attempt,) = json.loads((folder / "environment.json").read_text())["attempts"]
     assert attempt["packages"]["torch"]
     assert attempt["threads"] > 0
+    assert (len(attempt["base_sha256"]), attempt["base_revision"]) == (64, "")
 
 
 def test_cancelling_leaves_no_adapter(database, home, launch):

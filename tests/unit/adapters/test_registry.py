@@ -55,6 +55,16 @@ def test_registering_gives_the_first_version_as_a_candidate(home, registered):
     }
 
 
+def test_what_a_killed_process_left_is_removed_and_adapters_stay(database, home, registered):
+    left = home.adapters / "patient" / ".staged-abc"
+    left.mkdir()
+    (left / registry.WEIGHTS).write_bytes(b"half")
+    with database.session() as session:
+        registry.remove_unfinished(session, home)
+    assert not left.exists()
+    registry.verify(registry.folder(home, registered))
+
+
 def test_the_manifest_tells_where_the_adapter_came_from(home, registered):
     manifest = registry.verify(registry.folder(home, registered))
     assert manifest.provenance == PROVENANCE

@@ -1,6 +1,7 @@
 """What happens on the page when something is pressed, without a browser: handlers take plain values."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -301,6 +302,23 @@ def test_two_picked_runs_are_compared_until_one_is_let_go(runs: RunHandlers, run
         updates = runs.act(state, painted, press("pick", run_id))
         state, painted = updates[runs.parts.state], updates[runs.parts.painted]
     assert updates[runs.parts.compare.panel]["visible"] is False
+
+
+def test_rewards_are_compared_only_where_a_run_has_them(
+    runs: RunHandlers, runs_of: Any, services: Services
+) -> None:
+    plain, other, preferring = runs_of(), runs_of(), runs_of()
+    with services.database.session() as session:
+        run_points.record_point(session, preferring, 4, eval_reward_margin=0.25)
+    chosen = RunsState(plain, picked=(plain, preferring), compared="Held-out reward margin")
+    updates = runs.refresh(chosen, Painted())
+    compare = runs.parts.compare
+    assert updates[compare.name]["choices"][-1] == updates[compare.name]["value"] == "Held-out reward margin"
+    assert updates[compare.chart]["y_title"] == "Margin in nats"
+    assert 0.25 in list(updates[compare.chart]["value"]["value"])
+    without = runs.refresh(replace(chosen, picked=(plain, other)), Painted())
+    assert without[compare.name]["value"] == "Held-out loss"
+    assert "Held-out reward margin" not in without[compare.name]["choices"]
 
 
 def test_a_remedy_starts_the_run_again(runs: RunHandlers, runs_of: Any, services: Services) -> None:

@@ -1,5 +1,6 @@
 """Which adapter a run may continue from, and what it takes over from it."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -14,12 +15,13 @@ from adapters.registry import Provenance
 from adapters.training import supervisor
 from adapters.training.examples import Example
 from adapters.training.loading import Source
-from adapters.training.parent import find_parent, inherit, require_same_weights
+from adapters.training.parent import find_parent, inherit, take_same_weights
 from adapters.training.preview import preview_run
 from adapters.training.record import read_recipe
 from db.vocabulary import Role
 
 USUAL = Hyperparameters()
+PROVENANCE = Provenance("patient", "smollm2-135m", "", "b" * 64, "c" * 64, 5, {}, None, {})
 EXAMPLES = [
     Example((Turn(Role.USER, f"Question {number}?"), Turn(Role.ASSISTANT, f"Answer {number}.")))
     for number in range(12)
@@ -30,34 +32,44 @@ EXAMPLES = [
 def parent(home, database, tmp_path):
     """patient@1 of the embedded model, rank 8, alpha 16, on queries and values."""
     source = make_peft_folder(tmp_path / "made", 1, modules=("v_proj", "q_proj"), use_rslora=False)
-    provenance = Provenance("patient", "smollm2-135m", "", "b" * 64, "c" * 64, 5, {}, None, {})
     with database.session() as session:
-        registry.register(session, home, source, provenance)
-    return find_parent(home, "patient@1")
+        registry.register(session, home, source, PROVENANCE)
+    return find_parent(database, home, "patient@1")
 
 
-def test_it_is_found_with_its_hash(home, parent):
+def test_it_is_found_with_its_hash(database, home, parent):
     assert parent.folder == home.adapters / "patient" / "1"
     assert parent.sha256 == registry.verify(parent.folder).files[registry.WEIGHTS]
-    assert find_parent(home, "") is None
+    assert find_parent(database, home, "") is None
 
 
-def test_one_that_is_not_there_is_refused_and_those_that_are_are_named(home, parent):
+def test_one_that_is_not_there_is_refused_and_those_that_are_are_named(database, home, parent):
     with pytest.raises(AdapterError, match=r"there is no patient@2\. There are: patient@1\."):
-        find_parent(home, "patient@2")
+        find_parent(database, home, "patient@2")
 
 
-def test_one_that_was_changed_is_refused(home, parent):
+def test_one_that_was_changed_is_refused(database, home, parent):
     with (parent.folder / registry.WEIGHTS).open("ab") as file:
         file.write(b"x")
     with pytest.raises(AdapterError, match="changed after training"):
-        find_parent(home, "patient@1")
+        find_parent(database, home, "patient@1")
 
 
-def test_one_under_another_name_is_refused(home, parent):
-    parent.folder.rename(parent.folder.with_name("7"))
-    with pytest.raises(AdapterError, match="should hold patient@7, but holds patient@1"):
-        find_parent(home, "patient@7")
+def test_a_folder_that_nobody_recorded_is_no_adapter(database, home, parent):
+    shutil.copytree(parent.folder, parent.folder.with_name("7"))
+    with pytest.raises(AdapterError, match=r"there is no patient@7\. There are: patient@1\."):
+        find_parent(database, home, "patient@7")
+
+
+def test_a_folder_that_holds_another_than_was_recorded_is_refused(database, home, parent, tmp_path):
+    shutil.rmtree(parent.folder)
+    other = make_peft_folder(tmp_path / "other", 2)
+    with database.session() as session:
+        made = registry.register(session, home, other, PROVENANCE)
+        source = registry.folder(home, made)
+    shutil.copytree(source, parent.folder)
+    with pytest.raises(AdapterError, match=f"should hold patient@1, but holds {made.name}"):
+        find_parent(database, home, "patient@1")
 
 
 def test_what_was_not_chosen_is_taken_over(parent):
@@ -94,9 +106,15 @@ def test_another_base_model_is_refused(parent):
 
 def test_other_weights_of_the_same_base_model_are_refused(parent):
     source = Source(BaseModel("smollm2-135m", "", ""), "", "b" * 64)
-    require_same_weights(parent, source)
+    assert take_same_weights(parent, source) == source
     with pytest.raises(AdapterError, match="trained on other weights than smollm2-135m has now"):
-        require_same_weights(parent, replace(source, sha256="d" * 64))
+        take_same_weights(parent, replace(source, sha256="d" * 64))
+
+
+def test_a_hub_model_that_has_moved_on_is_taken_at_the_commit_of_then(parent):
+    then = replace(parent, base_sha256="", base_revision="a" * 40)
+    newest = Source(BaseModel("clinic/model", "", ""), "clinic/model", "")
+    assert take_same_weights(then, newest).revision == "a" * 40
 
 
 def order(**values):
@@ -121,9 +139,9 @@ def test_launch_and_preview_refuse_alike(database, home, parent):
     with pytest.raises(RecipeError, match="lora_r comes from"):
         supervisor.launch(database, home, source="starter", **bad)
     with pytest.raises(RecipeError, match="lora_r comes from"):
-        preview_run(home, **bad)
+        preview_run(database, home, **bad)
     with pytest.raises(AdapterError, match="there is no doctor@1"):
-        preview_run(home, **order(continue_from="doctor@1"))
+        preview_run(database, home, **order(continue_from="doctor@1"))
 
 
 @pytest.mark.parametrize("name", ["patient", "patient@0", "../patient@1", "patient@1/..", "@1"])

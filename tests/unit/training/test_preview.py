@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -18,7 +19,7 @@ from adapters.training.examples import Example, read_examples  # noqa: E402
 from adapters.training.loading import load, locate  # noqa: E402
 from adapters.training.memory import Machine  # noqa: E402
 from adapters.training.preparation import prepare  # noqa: E402
-from adapters.training.preview import Request, build_preview, preview_run  # noqa: E402
+from adapters.training.preview import Request, build_previews, preview_run  # noqa: E402
 from adapters.training.progress import Silence  # noqa: E402
 from adapters.training.record import FrozenRecipe  # noqa: E402
 from adapters.training.rendering import encode_all  # noqa: E402
@@ -48,7 +49,8 @@ def build(tiny_base, home):
 
     def build(values=None, train=EXAMPLES, evaluation=EXAMPLES[:1], calibrate=False):
         recipe = FrozenRecipe("patient", str(tiny_base), "Be kind.", 300, override(SETTINGS, values or {}))
-        return build_preview(Request(recipe, home.models, train, evaluation, calibrate))
+        *_, last = build_previews(Request(recipe, home.models, train, evaluation, calibrate))
+        return last
 
     return build
 
@@ -142,7 +144,7 @@ def test_data_without_preferences_is_refused_by_preview_and_launch(home, databas
         "examples": EXAMPLES,
     }
     with pytest.raises(DatasetError, match="7 of 7 rows have no"):
-        preview_run(home, **wanted)
+        preview_run(database, home, **wanted)
     with pytest.raises(DatasetError, match="7 of 7 rows have no"):
         supervisor.launch(database, home, source="file", **wanted)
 
@@ -179,7 +181,7 @@ def test_a_template_that_cannot_be_trained_with_is_refused(build, tiny_base, tmp
     tiny_tokenizer(template).save_pretrained(folder)
     recipe = FrozenRecipe("patient", str(folder), "", 300, SETTINGS)
     with pytest.raises(ModelError, match="chat template"):
-        build_preview(Request(recipe, home.models, EXAMPLES, (), False))
+        list(build_previews(Request(recipe, home.models, EXAMPLES, (), False)))
 
 
 def test_early_stopping_with_nothing_held_out_is_refused_by_preview_and_launch(home, database, tiny_base):
@@ -190,7 +192,7 @@ def test_early_stopping_with_nothing_held_out_is_refused_by_preview_and_launch(h
         "examples": EXAMPLES[:1],
     }
     with pytest.raises(RecipeError, match="of 1 examples none is held out"):
-        preview_run(home, **wanted)
+        preview_run(database, home, **wanted)
     with pytest.raises(RecipeError, match="of 1 examples none is held out"):
         supervisor.launch(database, home, source="file", **wanted)
 
@@ -248,9 +250,10 @@ def test_the_largest_batch_is_an_upper_bound():
 
 
 @pytest.fixture
-def ask(home, tiny_base):
+def ask(database, home, tiny_base):
     def ask(values=None):
         return preview_run(
+            database,
             home,
             audience="patient",
             base_model=str(tiny_base),
@@ -274,22 +277,51 @@ def test_the_process_answers_and_refuses_in_the_same_words(ask, home):
 
 def test_a_preview_that_takes_too_long_is_ended(ask, monkeypatch):
     monkeypatch.setattr(preview, "TIMEOUT_SECONDS", 0.01)
-    with pytest.raises(RunError, match="Leave out the calibration"):
+    with pytest.raises(RunError, match=r"this one was not done.*Try again"):
         ask()
 
 
-def test_a_process_that_dies_is_not_taken_for_an_answer(ask, monkeypatch):
-    died = subprocess.CompletedProcess([], -9, stdout=b"", stderr=b"")
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: died)
-    with pytest.raises(RunError, match="most likely memory ran out"):
-        ask()
+def test_where_only_the_time_takes_too_long_the_rest_stands_and_says_so(build, ask, monkeypatch):
+    first = build()
+    line = json.dumps(first.to_dict()).encode() + b"\n"
+
+    def run(command, timeout, **_):
+        raise subprocess.TimeoutExpired(command, timeout, output=line + line[:40])
+
+    monkeypatch.setattr(subprocess, "run", run)
+    report = ask()
+    assert report == replace(first, notes=(preview.UNTIMED, *first.notes))
 
 
 @pytest.mark.slow
-def test_the_embedded_model_is_previewed_with_its_own_template(home, embedded_hf):
+def test_the_process_says_everything_but_the_time_before_it_measures_that(build, home, tmp_path, tiny_base):
+    recipe = FrozenRecipe("patient", str(tiny_base), "Be kind.", 300, SETTINGS)
+    request = tmp_path / "request.json"
+    asked = Request(recipe, home.models, EXAMPLES, EXAMPLES[:1], True)
+    request.write_bytes(TypeAdapter(Request).dump_json(asked))
+    command = [sys.executable, "-m", "adapters.training.preview", str(request)]
+    done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, check=True)
+    untimed, timed = (TypeAdapter(Preview).validate_json(line) for line in done.stdout.splitlines())
+    assert untimed.plan.seconds is None
+    assert timed.plan.seconds > 0
+    assert replace(timed, plan=untimed.plan) == untimed
+
+
+def test_a_process_that_dies_is_not_taken_for_an_answer(build, ask, monkeypatch):
+    untimed = json.dumps(build().to_dict()).encode() + b"\n"
+    for said in (b"", untimed):  # memory that ran out while measuring will run out in the run too
+        died = subprocess.CompletedProcess([], -9, stdout=said, stderr=b"")
+        monkeypatch.setattr(subprocess, "run", lambda *_, died=died, **__: died)
+        with pytest.raises(RunError, match="most likely memory ran out"):
+            ask()
+
+
+@pytest.mark.slow
+def test_the_embedded_model_is_previewed_with_its_own_template(database, home, embedded_hf):
     home.models.rmdir()
     home.models.symlink_to(embedded_hf.parent)
     report = preview_run(
+        database,
         home,
         audience="patient",
         base_model="smollm2-135m",

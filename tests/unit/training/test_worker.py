@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from tiny_models import tiny_llama, tiny_tokenizer
 
 from adapters.catalog import BaseModel
 from adapters.engines.base import Turn
+from adapters.errors import ModelError
 from adapters.recipe import Hyperparameters
 from adapters.training import worker
 from adapters.training.examples import Example
-from adapters.training.loading import LoadedBase, Source
-from adapters.training.record import FrozenRecipe
+from adapters.training.loading import LoadedBase, Source, load, outline
+from adapters.training.record import FrozenRecipe, add_environment
 from db.errors import NotFound
 from db.vocabulary import Role
 
@@ -55,3 +57,44 @@ def test_no_example_is_longer_than_the_model_can_read(caplog):
     with caplog.at_level("INFO"):
         assert len(worker._encode(examples, base, recipe).rows) == 1
     assert "1 of 2 examples left out: longer than 2048 tokens" in caplog.text
+
+
+HUB = Source(BaseModel("clinic/tiny", "Tiny", "clinic/tiny"), "clinic/tiny", "")
+LOCAL = Source(BaseModel("/tiny", "Tiny", "/tiny"), "/tiny", "0" * 64)
+
+
+@pytest.mark.parametrize("noted", [{}, {"precision": "fp32"}])
+def test_the_first_attempt_takes_the_weights_as_they_are(tmp_path, noted):
+    assert worker._keep_weights(tmp_path, LOCAL) == LOCAL
+    add_environment(tmp_path, noted)  # of an older Elara
+    assert worker._keep_weights(tmp_path, HUB) == HUB
+
+
+def test_a_resumed_run_keeps_to_the_weights_of_before(tmp_path):
+    add_environment(tmp_path, {"base_sha256": "", "base_revision": "a" * 40})
+    assert worker._keep_weights(tmp_path, HUB) == replace(HUB, revision="a" * 40)
+
+
+def test_a_resumed_run_refuses_other_weights(tmp_path):
+    add_environment(tmp_path, {"base_sha256": LOCAL.sha256, "base_revision": ""})
+    assert worker._keep_weights(tmp_path, LOCAL) == LOCAL
+    with pytest.raises(ModelError, match="weights of /tiny have changed since this run began"):
+        worker._keep_weights(tmp_path, replace(LOCAL, sha256="1" * 64))
+
+
+def test_a_hub_model_is_loaded_and_outlined_at_the_commit_asked_for(tmp_path, monkeypatch):
+    """In the hub's own cache, as it is after two downloads."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    cache = tmp_path / "models--clinic--tiny"
+    for commit, width in (("a" * 40, 32), ("b" * 40, 64)):
+        tiny_llama(width).save_pretrained(cache / "snapshots" / commit)
+        tiny_tokenizer().save_pretrained(cache / "snapshots" / commit)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("b" * 40)
+    for read in (load, outline):
+        for revision, width in (("", 64), ("a" * 40, 32)):
+            base = read(replace(HUB, revision=revision), Hyperparameters(precision="fp32"))
+            assert base.model.config.hidden_size == width
+            if read is load:  # what comes of it is recorded with the commit, so that it can be had again
+                assert base.revision == (revision or "b" * 40)
