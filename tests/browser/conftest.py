@@ -1,8 +1,9 @@
-"""The page on an engine without weights, and Chromium."""
+"""The page on an engine without weights, and Chromium. A file may give its own `engine` and `choices`."""
 
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fake_engine import FakeEngine
@@ -17,13 +18,23 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture
-def services(home: Home) -> Iterator[Services]:
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def choices() -> dict[str, Any]:
+    """Settings beside home and port."""
+    return {}
+
+
+@pytest.fixture
+def services(home: Home, engine: FakeEngine, choices: dict[str, Any]) -> Iterator[Services]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    services = build_services(
-        Settings.read(home=home.root, port=port), engine_factory=lambda report: FakeEngine()
-    )
+    settings = Settings.read(home=home.root, port=port, **choices)
+    services = build_services(settings, engine_factory=lambda report: engine)
     yield services
     services.close()
 

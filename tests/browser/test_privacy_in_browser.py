@@ -64,6 +64,7 @@ def test_a_private_conversation_leaves_nothing_and_ends_with_the_page(
     page.locator("#stop").click()
     expect_answers(page, 1)
     thread.get_by_role("button", name="Edit").click()
+    expect(page.locator("#thread")).to_contain_text("it replaces the last one", timeout=30_000)
     send(page, f"How is {MARKER} treated?")
     expect(page.locator(".el-bubble")).to_have_text(re.compile("treated"), timeout=30_000)
     expect_answers(page, 1)

@@ -1,21 +1,13 @@
 """The meter beneath an answer in real Chromium: by key, on small screens, without jumps."""
 
-import os
-import socket
 from collections.abc import Iterator
 
 import pytest
 from fake_engine import FakeEngine
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-from db.home import Home
-from elara_ui.services import Services, build_services
-from elara_ui.settings import Settings
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = os.environ.get("ELARA_CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 20_000  # ms, for a machine that does other things too
 SIZES = ((1440, 900), (1024, 768), (390, 844))
 HARD = (
@@ -33,42 +25,13 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def services(home: Home, engine: FakeEngine) -> Iterator[Services]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    settings = Settings.read(home=home.root, port=port)
-    services = build_services(settings, engine_factory=lambda report: engine)
-    yield services
-    services.close()
-
-
-@pytest.fixture
-def address(services: Services, home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(home.uploads))
-    from elara_ui.blocks import build_page, launch_page
-
-    served = build_page(services)
-    yield launch_page(served, services.settings, wait=False)
-    served.close()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """A page with one answer that is too hard; complains about scripts' errors."""
     troubles: list[str] = []
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.goto(address)
+    expect(page.locator(".el-first-use")).to_be_visible(timeout=PATIENCE)  # then the page stands
     page.locator("#question textarea").fill("Why do my legs swell?")
     page.locator("#send").click()
     yield page

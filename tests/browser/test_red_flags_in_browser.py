@@ -1,21 +1,14 @@
 """Red flags as someone meets them on the page, in real Chromium: above the answer, and before it."""
 
-import os
-import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fake_engine import FakeEngine
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-from db.home import Home
-from elara_ui.services import Services, build_services
-from elara_ui.settings import Settings
+from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = os.environ.get("ELARA_CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 STROKE = "my dad's face has dropped on one side and he can't lift his arm"
 SIZES = ((1440, 900), (1024, 768), (390, 844))
 
@@ -27,33 +20,8 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def services(home: Home, engine: FakeEngine) -> Iterator[Services]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    settings = Settings.read(home=home.root, port=port, country="GB")
-    services = build_services(settings, engine_factory=lambda report: engine)
-    yield services
-    services.close()
-
-
-@pytest.fixture
-def address(services: Services, home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(home.uploads))
-    from elara_ui.blocks import build_page, launch_page
-
-    served = build_page(services)
-    yield launch_page(served, services.settings, wait=False)
-    served.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+def choices() -> dict[str, Any]:
+    return {"country": "GB"}
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """The runs as a person arranges, compares and repeats them, in real Chromium. Their processes only sleep."""
 
-import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +8,7 @@ from typing import Any
 
 import pytest
 from adapter_factory import make_adapter, register_adapter
-from fake_engine import FakeEngine
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from adapters.recipe import Hyperparameters
 from adapters.training import supervisor
@@ -20,27 +17,12 @@ from db import run_points
 from db import runs as run_store
 from db.home import Home
 from db.vocabulary import RunFailure, RunStatus
-from elara_ui.services import Services, build_services
-from elara_ui.settings import Settings
+from elara_ui.services import Services
 
 pytestmark = pytest.mark.slow
 
-CHROMIUM = os.environ.get("ELARA_CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 STARTER = Path(__file__).resolve().parents[2] / "adapters" / "starter"
 PROBE = "What is type 2 diabetes?"
-
-
-@pytest.fixture
-def services(home: Home) -> Iterator[Services]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    services = build_services(
-        Settings.read(home=home.root, port=port), engine_factory=lambda report: FakeEngine()
-    )
-    yield services
-    services.close()
 
 
 @pytest.fixture
@@ -81,24 +63,14 @@ def launch(services: Services, home: Home, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 @pytest.fixture
-def page(services: Services, home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def page(browser: Browser, address: str) -> Iterator[Page]:
     """The fine-tune tab; complains about scripts' errors."""
-    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(home.uploads))
-    from elara_ui.blocks import build_page, launch_page
-
-    served = build_page(services)
-    address = launch_page(served, services.settings, wait=False)
     troubles: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 1000})
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.goto(address)
-        page.get_by_role("tab", name="Fine-tune").click()
-        yield page
-        browser.close()
-    served.close()
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(address)
+    page.get_by_role("tab", name="Fine-tune").click()
+    yield page
     assert not troubles
 
 
