@@ -18,6 +18,7 @@ from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
+from elara_ui.services.one_at_a_time import OneAtATime
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.reading import ReadingService
@@ -52,6 +53,7 @@ class Services:
     triage: TriageService
     chat: ChatService
     private_chat: PrivateChatService
+    answering: OneAtATime
     reviewing: ReviewingService
     pairs: PairsService
     comparing: ComparingService
@@ -147,6 +149,7 @@ def build_services(
         triage=triage,
         chat=chat,
         private_chat=private_chat,
+        answering=OneAtATime(),
         reviewing=ReviewingService(database, home),
         pairs=pairs,
         comparing=comparing,

@@ -38,7 +38,6 @@ class AskingService:
         self._serving = serving
         self._triage = triage
         self._stopped: set[str] = set()  # stopped by their reader and not ended yet
-        self._left: set[str] = set()  # whose reader looks at something else by now
 
     def answer(
         self,
@@ -88,7 +87,6 @@ class AskingService:
             engine.cancel(request.request_id)
             completion = next((item for item in stream if isinstance(item, Completion)), None)
             keep(self._finish(question, request, engine, writing, completion, dropped, found))
-            self._left.discard(request_id)
             raise
         yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped, found)))
 
@@ -96,19 +94,6 @@ class AskingService:
         """Stop an answer; its iterator then ends by itself with what had come."""
         self._stopped.add(request_id)
         self._serving.cancel(request_id)
-
-    def leave(self, request_id: str) -> None:
-        """Stop an answer whose reader has turned to something else: it must not be shown any more."""
-        self._left.add(request_id)
-        self.stop(request_id)
-
-    def is_left(self, request_id: str) -> bool:
-        """Whether its reader has turned to something else."""
-        return request_id in self._left
-
-    def forget(self, request_id: str) -> None:
-        """Its iterator has ended."""
-        self._left.discard(request_id)
 
     def _begin(
         self, question: Question, turns: Sequence[Turn], request_id: str

@@ -96,8 +96,9 @@ def _render_question(message: ThreadMessage, *, last: bool, answered: bool) -> s
     actions = button("Copy", "copy")
     if last:
         actions += "" if answered else button("Retry", "retry", title="Answer this question again")
-        actions += button("Edit", "edit", title="Edit this question and ask again")
-        actions += button("Undo", "undo", title="Take back this question and its answer")
+        place = str(message.position)
+        actions += button("Edit", "edit", place, title="Edit this question and ask again")
+        actions += button("Undo", "undo", place, title="Take back this question and its answer")
     return (
         f'<div class="el-turn el-user" data-copy="{escape(message.content)}">'
         f'<div class="el-bubble">{paragraphs(message.content)}</div>'
