@@ -7,6 +7,7 @@ from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
+from elara_ui.services.answer_cache import AnswerCache
 from elara_ui.services.asking import AskingService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
@@ -112,7 +113,8 @@ def build_services(
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
     triage = TriageService(settings.country)
-    asking = AskingService(database, serving, triage)
+    cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
+    asking = AskingService(database, serving, triage, cache)
     conversations = ConversationService(database, triage)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
     pairs = PairsService(database)

@@ -161,9 +161,12 @@ def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
             if answer.adapter
             else f"base model {answer.base_model}, no adapter"
         ),
-        f"{answer.tokens_per_second:.0f} tokens/s",
-        f"first word after {answer.first_token_seconds:.1f} s",
     ]
+    if answer.cached:
+        parts.append("answered before to the same request, and given again")
+    else:
+        parts.append(f"{answer.tokens_per_second:.0f} tokens/s")
+        parts.append(f"first word after {answer.first_token_seconds:.1f} s")
     if answer.finish_reason is FinishReason.LENGTH:
         parts.append("<em>ended at this audience's length limit</em>")
     if answer.finish_reason is FinishReason.CANCELLED:
