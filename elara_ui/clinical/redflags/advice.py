@@ -64,6 +64,10 @@ class AdviceBook:
                 book.card(name, country)
         return book
 
+    def is_compassionate(self, name: str) -> bool:
+        """Whether a category's card has a voice of its own, as for self-harm and violence."""
+        return bool(self.categories[name].get("compassionate"))
+
     def card(self, name: str, country: str) -> Advice:
         """One category's card.
 
@@ -80,7 +84,7 @@ class AdviceBook:
             name,
             entry["title"],
             text,
-            bool(entry.get("compassionate")),
+            self.is_compassionate(name),
             entry["source"]["title"],
             entry["source"]["url"],
             str(numbers["emergency"]) if "{emergency}" in entry["advice"] else "",

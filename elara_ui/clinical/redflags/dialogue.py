@@ -25,7 +25,7 @@ _ASKING = re.compile(
 )
 
 
-def spoken_turns(turns: Sequence[Any], most: int) -> list[str]:
+def spoken_turns(turns: Sequence[Any], most: int, *, answered: bool = True) -> list[str]:
     """What the user said last, each turn a text.
 
     A short yes or no is followed by the question that it answers, as a statement: "Does the rash fade?"
@@ -34,13 +34,14 @@ def spoken_turns(turns: Sequence[Any], most: int) -> list[str]:
     Args:
         turns: objects or mappings with role and content, oldest first.
         most: characters of all turns together; the newest are kept.
+        answered: whether a reply is followed by its question.
     """
     spoken: list[str] = []
     asked = ""
     for turn in turns:
         role, content = _parts(turn)
         if role == "user":
-            spoken.append(f"{content}{_answered(content, asked)}")
+            spoken.append(f"{content}{_answered(content, asked) if answered else ''}")
             asked = ""
         elif role == "assistant":
             asked = content

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import yaml
 
 from elara_ui.clinical.redflags.advice import DEFAULT, Advice, AdviceBook
-from elara_ui.clinical.redflags.context import CUE, Context
+from elara_ui.clinical.redflags.context import CUE, Context, Status
 from elara_ui.clinical.redflags.dialogue import spoken_turns
+from elara_ui.clinical.redflags.likeness import Likeness, Placed, Resemblance
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
 from elara_ui.clinical.redflags.spelling import Speller
@@ -27,7 +28,18 @@ RULES_FILE = HERE / "rules.yaml"
 LANGUAGE_FILE = HERE / "language.yaml"
 NUMBERS_FILE = HERE / "numbers.yaml"
 LOOKALIKES_FILE = HERE / "lookalikes.txt"
+LIKENESS_FILE = HERE / "likeness.tsv"
 MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read from its end
+
+# Of the probability that a message reads like an emergency. Chosen by cross-validation, each set of examples
+# judged by what was learned from the others (docs/safety.md has the figures).
+ALARMING = 0.6  # above it a message counts though no rule fires
+HARMLESS = 0.05  # below it a short message doesn't count though a rule fires
+_FEWEST = 8  # words; what is shorter is left to the rules
+_SHORT = 80  # words; in a longer one a danger may be told in passing
+_NOT_MEANT = Status.NEGATED | Status.FIGURATIVE | Status.HYPOTHETICAL
+_SECOND_KIND = 0.2  # probability from which the likeliest category is told beside those of the rules
+_TELLING = 3  # words and pairs that are told as the reason
 
 
 class Turn(Protocol):
@@ -106,6 +118,7 @@ class Rules:
         phrases: finds phrases.
         greetings: words behind which a sentence may still begin.
         advice_book: what to say.
+        likeness: notices what is told in other words than the rules have; None leaves all to the rules.
     """
 
     version: str
@@ -114,6 +127,7 @@ class Rules:
     phrases: PhraseBook
     greetings: frozenset[str]
     advice_book: AdviceBook
+    likeness: Likeness | None = None
 
     def triage(self, turns: Sequence[Turn | Mapping[str, Any]], country: str = "GB") -> Finding:
         """Look for red flags in the user's last turns.
@@ -123,39 +137,61 @@ class Rules:
             country: ISO code of whose telephone numbers the advice names; a neutral text for unknown ones.
         """
         passage = self.read(turns)
-        findings = self.find(passage)
-        reasons = tuple(self._reasons(passage, findings))
+        hits = self.phrases.find(passage.words)
+        context = Context(passage, hits, self.greetings)
+        reasons = tuple(self._reasons(passage, find_concepts(passage, hits, context)))
+        if self.likeness is not None:
+            own = _live(passage, context) if len(turns) == 1 else self.live_words(turns)
+            reasons = self._weigh(self.likeness, *own, reasons)
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
         )
 
-    def read(self, turns: Sequence[Turn | Mapping[str, Any]]) -> Passage:
-        """The user's last turns as words."""
-        return self.reader.read(spoken_turns(turns, MOST_CHARACTERS))
+    def read(self, turns: Sequence[Turn | Mapping[str, Any]], *, answered: bool = True) -> Passage:
+        """The user's last turns as words.
+
+        Args:
+            answered: whether a short reply is read with the question that it answers.
+        """
+        return self.reader.read(spoken_turns(turns, MOST_CHARACTERS, answered=answered))
 
     def find(self, passage: Passage) -> Findings:
         """Every phrase and figure in a passage, and what is meant by it."""
-        words = passage.words
-        hits = self.phrases.find(words)
-        context = Context(passage, hits, self.greetings)
-        findings: dict[str, list[Found]] = {}
-        for hit in hits:
-            if not hit.concept.startswith(CUE):
-                findings.setdefault(hit.concept, []).append(
-                    Found(hit.start, hit.end, words[hit.start].sentence, context.status(hit.start, hit.end))
-                )
-        for figure in find_measures(words, hits):
-            findings.setdefault(figure.kind, []).append(
-                Found(
-                    figure.start,
-                    min(figure.end, len(words)),
-                    words[figure.start].sentence,
-                    context.status(figure.start, figure.end),
-                    figure.value,
-                )
-            )
-        return findings
+        hits = self.phrases.find(passage.words)
+        return find_concepts(passage, hits, Context(passage, hits, self.greetings))
+
+    def live_words(self, turns: Sequence[Turn | Mapping[str, Any]]) -> tuple[Passage, Placed]:
+        """The user's own words, and those of them that are neither denied nor figurative nor supposed."""
+        passage = self.read(turns, answered=False)
+        return _live(passage, Context(passage, self.phrases.find(passage.words), self.greetings))
+
+    def _weigh(
+        self, likeness: Likeness, own: Passage, words: Placed, reasons: tuple[Reason, ...]
+    ) -> tuple[Reason, ...]:
+        """What the rules found, and what the words say beside it.
+
+        A rule can stumble over a sense that it doesn't know ("battered by burpees"): where a short message
+        reads like no emergency at all, it doesn't count. In a message that reads like one, something counts.
+        """
+        if len(words) < _FEWEST:
+            return reasons
+        read = likeness.compare(words)
+        if reasons and read.probability < HARMLESS and self._may_stumble(own, reasons):
+            return ()
+        if read.probability < ALARMING:
+            return reasons
+        kind, certainty = read.kinds[0]
+        if reasons and (certainty < _SECOND_KIND or kind in {reason.category for reason in reasons}):
+            return reasons
+        places = [category.name for category in self.categories]
+        told = (*reasons, _tell(own, read))
+        return tuple(sorted(told, key=lambda reason: places.index(reason.category)))
+
+    def _may_stumble(self, passage: Passage, reasons: Sequence[Reason]) -> bool:
+        """Whether a rule may be overruled: never about self-harm and violence, nor in a long story."""
+        grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
+        return not grave and len(passage.words) <= _SHORT and passage.words[-1].turn == 0
 
     def _reasons(self, passage: Passage, findings: Findings) -> Iterator[Reason]:
         for category in self.categories:
@@ -171,9 +207,15 @@ class Rules:
 
 
 def load_rules(
-    rules_file: Path = RULES_FILE, language_file: Path = LANGUAGE_FILE, numbers_file: Path = NUMBERS_FILE
+    rules_file: Path = RULES_FILE,
+    language_file: Path = LANGUAGE_FILE,
+    numbers_file: Path = NUMBERS_FILE,
+    likeness_file: Path = LIKENESS_FILE,
 ) -> Rules:
     """Read and compile the rules; some 100 ms, so once a process.
+
+    Args:
+        likeness_file: what was learned from examples; where there is none, the rules stand alone.
 
     Raises:
         ValueError: a file breaks the language of the rules; the message says where.
@@ -199,12 +241,13 @@ def load_rules(
     lexicon |= {CUE + name: phrases for name, phrases in language["cues"].items()}
     reader = make_reader(language, words_of(lexicon))
     return Rules(
-        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file)}",
+        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file)}",
         categories,
         reader,
         PhraseBook(lexicon, frozenset(language["fillers"])),
         frozenset(language["greetings"]),
         AdviceBook.read(rules["categories"], numbers),
+        Likeness.read(likeness_file) if likeness_file.is_file() else None,
     )
 
 
@@ -256,6 +299,41 @@ def known_countries(numbers_file: Path = NUMBERS_FILE) -> tuple[str, ...]:
     return tuple(sorted(name for name in _read(numbers_file)["countries"] if name != DEFAULT))
 
 
+def find_concepts(passage: Passage, hits: Sequence[Hit], context: Context) -> Findings:
+    """Every concept and figure in a passage, and what is meant by it."""
+    words = passage.words
+    findings: dict[str, list[Found]] = {}
+    for hit in hits:
+        if not hit.concept.startswith(CUE):
+            findings.setdefault(hit.concept, []).append(
+                Found(hit.start, hit.end, words[hit.start].sentence, context.status(hit.start, hit.end))
+            )
+    for figure in find_measures(words, hits):
+        findings.setdefault(figure.kind, []).append(
+            Found(
+                figure.start,
+                min(figure.end, len(words)),
+                words[figure.start].sentence,
+                context.status(figure.start, figure.end),
+                figure.value,
+            )
+        )
+    return findings
+
+
+def _live(passage: Passage, context: Context) -> tuple[Passage, Placed]:
+    words = enumerate(passage.words)
+    return passage, [(at, word) for at, word in words if not context.status(at, at + 1) & _NOT_MEANT]
+
+
+def _tell(passage: Passage, read: Resemblance) -> Reason:
+    """The likeliest category, with the words that spoke most for an emergency."""
+    spans = sorted(read.telling[:_TELLING])
+    words = [passage.text[passage.words[start].start : passage.words[end - 1].end] for start, end in spans]
+    first = passage.words[read.telling[0][0]].sentence
+    return Reason(read.kinds[0][0], tuple(dict.fromkeys(words)), passage.sentence_text(first))
+
+
 def _as_written(passage: Passage, found: Found) -> str:
     return passage.text[passage.words[found.start].start : passage.words[found.end - 1].end]
 
@@ -268,7 +346,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _digest(*paths: Path) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:8]
+    read = (path.read_bytes() for path in paths if path.is_file())
+    return hashlib.sha256(b"".join(read)).hexdigest()[:8]
 
 
 __all__ = [

@@ -24,8 +24,11 @@ FILES = (
     "redflag_ninth_set.jsonl",
     "redflag_tenth_set.jsonl",
 )
+# Written by authors who had seen neither the rules nor the other messages; the twelfth has the hardest
+# look-alikes. What they taught was learned by words (likeness.tsv), not by rules.
+BLIND_FILES = ("redflag_eleventh_set.jsonl", "redflag_twelfth_set.jsonl")
 # Look-alikes that fire, known and left so: mending them would take real alarms away (docs/safety.md).
-KNOWN_FALSE_ALARMS = {"fifth-look-105", "fifth-look-118", "fifth-look-183", "sixth-look-53", "ninth-look-17"}
+KNOWN_FALSE_ALARMS = {"fifth-look-105", "fifth-look-118", "fifth-look-183", "ninth-look-17"}
 LEAST_MESSAGES, LEAST_PER_CATEGORY = 400, 8
 
 
@@ -66,6 +69,17 @@ def test_lookalikes_do_not_fire(rules: Rules, name: str) -> None:
         for reason in rules.triage(turns(message)).reasons
     ]
     assert not fired
+
+
+@pytest.mark.parametrize("name", BLIND_FILES)
+def test_every_emergency_of_the_blind_sets_is_found_most_of_them_by_kind(rules: Rules, name: str) -> None:
+    told = [
+        (message["expected"], rules.triage(turns(message)).categories)
+        for message in read(name)
+        if message["expected"]
+    ]
+    assert all(found for _, found in told)
+    assert sum(set(expected) <= set(found) for expected, found in told) >= 0.97 * len(told)
 
 
 def test_known_false_alarms_are_few_and_still_fire(rules: Rules) -> None:

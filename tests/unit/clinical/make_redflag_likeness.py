@@ -1,0 +1,95 @@
+"""Write likeness.tsv anew: what the words of the example messages say about an emergency.
+
+    python tests/unit/clinical/make_redflag_likeness.py [FILE]
+
+To be run when messages have been added to the sets beside this file, or words to language.yaml. The
+questions of the starter examples are read as ordinary ones.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import LogisticRegression
+
+from elara_ui.clinical.redflags.likeness import Likeness, Weight, count_words, write
+from elara_ui.clinical.redflags.rules import LIKENESS_FILE, load_rules
+
+HERE = Path(__file__).resolve().parent
+STARTER = HERE.parents[2] / "adapters" / "starter"
+LEAST_MESSAGES = 2  # that a word must stand in
+KINDS_KEPT = 5  # categories a word
+EMERGENCY_STRENGTH, KIND_STRENGTH = 10.0, 30.0  # inverse of the regularisation, by cross-validation over sets
+
+
+def read_sets(left_out: str = "") -> list[dict[str, Any]]:
+    """The messages of all sets but one."""
+    files = sorted(path for path in HERE.glob("redflag_*.jsonl") if path.name != left_out)
+    return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read_starter() -> list[dict[str, Any]]:
+    """The questions of the starter examples, each once."""
+    texts = (path.read_text(encoding="utf-8") for path in STARTER.glob("*.jsonl"))
+    rows = (json.loads(line) for text in texts for line in text.splitlines())
+    questions = {row["instruction"] for row in rows if "instruction" in row}
+    return [{"text": question, "expected": []} for question in sorted(questions)]
+
+
+def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
+    """The weights that tell the emergencies among messages from the others, and from each other."""
+    rules = load_rules()
+    counted = [count_words(rules.live_words(_turns(message))[1]) for message in messages]
+    common = Counter(name for counts in counted for name in counts)
+    kept = [{name: n for name, n in counts.items() if common[name] >= LEAST_MESSAGES} for counts in counted]
+    table = DictVectorizer()
+    scaled = TfidfTransformer(sublinear_tf=True)
+    matrix = scaled.fit_transform(table.fit_transform(kept))
+    urgent = [bool(message["expected"]) for message in messages]
+    emergencies = [at for at, each in enumerate(urgent) if each]
+    whether = LogisticRegression(C=EMERGENCY_STRENGTH, max_iter=3000).fit(matrix, urgent)
+    which = LogisticRegression(C=KIND_STRENGTH, max_iter=3000).fit(
+        matrix[emergencies], [messages[at]["expected"][0] for at in emergencies]
+    )
+    weights = {
+        str(name): Weight(
+            round(float(scaled.idf_[column]), 2),
+            round(float(whether.coef_[0][column]), 2),
+            _strongest(zip(which.classes_, which.coef_[:, column], strict=True)),
+        )
+        for column, name in enumerate(table.get_feature_names_out())
+    }
+    bases = zip(which.classes_, which.intercept_, strict=True)
+    return Likeness(
+        weights,
+        round(float(whether.intercept_[0]), 2),
+        {str(kind): round(float(base), 2) for kind, base in bases},
+    )
+
+
+def _turns(message: dict[str, Any]) -> list[dict[str, str]]:
+    return message.get("messages") or [{"role": "user", "content": message["text"]}]
+
+
+def _strongest(kinds: Iterable[tuple[str, float]]) -> dict[str, float]:
+    best = sorted(kinds, key=lambda kind: -kind[1])[:KINDS_KEPT]
+    return {str(kind): round(float(weight), 2) for kind, weight in best if weight >= 0.1}
+
+
+def main() -> None:
+    """Write the file."""
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else LIKENESS_FILE
+    likeness = learn(read_sets() + read_starter())
+    target.write_text("\n".join(write(likeness)) + "\n", encoding="utf-8")
+    print(f"{len(likeness.weights):,} words and pairs, {target.stat().st_size / 1000:,.0f} kB.")
+
+
+if __name__ == "__main__":
+    main()

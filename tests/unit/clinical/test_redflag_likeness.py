@@ -1,0 +1,116 @@
+"""What the words of a message say beside the rules."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from make_redflag_likeness import HERE, learn, read_sets, read_starter
+
+from elara_ui.clinical.redflags import Rules, load_rules
+from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
+from elara_ui.clinical.redflags.rules import LIKENESS_FILE
+
+UNTOLD = (
+    "He had a few so I let him sleep it off. I've tried shouting, pinched him hard, cold flannel, nothing "
+    "at all, he just lies there and his lips look a bit blue"
+)
+
+
+@pytest.fixture(scope="module")
+def rules() -> Rules:
+    return load_rules()
+
+
+@pytest.fixture(scope="module")
+def alone(rules: Rules) -> Rules:
+    """The rules without what was learned."""
+    return replace(rules, likeness=None)
+
+
+def said(*texts: str) -> list[dict[str, str]]:
+    return [{"role": "user", "content": text} for text in texts]
+
+
+def test_an_emergency_in_words_that_no_rule_has_is_found_and_says_which_words(
+    rules: Rules, alone: Rules
+) -> None:
+    assert not alone.triage(said(UNTOLD)).emergency
+    found = rules.triage(said(UNTOLD))
+    assert found.emergency
+    [reason] = found.reasons
+    assert 1 <= len(reason.matched) <= 3
+    assert all(words in UNTOLD for words in reason.matched)
+    assert reason.sentence in UNTOLD
+    assert found.advice[0].category == reason.category
+
+
+def test_a_rule_that_stumbles_over_another_sense_does_not_count(rules: Rules, alone: Rules) -> None:
+    text = "We ran a first aid evening at scouts. What are the signs of a heart attack to put on our poster?"
+    assert alone.triage(said(text)).emergency
+    assert not rules.triage(said(text)).emergency
+
+
+def test_about_self_harm_no_rule_is_ever_overruled(rules: Rules, alone: Rules) -> None:
+    text = (
+        "What is the most painless way to die? Asking after a lovely day out walking with the dog and kids."
+    )
+    for turns in (said(text), said("What is a good recipe for soup?", text)):
+        assert alone.triage(turns).emergency
+        assert rules.triage(turns).emergency
+
+
+def test_a_danger_told_in_passing_in_a_long_story_counts(rules: Rules) -> None:
+    story = "We had a lovely week by the sea with the whole family and the food was good. " * 8
+    assert rules.triage(said(f"{story} My dad has crushing chest pain. {story}")).emergency
+
+
+def test_denied_figurative_and_short_messages_are_left_to_the_rules(rules: Rules) -> None:
+    for text in (
+        "no chest pain, no breathlessness, no fever, no rash, no vomiting and no headache today",
+        "he denies chest pain",
+        "What is a stroke?",
+        "",
+    ):
+        assert not rules.triage(said(text)).emergency, text
+
+
+def test_without_the_file_the_rules_stand_alone(tmp_path: Path, alone: Rules) -> None:
+    bare = load_rules(likeness_file=tmp_path / "none.tsv")
+    assert bare.likeness is None
+    assert bare.version != load_rules().version
+    assert bare.triage(said(UNTOLD)).categories == alone.triage(said(UNTOLD)).categories
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    made = Likeness(
+        {"chest pain": Weight(3.25, 4.5, {"aortic": 1.5}), "soup": Weight(2.0, -1.0, {})},
+        -0.5,
+        {"aortic": 0.1},
+    )
+    path = tmp_path / "likeness.tsv"
+    path.write_text("\n".join(write(made)) + "\n", encoding="utf-8")
+    assert Likeness.read(path) == made
+
+
+@pytest.mark.slow
+def test_the_file_is_what_the_messages_teach() -> None:
+    shipped, learned = Likeness.read(LIKENESS_FILE), learn(read_sets() + read_starter())
+    assert shipped.weights.keys() == learned.weights.keys()
+    assert all(
+        abs(shipped.weights[name].emergency - weight.emergency) <= 0.05
+        for name, weight in learned.weights.items()
+    )
+
+
+@pytest.mark.slow
+def test_what_other_sets_taught_finds_a_set_that_they_have_not_seen(rules: Rules) -> None:
+    unseen = "redflag_eleventh_set.jsonl"
+    messages = [json.loads(line) for line in (HERE / unseen).read_text(encoding="utf-8").splitlines()]
+    blind = replace(rules, likeness=learn(read_sets(unseen) + read_starter()))
+    found = [
+        blind.triage(message.get("messages") or said(message["text"])).emergency
+        for message in messages
+        if message["expected"]
+    ]
+    assert sum(found) >= 0.96 * len(found)
