@@ -223,6 +223,11 @@ def print_run(run: RunView, as_json: bool) -> None:
         print("\n".join(f"    {line}" for line in run.log_tail.splitlines()))
     for advice in run.advice:
         print(advice.message)
+    if run.resumable:
+        where = f"at step {run.checkpoint_step}" if run.checkpoint_step else "at the beginning"
+        print(f"“runs resume {run.run_id}” goes on {where}.")
+    if run.offers:
+        print("“runs retry --remedy N” starts it again with:")
     for number, remedy in enumerate(run.offers, start=1):
         values = ", ".join(f"{name}={value}" for name, value in remedy.values.items())
         print(f"  {number}. {remedy.label} ({values})")

@@ -62,11 +62,13 @@ class RunService:
             run = run_store.get(session, run_id)
             waiting = [each.id for each in run_queue.waiting(session)]
             failed = run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED)
+            stopped = failed or run.status == RunStatus.CANCELLED
             view = describe(
                 run,
                 run_points.points(session, run_id),
                 run_points.samples(session, run_id),
                 place=waiting.index(run_id) + 1 if run_id in waiting else None,
+                checkpoint_step=record.checkpoint_step(self._home.runs / run_id) if stopped else None,
                 log_tail=record.read_log(self._home, run_id, LOG_TAIL) if failed else "",
             )
         return replace(view, command=self._command(view))
