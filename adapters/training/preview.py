@@ -11,7 +11,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from adapters.errors import RunError
 from adapters.hints import find_hints
 from adapters.presets import settings_for
 from adapters.recipe import Hyperparameters, Recipe, find_recipe
+from adapters.scratch import PREVIEW, hold, scratch
 from adapters.training import loading, supervisor
 from adapters.training.calibration import calibrate
 from adapters.training.examples import Example
@@ -139,8 +139,8 @@ def preview_run(
         parent_sha256=parent.sha256 if parent else "",
     )
     request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate, parent)
-    with tempfile.TemporaryDirectory(prefix="preview-", dir=home.runs) as folder:  # its owner's to read only
-        path = Path(folder) / "request.json"
+    with scratch(home.runs, PREVIEW) as folder:
+        path = folder / "request.json"
         path.write_bytes(TypeAdapter(Request).dump_json(request))
         return _ask(path)
 
@@ -198,8 +198,9 @@ def main(arguments: Sequence[str]) -> int:
         os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING)
     answers, status = sys.stdout, PREVIEWED
-    with redirect_stdout(sys.stderr):  # libraries talk
-        for now, answer in _answer(Path(arguments[0])):
+    request = Path(arguments[0])
+    with redirect_stdout(sys.stderr), hold(request.parent):  # libraries talk; the one who asked may be killed
+        for now, answer in _answer(request):
             print(json.dumps(answer), file=answers, flush=True)
             status = now
     return status

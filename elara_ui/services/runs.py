@@ -9,6 +9,7 @@ from adapters.hyperparameters import Hyperparameters, override
 from adapters.hyperparameters import compare as compare_settings
 from adapters.presets import settings_for
 from adapters.recipe import Recipe
+from adapters.scratch import sweep
 from adapters.training import record, supervisor
 from adapters.training.run_export import RunFormat, export_run
 from db import run_points, run_queue
@@ -200,7 +201,8 @@ class RunService:
         return record.read_log(self._home, run_id)
 
     def tidy(self) -> None:
-        """Delete what workers left behind that were killed at the very end; for the app's start."""
+        """Delete what workers, previews and exports left behind that were killed; for the app's start."""
+        sweep(self._home)
         with self._database.session() as session:
             registry.remove_unfinished(session, self._home)
 
