@@ -138,8 +138,12 @@ def _render_ways_on(run: RunView) -> str:
         f'<button type="button" class="el-remedy" data-act="resume" data-item="{run.run_id}" '
         f'title="{told}">{label}</button>'
     )
-    ways = [f'<div class="el-remedies">{resume}</div>', _render_remedies(run, run.remedies)]
-    return "".join(reversed(ways) if run.failure in BETTER_CHANGED else ways)
+    changed = _render_remedies(run, run.remedies)
+    if changed and run.failure in BETTER_CHANGED:
+        return (
+            f'{changed}<div class="el-remedies"><span class="el-muted">Or as it was set</span>{resume}</div>'
+        )
+    return f'<div class="el-remedies">{resume}</div>{changed}'
 
 
 def _render_advice(run: RunView) -> str:
