@@ -38,6 +38,7 @@ from adapters.training.progress import Silence
 from adapters.training.record import FrozenRecipe
 from adapters.training.rendering import encode_all, require_rows
 from adapters.training.report import (
+    Lengths,
     Preview,
     describe_lengths,
     largest_batch,
@@ -54,6 +55,7 @@ TIMEOUT_SECONDS = 180
 SAMPLE_ROWS = 3
 TYPICAL = 0.9  # calibrated on a batch that is longer than nine in ten
 FEW_STEPS = 20
+MANY_LEFT_OUT = 0.1  # of the examples; fewer are seldom missed
 PREVIEWED, REFUSED, FAILED = range(3)  # exit statuses
 OUT_OF_MEMORY = (
     "The preview ended early; most likely memory ran out, as it would in the run. Take a smaller batch_size "
@@ -258,6 +260,7 @@ def build_previews(request: Request) -> Iterator[Preview]:
     order = first_epoch([row.length for row in rows], settings)
     batches = [[rows[number] for number in batch] for batch in order]
     steps = planned_steps(len(rows), settings)
+    lengths = describe_lengths((train, held_out), limit, settings.overlong)
     preview = Preview(
         audience=recipe.audience,
         base_model=recipe.base_model,
@@ -266,10 +269,10 @@ def build_previews(request: Request) -> Iterator[Preview]:
         train=len(train.rows),
         held_out=len(held_out.rows),
         samples=tuple(render_row(row, base.tokenizer) for row in train.rows[:SAMPLE_ROWS]),
-        lengths=describe_lengths((train, held_out), limit, settings.overlong),
+        lengths=lengths,
         plan=make_plan(batches, held_out.rows, settings, steps, None),
         memory=memory,
-        notes=_notes(settings, base, steps, examples=len(train.rows), rows=len(rows)),
+        notes=_notes(settings, base, steps, lengths, examples=len(train.rows), rows=len(rows)),
     )
     yield preview
     if request.calibrate and memory.fits:
@@ -278,7 +281,7 @@ def build_previews(request: Request) -> Iterator[Preview]:
 
 
 def _notes(
-    settings: Hyperparameters, base: LoadedBase, steps: int, *, examples: int, rows: int
+    settings: Hyperparameters, base: LoadedBase, steps: int, lengths: Lengths, *, examples: int, rows: int
 ) -> tuple[str, ...]:
     """What is allowed but worth knowing."""
     notes = find_hints(settings, examples)
@@ -286,6 +289,12 @@ def _notes(
         notes.append(
             f"The base model reads at most {base.context_tokens} tokens, so that is the limit rather than "
             f"max_length {settings.max_length}."
+        )
+    given = sum(item.rows for item in lengths.bins)
+    if lengths.left_out > MANY_LEFT_OUT * given:
+        notes.append(
+            f"{lengths.left_out} of {given} examples are longer than {lengths.limit} tokens and teach "
+            "nothing: a larger max_length, where the model reads as much, or overlong truncate_prompt may keep them."
         )
     if settings.scheduler == "constant" and settings.warmup_ratio:
         notes.append(
