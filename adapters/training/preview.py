@@ -294,7 +294,8 @@ def _notes(
     if lengths.left_out > MANY_LEFT_OUT * given:
         notes.append(
             f"{lengths.left_out} of {given} examples are longer than {lengths.limit} tokens and teach "
-            "nothing: a larger max_length, where the model reads as much, or overlong truncate_prompt may keep them."
+            "nothing: a larger max_length, where the model reads as much, or overlong truncate_prompt may "
+            "keep them."
         )
     if settings.scheduler == "constant" and settings.warmup_ratio:
         notes.append(
