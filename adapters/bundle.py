@@ -1,7 +1,6 @@
 """An adapter as a folder for someone else: it appears whole or not at all, and never over what is there."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from adapters import registry
 from adapters.card import write_card
 from adapters.errors import AdapterError
 from adapters.manifest import CARD, GGUF, MANIFEST, Form, Manifest
+from adapters.scratch import EXPORT, scratch
 
 SPARE_BYTES = 64 * 2**20  # what an export must leave free: a full disk stops everything else too
 
@@ -27,13 +27,12 @@ def staged(destination: Path) -> Iterator[Path]:
     require_absent(destination)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(dir=destination.parent, prefix=".export-"))
-        try:
+        with scratch(destination.parent, EXPORT) as beside:
+            folder = beside / destination.name
+            folder.mkdir(mode=0o700)
             yield folder
             require_absent(destination)  # renaming would replace an empty folder
             folder.rename(destination)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise AdapterError(
             f"The export can't be written to {destination}: {error.strerror or error}. Free some space, or "
@@ -67,7 +66,7 @@ def require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE_BYTES:
         raise AdapterError(
-            f"The export takes {needed / 2**30:.2f} GiB, but {folder.parent} has only {free / 2**30:.2f} GiB "
+            f"The export takes {needed / 2**30:.2f} GiB, but its disk has only {free / 2**30:.2f} GiB "
             "free. Free some space, or choose another destination."
         )
 

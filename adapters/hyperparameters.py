@@ -5,6 +5,7 @@ Ranges are what the trainer accepts; the usual ranges, given as hints, are those
 """
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = [
     "show_value",
 ]
 
+USUAL_SCALE = (1.0, 2.0)  # alpha ÷ rank, or ÷ √rank where it is stabilised: what the adapter is scaled by
 FAST_FOR_PREFERENCES = 5e-5  # learning rate; dpo and kto push whole answers apart, not token by token
 
 HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
@@ -52,9 +54,9 @@ HYPERPARAMETERS: tuple[HyperparameterInfo, ...] = (
     HyperparameterInfo(
         "lora_alpha", "Alpha", "main", "int", 32,
         "How loudly the adapter speaks: its change to the model is scaled by alpha ÷ rank. Twice the rank "
-        "is a good rule of thumb; raise it if the adapter makes too little difference.",
-        minimum=1, maximum=1024, usual=(4, 128),
-        advice="the adapter may hardly count, or drown the base model.",
+        "is a good rule of thumb; raise it if the adapter makes too little difference. With rank "
+        "stabilising it is scaled by alpha ÷ √rank instead, so take once or twice the root of the rank.",
+        minimum=1, maximum=1024,
     ),
     HyperparameterInfo(
         "lora_dropout", "Dropout", "main", "float", 0.1,
@@ -286,9 +288,24 @@ class Hyperparameters:
         usual_for_sft = () if self.objective == "sft" else ("learning_rate",)
         numbers = (info for info in HYPERPARAMETERS if info.usual and info.name not in usual_for_sft)
         hints = [hint for info in numbers if (hint := info.unusual(getattr(self, info.name)))]
+        hints += self._scale_hints()
         if self.objective != "sft":
             hints += self._preference_hints()
         return hints
+
+    def _scale_hints(self) -> list[str]:
+        """Whether alpha is unusual for the rank; an adapter that is continued has settled it."""
+        unit = math.sqrt(self.lora_r) if self.use_rslora else self.lora_r
+        scale, (low, high) = self.lora_alpha / unit, USUAL_SCALE
+        if low <= scale <= high or self.continue_from:
+            return []
+        of = f"the root of rank {self.lora_r}" if self.use_rslora else f"rank {self.lora_r}"
+        usual = sorted({max(1, round(low * unit)), round(high * unit)})
+        return [
+            f"Alpha {self.lora_alpha} is {scale:.2g} × {of}, where {low:g} to {high:g} × is usual: "
+            f"{' to '.join(map(str, usual))}. "
+            + ("The adapter may hardly count." if scale < low else "The adapter may drown the base model.")
+        ]
 
     def _preference_hints(self) -> list[str]:
         """What is usual for sft and not for dpo and kto."""

@@ -132,6 +132,10 @@ def find_remedies(
     match failure:
         case RunFailure.OUT_OF_MEMORY:
             return tuple(_need_less_memory(settings, targets))
+        case (
+            RunFailure.INTERRUPTED
+        ):  # memory may have run out, so only what changes little of what is learned
+            return tuple(_need_a_little_less_memory(settings))
         case RunFailure.NOT_A_NUMBER:
             return tuple(_keep_numbers(settings, learning=step > 0))
         case _:
@@ -143,7 +147,8 @@ def change_rate(settings: Hyperparameters, factor: float) -> dict[str, Any]:
     return {"learning_rate": float(f"{settings.learning_rate * factor:.2g}")}
 
 
-def _need_less_memory(settings: Hyperparameters, targets: Sequence[str]) -> Iterator[Remedy]:
+def _need_a_little_less_memory(settings: Hyperparameters) -> Iterator[Remedy]:
+    """Slower, and the adapter comes out about the same."""
     if not settings.gradient_checkpointing:
         yield Remedy(
             "Gradient checkpointing: much less memory, a third more time", {"gradient_checkpointing": True}
@@ -156,6 +161,10 @@ def _need_less_memory(settings: Hyperparameters, targets: Sequence[str]) -> Iter
             f"Batches of {batch} instead of {settings.batch_size}, {accumulation} added up for an update",
             {"batch_size": batch, "gradient_accumulation_steps": accumulation},
         )
+
+
+def _need_less_memory(settings: Hyperparameters, targets: Sequence[str]) -> Iterator[Remedy]:
+    yield from _need_a_little_less_memory(settings)
     if settings.quantization != "4bit":
         yield Remedy("Base model held in 4 bits: slow on a processor", {"quantization": "4bit"})
     if len(targets) > 1 and not settings.continue_from:  # then they are the former adapter's

@@ -20,6 +20,7 @@ from adapters.card import write_card
 from adapters.engines.base import Turn
 from adapters.errors import AdapterError
 from adapters.manifest import CARD, Form
+from adapters.scratch import hold
 from adapters.templating import fallback_template
 from adapters.training import child
 from adapters.training.adapted import load_base, load_model, put_on
@@ -139,6 +140,11 @@ def merge(content: bytes) -> Iterator[Document]:
         AdapterError: the adapter doesn't fit it, or there is no room.
     """
     request: Request = TypeAdapter(Request).validate_json(content)
+    with hold(request.folder.parent):  # the one who asked may be killed meanwhile
+        yield from _merge_into(request)
+
+
+def _merge_into(request: Request) -> Iterator[Document]:
     made = registry.verify(request.adapter).provenance
     yield {"stage": "loading the base model"}
     model, tokenizer = load_base(request.models, made)

@@ -11,7 +11,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from adapters.errors import RunError
 from adapters.hints import find_hints
 from adapters.presets import settings_for
 from adapters.recipe import Hyperparameters, Recipe, find_recipe
+from adapters.scratch import PREVIEW, hold, scratch
 from adapters.training import loading, supervisor
 from adapters.training.calibration import calibrate
 from adapters.training.examples import Example
@@ -38,6 +38,7 @@ from adapters.training.progress import Silence
 from adapters.training.record import FrozenRecipe
 from adapters.training.rendering import encode_all, require_rows
 from adapters.training.report import (
+    Lengths,
     Preview,
     describe_lengths,
     largest_batch,
@@ -54,6 +55,7 @@ TIMEOUT_SECONDS = 180
 SAMPLE_ROWS = 3
 TYPICAL = 0.9  # calibrated on a batch that is longer than nine in ten
 FEW_STEPS = 20
+MANY_LEFT_OUT = 0.1  # of the examples; fewer are seldom missed
 PREVIEWED, REFUSED, FAILED = range(3)  # exit statuses
 OUT_OF_MEMORY = (
     "The preview ended early; most likely memory ran out, as it would in the run. Take a smaller batch_size "
@@ -139,8 +141,8 @@ def preview_run(
         parent_sha256=parent.sha256 if parent else "",
     )
     request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate, parent)
-    with tempfile.TemporaryDirectory(prefix="preview-", dir=home.runs) as folder:  # its owner's to read only
-        path = Path(folder) / "request.json"
+    with scratch(home.runs, PREVIEW) as folder:
+        path = folder / "request.json"
         path.write_bytes(TypeAdapter(Request).dump_json(request))
         return _ask(path)
 
@@ -198,8 +200,9 @@ def main(arguments: Sequence[str]) -> int:
         os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING)
     answers, status = sys.stdout, PREVIEWED
-    with redirect_stdout(sys.stderr):  # libraries talk
-        for now, answer in _answer(Path(arguments[0])):
+    request = Path(arguments[0])
+    with redirect_stdout(sys.stderr), hold(request.parent):  # libraries talk; the one who asked may be killed
+        for now, answer in _answer(request):
             print(json.dumps(answer), file=answers, flush=True)
             status = now
     return status
@@ -257,6 +260,7 @@ def build_previews(request: Request) -> Iterator[Preview]:
     order = first_epoch([row.length for row in rows], settings)
     batches = [[rows[number] for number in batch] for batch in order]
     steps = planned_steps(len(rows), settings)
+    lengths = describe_lengths((train, held_out), limit, settings.overlong)
     preview = Preview(
         audience=recipe.audience,
         base_model=recipe.base_model,
@@ -265,10 +269,10 @@ def build_previews(request: Request) -> Iterator[Preview]:
         train=len(train.rows),
         held_out=len(held_out.rows),
         samples=tuple(render_row(row, base.tokenizer) for row in train.rows[:SAMPLE_ROWS]),
-        lengths=describe_lengths((train, held_out), limit, settings.overlong),
+        lengths=lengths,
         plan=make_plan(batches, held_out.rows, settings, steps, None),
         memory=memory,
-        notes=_notes(settings, base, steps, examples=len(train.rows), rows=len(rows)),
+        notes=_notes(settings, base, steps, lengths, examples=len(train.rows), rows=len(rows)),
     )
     yield preview
     if request.calibrate and memory.fits:
@@ -277,7 +281,7 @@ def build_previews(request: Request) -> Iterator[Preview]:
 
 
 def _notes(
-    settings: Hyperparameters, base: LoadedBase, steps: int, *, examples: int, rows: int
+    settings: Hyperparameters, base: LoadedBase, steps: int, lengths: Lengths, *, examples: int, rows: int
 ) -> tuple[str, ...]:
     """What is allowed but worth knowing."""
     notes = find_hints(settings, examples)
@@ -285,6 +289,13 @@ def _notes(
         notes.append(
             f"The base model reads at most {base.context_tokens} tokens, so that is the limit rather than "
             f"max_length {settings.max_length}."
+        )
+    given = sum(item.rows for item in lengths.bins)
+    if lengths.left_out > MANY_LEFT_OUT * given:
+        notes.append(
+            f"{lengths.left_out} of {given} examples are longer than {lengths.limit} tokens and teach "
+            "nothing: a larger max_length, where the model reads as much, or overlong truncate_prompt may "
+            "keep them."
         )
     if settings.scheduler == "constant" and settings.warmup_ratio:
         notes.append(

@@ -26,6 +26,7 @@ from db.models import Snapshot, utc_now
 
 LOG, RECIPE, SNAPSHOT, ENVIRONMENT = "log.txt", "recipe.json", "snapshot.json", "environment.json"
 METRICS, SAMPLES, CHECKPOINTS = "metrics.jsonl", "samples.jsonl", "checkpoints"
+CHECKPOINT_STATES = "checkpoint-*/trainer_state.json"  # transformers' names
 LOG_TAIL_BYTES = 256 * 1024
 
 log = logging.getLogger(__name__)
@@ -158,6 +159,12 @@ def open_record(folder: Path, recipe: FrozenRecipe, snapshot: Snapshot) -> None:
         ) from error
 
 
+def checkpoint_step(folder: Path) -> int | None:
+    """Optimizer steps done at the newest checkpoint, from which a resumed run goes on; None without one."""
+    whole = filter(_is_json, (folder / CHECKPOINTS).glob(CHECKPOINT_STATES))  # the state is written last
+    return max((int(state.parent.name.rpartition("-")[2]) for state in whole), default=None)
+
+
 def add_environment(folder: Path, environment: dict[str, Any]) -> None:
     """Note on what an attempt at the run works; each resumption is an attempt of its own."""
     path = folder / ENVIRONMENT
@@ -221,6 +228,14 @@ def read_recipe(home: Home, run_id: str) -> FrozenRecipe:
 
 def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _compose(line: dict[str, Any]) -> bytes:

@@ -25,6 +25,8 @@ from elara_ui.cli.parts import (
     JsonOption,
     RedactOption,
     SetOption,
+    TextOption,
+    check_preview,
     choose_handling,
     make_group,
     open_services,
@@ -174,8 +176,10 @@ def train(
         bool, typer.Option("--skip-bad-rows", help="Leave bad rows out and say which, rather than refuse.")
     ] = False,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Tell rows, lengths, time and memory; don't train.")
+        bool,
+        typer.Option("--preview", help="Print rows, lengths, time and memory as JSON; don't train."),
     ] = False,
+    text: TextOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow the run to its end.")] = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
@@ -185,6 +189,7 @@ def train(
         parse_settings([*(values or ()), *([f"objective={objective}"] if objective else ())])
     )
     data = replace(parse_data(dataset, skip_bad_rows=skip_bad_rows), columns=parse_columns(columns))
+    check_preview(preview=preview, text=text, as_json=as_json)
     if preview and wait:
         raise InvalidInput(
             "--preview trains nothing, so there is no run to --wait for. Leave one of them out."
@@ -200,7 +205,7 @@ def train(
             write_note(format_rejects(known.summary, known.rejects))
         if preview:
             report = services.training.preview_run(audience, data, settings, base)
-            write_document(report.to_dict()) if as_json else print(format_preview(report))
+            print(format_preview(report)) if text else write_document(report.to_dict())
             return
         run_id = services.training.launch(audience, data, settings, base)
         run = follow_run(services, run_id) if wait else services.runs.show(run_id)

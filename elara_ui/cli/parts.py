@@ -26,6 +26,9 @@ HomeOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyperparameter; repeatable.")
 ]
+TextOption = Annotated[
+    bool, typer.Option("--text", help="The preview for reading in a terminal, rather than as JSON.")
+]
 RedactOption = Annotated[
     bool, typer.Option("--redact", help="Replace likely identifiers of people by their kinds.")
 ]
@@ -54,6 +57,18 @@ def with_options(found: IdentifiersFound) -> IdentifiersFound:
         write_note(f"Redacted: {text}")
     remedy = "Add --redact to have them replaced, or --accept-identifiers to keep them."
     return IdentifiersFound(f"{found.message} {remedy}", found.kinds, found.previews)
+
+
+def check_preview(*, preview: bool, text: bool, as_json: bool) -> None:
+    """A preview is a JSON document unless it is asked for as text.
+
+    Raises:
+        InvalidInput: text of nothing, or both forms.
+    """
+    if text and not preview:
+        raise InvalidInput("--text is a form of the preview. Add --preview, or leave it out.")
+    if text and as_json:
+        raise InvalidInput("--text and --json exclude each other. Leave one of them out.")
 
 
 def make_group(**options: Any) -> typer.Typer:

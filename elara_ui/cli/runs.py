@@ -11,6 +11,8 @@ from elara_ui.cli.parts import (
     HomeOption,
     JsonOption,
     SetOption,
+    TextOption,
+    check_preview,
     is_for_a_command,
     make_group,
     open_services,
@@ -170,12 +172,17 @@ def rerun(
     base: Annotated[str, typer.Option("--base", help="Another base model: catalogue id, hub id or folder.")],
     values: SetOption = None,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Tell what would change, rows, time and memory; don't train.")
+        bool,
+        typer.Option(
+            "--preview", help="Print what would change, rows, time and memory as JSON; don't train."
+        ),
     ] = False,
+    text: TextOption = False,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Run a finished run's recipe and rows on another base model."""
+    check_preview(preview=preview, text=text, as_json=as_json)
     with open_services(home) as services:
         transfer = services.transfer.prepare(run_id, base, parse_settings(values or ()), calibrate=preview)
         for change in transfer.changes:
@@ -184,11 +191,11 @@ def rerun(
             run = services.runs.show(services.transfer.launch(transfer))
     if not preview:
         print_run(run, as_json)
-    elif as_json:
+    elif text:
+        print(format_preview(transfer.preview))
+    else:
         told = {"changes": transfer.changes, "values": transfer.values, "preview": transfer.preview.to_dict()}
         write_document(told)
-    else:
-        print(format_preview(transfer.preview))
 
 
 def follow_run(services: Services, run_id: str) -> RunView:
@@ -223,6 +230,11 @@ def print_run(run: RunView, as_json: bool) -> None:
         print("\n".join(f"    {line}" for line in run.log_tail.splitlines()))
     for advice in run.advice:
         print(advice.message)
+    if run.resumable:
+        where = f"at step {run.checkpoint_step}" if run.checkpoint_step else "at the beginning"
+        print(f"“runs resume {run.run_id}” goes on {where}.")
+    if run.offers:
+        print("“runs retry --remedy N” starts it again with:")
     for number, remedy in enumerate(run.offers, start=1):
         values = ", ".join(f"{name}={value}" for name, value in remedy.values.items())
         print(f"  {number}. {remedy.label} ({values})")

@@ -1,7 +1,6 @@
 """Adapters out of Elara: as files for other programs, or to the Hugging Face hub."""
 
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from adapters import bundle, hub, registry
 from adapters.manifest import Form
+from adapters.scratch import PUSH, scratch
 from adapters.training.merging import write_merged
 from db import adapters as adapter_store
 from db.home import Home
@@ -142,8 +142,8 @@ class ExportService:
 
     def _push(self, name: str, source: Path, repository: str, public: bool) -> Exported:
         token = self._prepare_push(source, repository)
-        with tempfile.TemporaryDirectory(prefix="push-", dir=self._home.exports) as scratch:
-            folder = Path(scratch) / "adapter"
+        with scratch(self._home.exports, PUSH) as beside:
+            folder = beside / "adapter"
             bundle.write_peft(source, folder)  # checked, and nobody changes it while it is uploaded
             address = hub.push(folder, repository, token, public=public)
             return Exported(name, Target.HUB, address, list_files(folder))

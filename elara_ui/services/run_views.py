@@ -91,6 +91,7 @@ class RunView:
         samples: answers to the fixed questions.
         remedies: changed settings with which to start again after a failure.
         advice: what the curves say.
+        checkpoint_step: optimizer steps done where it would go on; None: from the beginning, or it can't.
         log_tail: the last lines of the log, when it failed or was interrupted.
         command: what to type on a terminal for the same run; empty in lists.
     """
@@ -121,12 +122,13 @@ class RunView:
     samples: tuple[SampleAnswer, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     advice: tuple[Advice, ...] = ()
+    checkpoint_step: int | None = None
     log_tail: str = ""
     command: str = ""
 
     @property
     def resumable(self) -> bool:
-        """Whether it can go on from its last checkpoint."""
+        """Whether it can go on: from its last checkpoint, or from the beginning where it has none."""
         return self.status in (RunStatus.INTERRUPTED, RunStatus.FAILED, RunStatus.CANCELLED)
 
     @property
@@ -206,6 +208,7 @@ def describe(
     samples: Sequence[RunSample] = (),
     *,
     place: int | None = None,
+    checkpoint_step: int | None = None,
     log_tail: str = "",
 ) -> RunView:
     """A run as shown.
@@ -215,6 +218,7 @@ def describe(
         points: the dots of its charts; none in lists.
         samples: its answers to the fixed questions.
         place: in the queue.
+        checkpoint_step: optimizer steps done at its newest checkpoint.
         log_tail: the last lines of its log.
     """
     status, settings = RunStatus(run.status), _settings(run)
@@ -247,6 +251,7 @@ def describe(
         samples=tuple(SampleAnswer(sample.step, sample.probe, sample.text) for sample in samples),
         remedies=find_remedies(failure, settings, _targets(run, settings), run.step) if settings else (),
         advice=advise(dots, settings, run.total_steps) if settings and not failure else (),
+        checkpoint_step=checkpoint_step,
         log_tail=log_tail,
     )
 

@@ -9,6 +9,7 @@ from adapters.hyperparameters import Hyperparameters, override
 from adapters.hyperparameters import compare as compare_settings
 from adapters.presets import settings_for
 from adapters.recipe import Recipe
+from adapters.scratch import sweep
 from adapters.training import record, supervisor
 from adapters.training.run_export import RunFormat, export_run
 from db import run_points, run_queue
@@ -62,11 +63,13 @@ class RunService:
             run = run_store.get(session, run_id)
             waiting = [each.id for each in run_queue.waiting(session)]
             failed = run.status in (RunStatus.FAILED, RunStatus.INTERRUPTED)
+            stopped = failed or run.status == RunStatus.CANCELLED
             view = describe(
                 run,
                 run_points.points(session, run_id),
                 run_points.samples(session, run_id),
                 place=waiting.index(run_id) + 1 if run_id in waiting else None,
+                checkpoint_step=record.checkpoint_step(self._home.runs / run_id) if stopped else None,
                 log_tail=record.read_log(self._home, run_id, LOG_TAIL) if failed else "",
             )
         return replace(view, command=self._command(view))
@@ -198,7 +201,8 @@ class RunService:
         return record.read_log(self._home, run_id)
 
     def tidy(self) -> None:
-        """Delete what workers left behind that were killed at the very end; for the app's start."""
+        """Delete what workers, previews and exports left behind that were killed; for the app's start."""
+        sweep(self._home)
         with self._database.session() as session:
             registry.remove_unfinished(session, self._home)
 

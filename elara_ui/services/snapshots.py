@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters import hub
+from adapters.scratch import EXPORT, PUSH, scratch
 from adapters.training.preparation import EVALUATION
 from db import lineage, snapshots
 from db.home import Home
@@ -281,8 +281,8 @@ class SnapshotService:
     def _push(self, found: Snapshot, repository: str, *, public: bool) -> str:
         token = require_token()
         hub.check_repository(repository)
-        with tempfile.TemporaryDirectory(prefix="push-", dir=self._home.exports) as scratch:
-            folder = Path(scratch) / "dataset"
+        with scratch(self._home.exports, PUSH) as beside:
+            folder = beside / "dataset"
             self._write(found, DatasetForm.FOLDER, folder)
             return hub.push(folder, repository, token, public=public, dataset=True)
 
@@ -293,15 +293,16 @@ class SnapshotService:
         source = _checked(self._home, found)
         try:
             # A disk that fills up leaves no half of a set behind.
-            with tempfile.TemporaryDirectory(dir=place.parent, prefix=".export-") as scratch:
-                made = Path(scratch) / place.name
+            with scratch(place.parent, EXPORT) as beside:
+                made = beside / "set" / place.name
+                made.parent.mkdir()
                 if form is DatasetForm.FOLDER:
                     write_folder(found, label(found), source, made, manifest)
                 else:
                     write = shutil.copyfile if form is DatasetForm.JSONL else write_parquet
                     write(source, made)
                     made.with_name(f"{made.name}.manifest.json").write_text(manifest, encoding="utf-8")
-                for written in sorted(Path(scratch).iterdir(), reverse=True):  # the manifest before its rows
+                for written in sorted(made.parent.iterdir(), reverse=True):  # the manifest before its rows
                     written.rename(place.with_name(written.name))
         except OSError as error:
             raise StorageError(

@@ -20,13 +20,12 @@ def build_runs(services: Services) -> RunHandlers:
     parts = handlers.parts
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     parts.list.act(handlers.act, [parts.state, parts.painted], **common)
-    parts.detail.act(handlers.retry, [parts.state, parts.painted], **common)
+    parts.detail.act(handlers.go_on, [parts.state, parts.painted], **common)
     parts.chart_name.input(handlers.choose_chart, [parts.chart_name, parts.state, parts.painted], **common)
     parts.compare.name.input(
         handlers.choose_compared, [parts.compare.name, parts.state, parts.painted], **common
     )
     parts.cancel.click(handlers.cancel, [parts.state, parts.painted], **common)
-    parts.resume.click(handlers.resume, [parts.state, parts.painted], **common)
     return handlers
 
 
@@ -47,15 +46,13 @@ def _build() -> RunParts:
         elem_classes="el-segments",
     )
     charts = tuple(_build_chart(chart.unit, chart.colours, color_title="Line") for chart in CHARTS)
-    with gr.Row():
-        cancel = gr.Button("Cancel this run", variant="stop", size="sm", visible=False, elem_id="cancel-run")
-        resume = gr.Button("Resume this run", size="sm", visible=False, elem_id="resume-run")
+    cancel = gr.Button("Cancel this run", variant="stop", size="sm", visible=False, elem_id="cancel-run")
     samples = gr.HTML(elem_id="run-samples")
     with gr.Accordion("Log", open=False, visible=False) as log_panel:
         log = gr.HTML()
     return RunParts(
-        state, painted, listing, message, compare, detail, chart_name, charts, cancel, resume, samples,
-        log_panel, log,
+        state, painted, listing, message, compare, detail, chart_name, charts, cancel, samples, log_panel,
+        log,
     )  # fmt: skip
 
 

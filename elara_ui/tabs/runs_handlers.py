@@ -86,7 +86,6 @@ class RunParts:
     chart_name: gr.Radio
     charts: tuple[gr.LinePlot, ...]
     cancel: gr.Button
-    resume: gr.Button
     samples: gr.HTML
     log_panel: gr.Accordion
     log: gr.HTML
@@ -119,33 +118,41 @@ class RunHandlers:
         """Show a run just started; what was picked for comparison stays so."""
         return self._paint(replace(state, run_id=run_id, removing=None), Painted())
 
-    def retry(self, state: RunsState, painted: Painted, event: gr.EventData) -> Updates:
-        """Start the run shown again with a remedy's settings, and look at the new run."""
-        if str(event.act) != "retry" or not painted.run_id:
-            return unchanged(self.parts.state)
+    def go_on(self, state: RunsState, painted: Painted, event: gr.EventData) -> Updates:
+        """Resume a run, or start it again with a remedy.
+
+        What was pressed names its run: the clock may have painted another one over what the person chose.
+        """
+        run_id, _, label = str(event.item).partition(" ")
+        match str(event.act):
+            case "resume":
+                chosen = replace(state, run_id=run_id)
+                return self._change(chosen, painted, lambda: self._services.runs.resume(run_id))
+            case "retry":
+                return self._retry(run_id, label, state, painted)
+            case _:
+                return unchanged(self.parts.state)
+
+    def _retry(self, run_id: str, label: str, state: RunsState, painted: Painted) -> Updates:
+        """Start a run again with a remedy's settings, and look at the new run."""
         runs = self._services.runs
         try:
-            offers = runs.show(painted.run_id).offers
-            remedy = next((each for each in offers if each.label == str(event.item)), None)
+            offers = runs.show(run_id).offers
+            remedy = next((each for each in offers if each.label == label), None)
             if remedy is None:  # the run has moved on since it was painted
-                return self._paint(state, Painted())
-            new = runs.retry(painted.run_id, remedy.values, stop=True)
+                return self._paint(replace(state, run_id=run_id), Painted())
+            new = runs.retry(run_id, remedy.values, stop=True)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
         told = notice(f"Run {new.run_id} is on its way with: {remedy.label}.", "good")
         return {**self._paint(replace(state, run_id=new.run_id), painted), self.parts.message: told}
 
     def cancel(self, state: RunsState, painted: Painted) -> Updates:
-        """Ask the run shown to stop."""
-        if not painted.run_id:
+        """Ask the run that the person chose to stop, whatever the clock has painted since."""
+        run_id = state.run_id or painted.run_id
+        if not run_id:
             return unchanged(self.parts.state)
-        return self._change(state, painted, lambda: self._services.runs.cancel(painted.run_id))
-
-    def resume(self, state: RunsState, painted: Painted) -> Updates:
-        """Let the run shown go on."""
-        if not painted.run_id:
-            return unchanged(self.parts.state)
-        return self._change(state, painted, lambda: self._services.runs.resume(painted.run_id))
+        return self._change(state, painted, lambda: self._services.runs.cancel(run_id))
 
     def choose_chart(self, name: str, state: RunsState, painted: Painted) -> Updates:
         """Show another chart of the run."""
@@ -214,7 +221,6 @@ class RunHandlers:
             updates |= {
                 parts.chart_name: gr.update(choices=names, value=chosen, visible=bool(run.points)),
                 parts.cancel: gr.update(visible=not run.status.ended),
-                parts.resume: gr.update(visible=run.resumable),
                 parts.log_panel: gr.update(visible=True),
             }
         return now
@@ -222,7 +228,7 @@ class RunHandlers:
     def _show_nothing(self) -> Updates:
         """The last run has been removed."""
         parts = self.parts
-        hidden = (*parts.charts, parts.chart_name, parts.cancel, parts.resume, parts.log_panel)
+        hidden = (*parts.charts, parts.chart_name, parts.cancel, parts.log_panel)
         return {parts.detail: "", parts.samples: ""} | {part: gr.update(visible=False) for part in hidden}
 
     def _compare(
@@ -243,7 +249,11 @@ class RunHandlers:
             updates |= {
                 parts.panel: gr.update(visible=True),
                 parts.name: gr.update(choices=names, value=chosen),
-                parts.chart: gr.update(value=tabulate_compared(chosen, comparison.runs), y_title=unit),
+                parts.chart: gr.update(
+                    value=tabulate_compared(chosen, comparison.runs),
+                    y_title=unit,
+                    colors_in_legend=list(LETTERS[: len(comparison.runs)]),
+                ),
                 parts.table: runs_view.render_comparison(comparison),
             }
         return now

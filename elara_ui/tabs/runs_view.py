@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from db.vocabulary import RunStatus
+from db.vocabulary import RunFailure, RunStatus
 from elara_ui.services.run_views import Comparison, Remedy, RunView, SampleAnswer
 from elara_ui.tabs.markup import button, command_box, escape, notice, status_pill
 from elara_ui.tabs.run_charts import LETTERS
@@ -11,6 +11,7 @@ MIB, GIB = 2**20, 2**30
 OTHER_LOSSES = (
     "These runs have different objectives, so their losses measure different things: don't compare them."
 )
+BETTER_CHANGED = (RunFailure.OUT_OF_MEMORY, RunFailure.NOT_A_NUMBER)  # they come again with the same settings
 
 
 def render_runs(
@@ -111,7 +112,7 @@ def _render_command(run: RunView) -> str:
 
 def _render_trouble(run: RunView) -> str:
     if not run.error:
-        return ""
+        return _render_ways_on(run)
     named = f'<p class="el-failure">{escape(run.failure.replace("_", " "))}</p>' if run.failure else ""
     tail = (
         f'<details class="el-last-words" open><summary>Last lines of the log</summary>'
@@ -119,7 +120,30 @@ def _render_trouble(run: RunView) -> str:
         if run.log_tail
         else ""
     )
-    return f"{named}{notice(run.error)}{_render_remedies(run, run.remedies)}{tail}"
+    return f"{named}{notice(run.error)}{_render_ways_on(run)}{tail}"
+
+
+def _render_ways_on(run: RunView) -> str:
+    """What a run that has stopped can do, what helps most first: go on, or start again with a remedy."""
+    if not run.resumable:
+        return ""
+    step = run.checkpoint_step
+    label = f"Resume from step {step}" if step else "Resume from the beginning"
+    told = (
+        f"as it was set, from its checkpoint at step {step}"
+        if step
+        else "as it was set; it kept no checkpoint"
+    )
+    resume = (
+        f'<button type="button" class="el-remedy" data-act="resume" data-item="{run.run_id}" '
+        f'title="{told}">{label}</button>'
+    )
+    changed = _render_remedies(run, run.remedies)
+    if changed and run.failure in BETTER_CHANGED:
+        return (
+            f'{changed}<div class="el-remedies"><span class="el-muted">Or as it was set</span>{resume}</div>'
+        )
+    return f'<div class="el-remedies">{resume}</div>{changed}'
 
 
 def _render_advice(run: RunView) -> str:
@@ -135,8 +159,11 @@ def _render_remedies(run: RunView, remedies: Sequence[Remedy]) -> str:
     if not remedies:
         return ""
     lead = "Start again with" if run.status.ended else "Stop and start again with"
+    if run.failure is RunFailure.INTERRUPTED:
+        lead = "If memory ran out, start again with"
     buttons = "".join(
-        f'<button type="button" class="el-remedy" data-act="retry" data-item="{escape(remedy.label)}" '
+        f'<button type="button" class="el-remedy" data-act="retry" '
+        f'data-item="{run.run_id} {escape(remedy.label)}" '
         f'title="{escape(_settings(remedy))}">{escape(remedy.label)}</button>'
         for remedy in remedies
     )

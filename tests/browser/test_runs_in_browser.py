@@ -103,6 +103,8 @@ def test_runs_are_compared_arranged_repeated_and_removed(page: Page, services: S
         )
     compared = page.locator("#run-compare")
     expect(compared).to_contain_text("lora_r")
+    legend = compared.locator(".role-legend-label text")
+    expect(legend).to_have_text(["A", "B"])
     rows = compared.locator(".el-sortable tbody tr")
     expect(rows.first).to_contain_text(slow)
     compared.get_by_role("button", name="Held-out loss", exact=True).click()

@@ -61,7 +61,7 @@ def test_a_preset_that_breaks_a_rule_is_refused_with_its_file(tmp_path: Path) ->
     [
         ({"lora_r": 32}, 200, "Rank 32 is large for 200"),
         ({"lora_dropout": 0.0}, 200, "No dropout"),
-        ({"lora_r": 4}, 9000, "Rank 4 is small for 9000"),
+        ({"lora_r": 4, "lora_alpha": 8}, 9000, "Rank 4 is small for 9000"),
         ({"lora_dropout": 0.2}, 9000, "Dropout 0.2 is much"),
         ({"num_epochs": 5}, 9000, "5 epochs are many"),
         ({"batch_size": 16}, 30, "looks at 16 of 30"),

@@ -56,6 +56,26 @@ def test_the_patient_recipe_overrides_the_defaults():
     assert settings.num_epochs == DEFAULTS.num_epochs
 
 
+@pytest.mark.parametrize(
+    ("rank", "alpha", "stabilised", "said"),
+    [
+        (16, 8, False, "Alpha 8 is 0.5 × rank 16, where 1 to 2 × is usual: 16 to 32. The adapter may hardly"),
+        (8, 64, False, "Alpha 64 is 8 × rank 8, where 1 to 2 × is usual: 8 to 16. The adapter may drown"),
+        (64, 128, True, "Alpha 128 is 16 × the root of rank 64, where 1 to 2 × is usual: 8 to 16."),
+        (64, 4, True, "Alpha 4 is 0.5 × the root of rank 64"),
+        (16, 16, False, None),
+        (16, 32, False, None),
+        (64, 16, True, None),
+    ],
+)
+def test_an_alpha_that_is_unusual_for_the_rank_is_hinted_at(rank, alpha, stabilised, said):
+    values = {"lora_r": rank, "lora_alpha": alpha, "use_rslora": stabilised}
+    hints = override(DEFAULTS, values).hints()
+    assert bool(hints) == bool(said)
+    assert (said or "") in "".join(hints)
+    assert not override(DEFAULTS, values | {"continue_from": "patient@1"}).hints()
+
+
 def test_shipped_recipes_give_no_hints():
     assert [recipe.hyperparameters.hints() for recipe in load_recipes().values()] == [[]] * 5
 

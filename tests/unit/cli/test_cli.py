@@ -149,6 +149,11 @@ def test_ask_tells_a_red_flag_before_the_answer_and_in_the_document(call: Call) 
             ("train", "--audience", "patient", "--dataset", "starter", "--preview", "--wait"),
             "no run to --wait",
         ),
+        (("train", "--audience", "patient", "--dataset", "starter", "--text"), "a form of the preview"),
+        (
+            ("train", "--audience", "patient", "--dataset", "reviews", "--preview"),
+            "nothing to learn from",
+        ),
         (("train", "--audience", "patient", "--dataset", "reviews"), "nothing to learn from"),
         (("runs", "show", "0123"), "no run '0123'"),
         (("runs", "cancel", "0123"), "no run '0123'"),
@@ -367,6 +372,32 @@ def test_an_adapter_is_exported_and_its_files_are_named(
     assert (again.status, again.out) == (1, "")
     assert "exists already" in again.err
     assert call("adapters", "export", "patient@1", "--to", "zip").status == 2
+
+
+@pytest.fixture
+def previewed(tmp_path: Path) -> tuple[str, ...]:
+    """A training of a tiny model, to be previewed."""
+    sys.path.append(str(Path(__file__).parents[1] / "training"))
+    from tiny_models import save_tiny_llama
+
+    base = save_tiny_llama(tmp_path / "tiny")
+    return (
+        *("train", "--audience", "patient", "--dataset", "starter", "--base", str(base)),
+        *("--set", "max_steps=2", "--set", "lora_alpha=4", "--preview"),
+    )
+
+
+@pytest.mark.slow
+def test_a_preview_is_a_document_or_a_text_and_trains_nothing(call: Call, previewed: tuple[str, ...]) -> None:
+    report = call(*previewed).document
+    assert (report["plan"]["steps"], report["memory"]["fits"]) == (2, True)
+    assert any("Alpha 4 is" in note for note in report["notes"])
+    assert call(*previewed, "--json").document["samples"] == report["samples"]
+    text = call(*previewed, "--text").out
+    assert "»" in text
+    assert "Alpha 4 is" in text
+    assert "exclude each other" in call(*previewed, "--text", "--json").err
+    assert call("runs", "--json").document == {"runs": []}
 
 
 def test_a_run_that_has_not_succeeded_is_not_run_again_elsewhere(call: Call, busy_run: str) -> None:

@@ -358,9 +358,11 @@ def test_two_picked_runs_are_compared_until_one_is_let_go(runs: RunHandlers, run
     assert state.picked == tuple(ids[1:])  # four at most
     assert updates[runs.parts.compare.panel]["visible"] is True
     assert set(updates[runs.parts.compare.chart]["value"]["line"]) == {"A", "B", "C", "D"}
-    for run_id in ids[1:4]:
+    for run_id in ids[1:3]:
         updates = runs.act(state, painted, press("pick", run_id))
         state, painted = updates[runs.parts.state], updates[runs.parts.painted]
+    assert updates[runs.parts.compare.chart]["colors_in_legend"] == ["A", "B"]
+    updates = runs.act(state, painted, press("pick", ids[3]))
     assert updates[runs.parts.compare.panel]["visible"] is False
 
 
@@ -388,16 +390,57 @@ def test_a_remedy_starts_the_run_again(runs: RunHandlers, runs_of: Any, services
         open_record(services.settings.folders.runs / run_id, frozen, run_store.get(session, run_id).snapshot)
     first = runs.look_at(run_id, RunsState())
     label = "Batches of 2 instead of 4, 2 added up for an update"
-    assert f'data-act="retry" data-item="{label}"' in first[runs.parts.detail]
-    painted = runs.retry(first[runs.parts.state], first[runs.parts.painted], press("retry", label))
+    assert f'data-act="retry" data-item="{run_id} {label}"' in first[runs.parts.detail]
+    other = runs_of(RunStatus.SUCCEEDED)
+    stale = replace(
+        first[runs.parts.painted], run_id=other
+    )  # the clock has painted what was looked at before
+    painted = runs.go_on(first[runs.parts.state], stale, press("retry", f"{run_id} {label}"))
     assert "Batches of 2 instead of 4" in painted[runs.parts.message]
     new = services.runs.show(painted[runs.parts.state].run_id)
     assert (new.hyperparameters["batch_size"], new.status) == (2, RunStatus.QUEUED)
-    gone = runs.retry(
-        first[runs.parts.state], first[runs.parts.painted], press("retry", "What was offered before")
-    )
-    assert runs.parts.detail in gone  # painted anew, nothing started
-    assert len(services.runs.recent()) == 2
+    gone = runs.go_on(first[runs.parts.state], stale, press("retry", f"{run_id} What was offered before"))
+    assert run_id in gone[runs.parts.detail]  # painted anew, nothing started
+    assert len(services.runs.recent()) == 3
+
+
+def test_a_run_that_stopped_goes_on_though_another_was_painted_meanwhile(
+    runs: RunHandlers, runs_of: Any, services: Services
+) -> None:
+    stopped, other = runs_of(RunStatus.CANCELLED), runs_of()
+    first = runs.look_at(stopped, RunsState())
+    assert f'data-act="resume" data-item="{stopped}"' in first[runs.parts.detail]
+    assert "Resume from the beginning" in first[runs.parts.detail]
+    stale = replace(first[runs.parts.painted], run_id=other)
+    painted = runs.go_on(RunsState(), stale, press("resume", stopped))
+    assert services.runs.show(stopped).status is RunStatus.QUEUED
+    assert painted[runs.parts.state].run_id == stopped
+    assert "Resume" not in painted[runs.parts.detail]
+
+
+def test_the_run_that_was_chosen_is_cancelled_not_the_one_painted_meanwhile(
+    runs: RunHandlers, runs_of: Any, services: Services
+) -> None:
+    chosen, other = runs_of(), runs_of()
+    runs.cancel(RunsState(chosen), Painted(other))
+    assert services.runs.show(chosen).status is RunStatus.CANCELLED
+    assert services.runs.show(other).status is RunStatus.QUEUED
+    runs.cancel(RunsState(), Painted(other))  # nobody has chosen: it is the newest
+    assert services.runs.show(other).status is RunStatus.CANCELLED
+
+
+def test_where_nobody_saw_why_a_run_ended_what_may_help_is_offered(
+    runs: RunHandlers, runs_of: Any, services: Services
+) -> None:
+    run_id = runs_of(RunStatus.INTERRUPTED, RunFailure.INTERRUPTED)
+    for name, state in (("checkpoint-12", "{}"), ("checkpoint-24", '{"half')):
+        folder = services.settings.folders.runs / run_id / "checkpoints" / name
+        folder.mkdir(parents=True)
+        (folder / "trainer_state.json").write_text(state)
+    html = runs.look_at(run_id, RunsState())[runs.parts.detail]
+    assert "Resume from step 12" in html  # the later one was never finished
+    assert html.index("Resume from step 12") < html.index("If memory ran out, start again with")
+    assert {*services.runs.show(run_id).remedies[0].values} == {"gradient_checkpointing"}
 
 
 def test_the_queue_is_arranged_and_removal_is_asked_twice(

@@ -223,6 +223,14 @@ def test_notes_tell_what_is_ignored(build):
     assert "8 steps are few" in notes
 
 
+def test_a_limit_that_leaves_many_examples_out_is_noted(build):
+    long = [example(f"{word}?" * 50, "Because.") for word in ("Why", "How")]
+    notes = build({"max_length": 120}, (*EXAMPLES, *long)).notes
+    assert any(note.startswith("2 of 10 examples are longer than 120 tokens") for note in notes)
+    one = build({"max_length": 120}, (*EXAMPLES, *EXAMPLES, long[0])).notes
+    assert not any("teach nothing" in note for note in one)
+
+
 def test_the_report_survives_the_way_to_the_page_and_is_readable(build):
     report = build()
     document = report.to_dict()
