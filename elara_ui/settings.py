@@ -92,8 +92,8 @@ class Settings(BaseSettings):
     )
     engine_names: str | None = Field(
         default=None,
-        description="Where ELARA_ENGINE_URL names models otherwise than Elara does: OURS=THEIRS, separated by "
-        "commas, such as patient@1=lora-patient.",
+        description="Where ELARA_ENGINE_URL names models otherwise than Elara does: OURS=THEIRS, separated "
+        "by commas, such as patient@1=lora-patient.",
     )
     api_keys: SecretStr | None = Field(
         default=None,
@@ -164,9 +164,8 @@ class Settings(BaseSettings):
             name = ".".join(str(part) for part in problem["loc"])
             setting = f"Option --{name}" if name in given else f"Setting ELARA_{name.upper()}"
             rule = str(problem.get("ctx", {}).get("error") or problem["msg"].lower())
-            value = (
-                "not valid" if name in ("api_keys", "engine_key") else repr(problem["input"])
-            )  # keys come into no log
+            secret = name in ("api_keys", "engine_key")  # keys come into no log
+            value = "not valid" if secret else repr(problem["input"])
             raise InvalidInput(
                 f"{setting} is {value}: {rule}. Correct it or leave it out to use the default."
             ) from None

@@ -24,6 +24,7 @@ class OpenAIServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.models = models
         self.bodies: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
         self.faults: list[str] = []
         """What goes wrong with the next requests, in their order: 500, hang, break, other, 404."""
         self.hung_up = threading.Event()
@@ -131,6 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
+        self.server.keys.add(self.headers["Authorization"])
         self.server.answer(self, body)
 
     def send_json(self, value: dict[str, Any], status: int = 200) -> None:

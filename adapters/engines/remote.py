@@ -18,15 +18,15 @@ from typing import Any, TypeVar
 
 from adapters.engines.base import Completion, GenerationRequest, Sampling, Token, Turn
 from adapters.engines.llama_call import Call, Draft
+from adapters.engines.remote_errors import explain, may_pass
 from adapters.engines.text import defuse
 from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
 from adapters.templating import TEMPLATE_SETTINGS
-from db.errors import ElaraError
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""How often a request is tried that fails before its first word; after it, something has been said already."""
+"""How often a request is tried that fails before its first word; after it, something has been said."""
 _PAUSE_SECONDS = 0.25  # before the second attempt; doubled before the third
 _CONNECT_SECONDS = 5.0
 _SILENCE_SECONDS = 60.0  # longest wait for the next piece
@@ -218,8 +218,8 @@ class RemoteEngine:
                     await self._read(call, begun)
                     return
                 except Exception as error:  # noqa: BLE001 -- whatever it is, it belongs to the reader
-                    if begun.is_set() or attempt == ATTEMPTS or not _may_pass(error):
-                        call.arrivals.put(self._explain(error, call.request.adapter))
+                    if begun.is_set() or attempt == ATTEMPTS or not may_pass(error):
+                        call.arrivals.put(explain(error, self._url, self._silence, call.request.adapter))
                         return
                     log.warning("%s failed (%s); trying again", self._url, type(error).__name__)
                     await asyncio.sleep(_PAUSE_SECONDS * 2 ** (attempt - 1))
@@ -340,7 +340,7 @@ class RemoteEngine:
         try:
             return asyncio.run_coroutine_threadsafe(asking, self._connected()).result(self._silence)
         except Exception as error:
-            raise EngineError(self._explain(error, None).message) from error
+            raise EngineError(explain(error, self._url, self._silence).message) from error
 
     def _connected(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -350,28 +350,6 @@ class RemoteEngine:
     def _name_of(self, adapter: str | None) -> str:
         own = adapter or self._base_model
         return self._names.get(own, own)
-
-    def _explain(self, error: Exception, adapter: str | None) -> ElaraError:
-        """What went wrong, fit to be shown; never what was asked."""
-        import openai
-
-        if isinstance(error, ElaraError):
-            return error
-        if isinstance(error, openai.APITimeoutError | TimeoutError):
-            return EngineError(
-                f"{self._url} has said nothing for {self._silence:g} s. Try again, or look if it is busy."
-            )
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return EngineError(f"{self._url} refuses the key. Set ELARA_ENGINE_KEY to one that it takes.")
-        if isinstance(error, openai.NotFoundError) and adapter is not None:
-            return AdapterError(
-                f"{self._url} no longer has {adapter}. Start it with that adapter again, or restart Elara."
-            )
-        if isinstance(error, openai.APIStatusError):
-            return EngineError(f"{self._url} answers with status {error.status_code}. Its log says why.")
-        return EngineError(
-            f"{self._url} can't be reached, or broke off. Look whether it runs, then try again."
-        )
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -391,12 +369,3 @@ def _beyond_openai(sampling: Sampling) -> dict[str, Any]:
         "min_p": 0.0,
         "chat_template_kwargs": dict(TEMPLATE_SETTINGS),
     }
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed a moment later."""
-    import openai
-
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code in (408, 409, 429) or error.status_code >= 500
-    return not isinstance(error, ElaraError | openai.APITimeoutError)

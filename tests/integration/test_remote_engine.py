@@ -133,8 +133,20 @@ def test_an_answer_of_another_model_is_not_used(engine: RemoteEngine, server: Op
 
 def test_silence_has_an_end(engine: RemoteEngine, server: OpenAIServer) -> None:
     server.faults = ["silence"]
-    with pytest.raises(EngineError):
+    with pytest.raises(EngineError, match="nothing for 1 s"):
         say(engine)
+
+
+def test_a_key_is_sent_and_comes_into_no_message(server: OpenAIServer) -> None:
+    engine = RemoteEngine(BASE, server.url, key="a-secret-key")
+    engine.load()
+    say(engine)
+    assert server.keys == {"Bearer a-secret-key"}
+    server.faults = ["401"]
+    with pytest.raises(EngineError, match="refuses the key") as refused:
+        say(engine)
+    assert "a-secret-key" not in refused.value.message
+    engine.close()
 
 
 @pytest.mark.parametrize("way", ["hang", "stall", "close"])
