@@ -10,6 +10,7 @@ from threading import Event, Lock, Thread
 from adapters import catalog, embedded
 from adapters.engines.base import Engine
 from adapters.engines.llamacpp import LlamaCppEngine
+from adapters.engines.remote import RemoteEngine
 from db.session import Database
 from elara_ui.errors import ElaraError, EngineError
 from elara_ui.services.publishing import AdapterPublisher
@@ -81,7 +82,7 @@ class ServingService:
     @property
     def base_model(self) -> str:
         """Catalogue id of the base model served."""
-        return catalog.EMBEDDED
+        return self._settings.engine_base if self._settings.engine_url else catalog.EMBEDDED
 
     @property
     def is_remote(self) -> bool:
@@ -176,6 +177,15 @@ class ServingService:
             self._settled.set()
 
     def _make_engine(self, report: embedded.Report) -> Engine:
+        if self._settings.engine_url:
+            key = self._settings.engine_key
+            return RemoteEngine(
+                base_model=self.base_model,
+                url=self._settings.engine_url,
+                key=key.get_secret_value() if key else None,
+                names=self._settings.remote_names,
+                context_tokens=self._settings.context_tokens,
+            )
         model = embedded.fetch(self._home.models, report, placed=self._settings.model_file)
         return LlamaCppEngine(
             base_model=self.base_model,
