@@ -86,9 +86,9 @@ class ServingService:
 
     @property
     def is_remote(self) -> bool:
-        """Whether the engine that is up sends what is asked to another machine."""
+        """Whether what is asked goes to another machine; known before the engine is up."""
         engine = self._engine
-        return engine is not None and engine.is_remote
+        return bool(self._settings.engine_url) if engine is None else engine.is_remote
 
     def start(self) -> None:
         """Fetch and load in the background; harmless when already under way or done."""
