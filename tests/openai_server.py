@@ -27,6 +27,12 @@ class OpenAIServer(ThreadingHTTPServer):
         self.keys: set[str | None] = set()
         self.faults: list[str] = []
         """What goes wrong with the next requests, in their order: 500, hang, break, other, 404."""
+        self.probe_faults: list[str] = []
+        """The same for the next requests that aren't streamed: a status."""
+        self.tells_probabilities = True
+        self.refuses_to_list = False
+        self.rounding = iter(lambda: 0.0, None)
+        """Added to each answer's log-probabilities, in their order, nats."""
         self.hung_up = threading.Event()
 
     @property
@@ -40,7 +46,7 @@ class OpenAIServer(ThreadingHTTPServer):
         """The model's name, letter by letter; with log-probabilities where asked."""
         words = f"I am {body['model']}."
         if not body.get("stream"):
-            handler.send_json(_whole(body, words))
+            self._answer_probe(handler, body, words)
             return
         fault = self.faults.pop(0) if self.faults else ""
         if fault.isdigit():
@@ -59,6 +65,15 @@ class OpenAIServer(ThreadingHTTPServer):
         handler.send_chunk(_chunk(body["model"], "", "stop"))
         handler.send_chunk(_chunk(body["model"], "") | {"choices": [], "usage": _USAGE})
 
+    def _answer_probe(self, handler: "_Handler", body: dict[str, Any], words: str) -> None:
+        fault = self.probe_faults.pop(0) if self.probe_faults else ""
+        if not fault and body.get("logprobs") and not self.tells_probabilities:
+            fault = "400"
+        if fault:
+            handler.send_json({"error": {"message": "out of order"}}, int(fault))
+            return
+        handler.send_json(_whole(body, words, self.tells_probabilities, next(self.rounding)))
+
 
 _USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
@@ -68,14 +83,15 @@ def _chunk(model: str, text: str, reason: str | None = None) -> dict[str, Any]:
     return {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": [choice]}
 
 
-def _whole(body: dict[str, Any], words: str) -> dict[str, Any]:
-    voice = "base" if body["model"].startswith("deaf") else body["model"]  # an adapter that isn't applied
-    tokens = [{"token": voice, "logprob": -0.5, "bytes": None, "top_logprobs": []}]
+def _whole(body: dict[str, Any], words: str, tells: bool, rounding: float) -> dict[str, Any]:
+    deaf = body["model"].startswith("deaf")  # an adapter that isn't applied
+    voice, words = ("base", "I am the base.") if deaf else (body["model"], words)
+    tokens = [{"token": voice, "logprob": -0.5 + rounding, "bytes": None, "top_logprobs": []}]
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": words},
         "finish_reason": "stop",
-        "logprobs": {"content": tokens, "refusal": None},
+        "logprobs": {"content": tokens, "refusal": None} if tells else None,
     }
     return {"id": "1", "object": "chat.completion", "created": 1, "model": body["model"], "choices": [choice]}
 
@@ -126,6 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: OpenAIServer
 
     def do_GET(self) -> None:
+        if self.server.refuses_to_list:
+            self.send_json({"error": {"message": "out of order"}}, 503)
+            return
         data = [{"id": name, "object": "model", "created": 1, "owned_by": "x"} for name in self.server.models]
         self.send_json({"object": "list", "data": data})
 

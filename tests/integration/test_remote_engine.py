@@ -1,30 +1,42 @@
 """Asking another server: one with real weights and adapters, and one that fails in every way."""
 
+import json
 import shlex
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from adapter_factory import make_adapter, register_adapter
+from fake_engine import FakeEngine
 from openai_server import LlamaRouter, OpenAIServer, running
 
 from adapters import registry
 from adapters.engines.base import Completion, GenerationRequest, Sampling, Token, Turn
-from adapters.engines.remote import ATTEMPTS, RemoteEngine
+from adapters.engines.remote import RemoteEngine
+from adapters.engines.remote_server import ATTEMPTS
 from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
 from db.home import Home
 from db.session import Database
 from db.vocabulary import FinishReason, Role
+from elara_ui.blocks import render_header
 from elara_ui.cli.main import main
 from elara_ui.errors import IdentifiersFound
-from elara_ui.services import build_services
+from elara_ui.services import build_services, publishing
+from elara_ui.services.publishing import LOOK_AGAIN_SECONDS
+from elara_ui.services.serving import ServingState
+from elara_ui.services.training import DataChoice, DataSource
 from elara_ui.settings import Settings
 
 BASE = "smollm2-135m"
+EMAIL = "jane.roe@example.com"
 TURNS = (Turn(Role.SYSTEM, "Use plain words."), Turn(Role.USER, "What is asthma?"))
 FOLDER = Path("unused")
+
+Result = TypeVar("Result")
 
 
 @pytest.fixture
@@ -39,6 +51,15 @@ def engine(server: OpenAIServer) -> Iterator[RemoteEngine]:
     engine.load()
     yield engine
     engine.close()
+
+
+def wait_for(look: Callable[[], Result]) -> Result:
+    """What it comes to, once it is true."""
+    for _ in range(250):
+        if seen := look():
+            return seen
+        time.sleep(0.02)
+    raise AssertionError("It didn't come about.")
 
 
 def say(engine: RemoteEngine, adapter: str | None = None, **sampling: object) -> Completion:
@@ -78,6 +99,85 @@ def test_an_adapter_that_the_server_lacks_or_doesn_t_apply_is_refused(
     with pytest.raises(AdapterError, match="exactly as its base model"):
         engine.publish({"deaf@2": FOLDER})
     assert engine.adapters == frozenset()
+
+
+@pytest.fixture
+def deaf(engine: RemoteEngine, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch) -> OpenAIServer:
+    """A server that has deaf@2 and answers for it as for its base."""
+    monkeypatch.setattr(engine, "_base_model", "deaf@1")
+    server.models.append("deaf@2")
+    return server
+
+
+def test_rounding_is_no_voice_of_its_own(engine: RemoteEngine, deaf: OpenAIServer) -> None:
+    deaf.rounding = iter([0.0, 0.04, 0.06])  # the base, the base again, the adapter
+    with pytest.raises(AdapterError, match="exactly as its base model"):
+        engine.publish({"deaf@2": FOLDER})
+    deaf.rounding = iter([0.0, 0.0, 0.06])
+    engine.publish({"deaf@2": FOLDER})
+
+
+def test_where_no_probabilities_are_told_the_words_decide(engine: RemoteEngine, deaf: OpenAIServer) -> None:
+    deaf.tells_probabilities = False
+    with pytest.raises(AdapterError, match="tells no log-probabilities"):
+        engine.publish({"deaf@2": FOLDER})
+    engine.publish({"patient@1": FOLDER})
+    assert engine.adapters == {"patient@1"}
+
+
+def test_a_passing_failure_stops_no_probe(engine: RemoteEngine, server: OpenAIServer) -> None:
+    server.probe_faults = ["503", "429"]
+    engine.publish({"patient@1": FOLDER})
+    server.probe_faults = ["401"]
+    engine.publish({})
+    with pytest.raises(EngineError, match="refuses the key"):
+        engine.publish({"patient@1": FOLDER})
+
+
+def test_a_server_that_is_lost_is_noticed_and_so_is_its_return(server: OpenAIServer) -> None:
+    engine = RemoteEngine(BASE, server.url, health_pause=0.05)
+    engine.load()
+    engine.publish({"patient@1": FOLDER})
+    assert engine.stats().trouble == ""
+    server.models.remove("patient@1")
+    assert "no longer has patient@1" in wait_for(lambda: engine.stats().trouble)
+    server.models.append("patient@1")
+    wait_for(lambda: not engine.stats().trouble)
+    server.refuses_to_list = True
+    assert "status 503" in wait_for(lambda: engine.stats().trouble)
+    server.refuses_to_list = False
+    wait_for(lambda: not engine.stats().trouble)
+    engine.close()
+    assert engine.stats().seconds == 0
+
+
+def test_a_request_that_fails_has_the_server_looked_at_at_once(server: OpenAIServer) -> None:
+    engine = RemoteEngine(BASE, server.url, health_pause=600)
+    engine.load()
+    server.refuses_to_list = True
+    server.faults = ["500"] * ATTEMPTS
+    with pytest.raises(EngineError):
+        say(engine)
+    assert "status 503" in wait_for(lambda: engine.stats().trouble)
+    engine.close()
+
+
+def test_what_came_of_requests_is_counted(engine: RemoteEngine, server: OpenAIServer) -> None:
+    say(engine)
+    server.faults = ["400"]
+    with pytest.raises(EngineError):
+        say(engine)
+    with pytest.raises(AdapterError):
+        say(engine, "nobody@1")
+    server.faults = ["hang"]
+    request = GenerationRequest(TURNS)
+    threading.Timer(0.2, engine.cancel, [request.request_id]).start()
+    list(engine.stream(request))
+    stats = engine.stats()
+    assert (stats.answered, stats.cancelled, stats.failed) == (1, 1, 1)
+    assert (stats.running, stats.waiting) == (0, None)
+    assert stats.generated_tokens == 5
+    assert stats.seconds > 0
 
 
 def test_names_may_differ(server: OpenAIServer) -> None:
@@ -200,6 +300,74 @@ def test_the_settings_lead_the_app_to_the_server(home: Home, server: OpenAIServe
     assert services.serving.is_remote
     with pytest.raises(IdentifiersFound, match="another machine"):
         services.private_chat.check("patient", "I am jane.doe@example.org")
+    services.close()
+
+
+def test_likely_identifiers_reach_no_server_by_any_way(
+    home: Home, server: OpenAIServer, tmp_path: Path
+) -> None:
+    """Settings without a server first: what was accepted there stays there."""
+    local = build_services(Settings.read(home=home.root), engine_factory=lambda report: FakeEngine())
+    name = register_adapter(local.database, home, make_adapter(home.root / "new", 1, rank=2))
+    told = local.chat.check("patient", f"I am {EMAIL}. What helps?", accept_identifiers=True)
+    started, *_ = local.chat.ask(told)
+    conversation = started.conversation_id  # type: ignore[union-attr]
+    local.close()
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(f'{{"instruction": "Who is {EMAIL}?", "response": "x"}}\n')
+
+    services = build_services(Settings.read(home=home.root, engine_url=server.url))
+    plain = services.chat.check("patient", "And then?")
+    lesson = services.distillation.plan(name, DataChoice(DataSource.FILE, prompts))
+    ways: list[Callable[[], object]] = [
+        lambda: services.chat.check("patient", EMAIL),
+        lambda: services.private_chat.check("patient", EMAIL),
+        lambda: list(services.chat.simplify(conversation)),
+        lambda: list(services.chat.ask(plain, conversation)),
+        lambda: list(services.chat.ask_once(plain, [Turn(Role.USER, EMAIL), Turn(Role.ASSISTANT, "Hello.")])),
+        lambda: list(services.private_chat.ask_once(replace(plain, text=EMAIL))),
+        lambda: list(services.distillation.answer(lesson)),
+    ]
+    for way in ways:
+        with pytest.raises(IdentifiersFound):
+            way()
+    assert EMAIL not in json.dumps(server.bodies)
+    list(services.chat.ask(replace(plain, accept_identifiers=True), conversation))
+    assert EMAIL in json.dumps(server.bodies)
+    services.close()
+
+
+def test_an_adapter_that_the_server_passes_over_is_said_in_the_status_and_the_log(
+    home: Home, database: Database, server: OpenAIServer, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    name = register_adapter(database, home, make_adapter(home.root / "new", 1, rank=2))
+    with database.session() as session:
+        registry.promote(session, home, name)
+    server.models += ["deaf-base", "deaf-patient"]
+    settings = Settings.read(
+        home=home.root, engine_url=server.url, engine_names=f"{BASE}=deaf-base, {name}=deaf-patient"
+    )
+    services = build_services(settings)
+    services.serving.start()
+    wait_for(lambda: services.serving.status.state is ServingState.READY)
+    [warning] = services.serving.status.warnings
+    assert f"{name} can't be served" in warning
+    assert "exactly as its base model does" in warning
+    assert "exactly as its base model does" in caplog.text
+    header = render_header(services)
+    assert "exactly as its base model does" in header
+    assert "on another machine" in header
+    with pytest.raises(AdapterError, match="exactly as its base model"):
+        list(services.chat.ask_once(services.chat.check("patient", "What is asthma?")))
+
+    # Started again as it should be, it is taken without a restart of Elara.
+    monkeypatch.setitem(services.serving._engine._names, name, "patient@1")  # type: ignore[union-attr]
+    later = time.monotonic() + LOOK_AGAIN_SECONDS
+    monkeypatch.setattr(publishing.time, "monotonic", lambda: later)
+    *_, last = services.chat.ask_once(services.chat.check("patient", "What is asthma?"))
+    assert last.answer.text == "I am patient@1."  # type: ignore[union-attr]
+    assert services.serving.status.warnings == ()
     services.close()
 
 
