@@ -103,23 +103,34 @@ class LlamaRouter(OpenAIServer):
         gguf: base model.
         adapters: model name → GGUF LoRA; the first slot is the base's, and each has its own.
         base: the base model's name.
+        window: of each, tokens.
     """
 
-    def __init__(self, gguf: Path, adapters: Mapping[str, Path], base: str) -> None:
+    def __init__(self, gguf: Path, adapters: Mapping[str, Path], base: str, window: int = 1024) -> None:
         super().__init__([base, *adapters])
         import xllamacpp
 
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(gguf)
-        parameters.n_parallel, parameters.n_ctx = len(self.models), 1024 * len(self.models)
+        parameters.n_parallel, parameters.n_ctx = len(self.models), window * len(self.models)
         parameters.kv_unified, parameters.cache_ram_mib, parameters.fit_params = False, 0, False
         parameters.verbosity = 0
+        parameters.cpuparams.n_threads = (
+            1  # several wait for each other at every token, badly on a busy machine
+        )
         parameters.lora_adapters = [
             xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in adapters.values()
         ]
         self.llama = xllamacpp.Server(parameters)
+        # llama.cpp can't compute different adapters together, and lets the lowest slot speak to its end, and
+        # again, while the others wait: whoever asks for a high one under load would wait for ever.
+        self._turn = threading.Lock()
 
     def answer(self, handler: "_Handler", body: dict[str, Any]) -> None:
+        with self._turn:
+            self._pass_on(handler, body)
+
+    def _pass_on(self, handler: "_Handler", body: dict[str, Any]) -> None:
         slot = self.models.index(body["model"])
         lora = [{"id": i, "scale": float(i == slot - 1)} for i in range(len(self.models) - 1)]
         passed_on = body | {"id_slot": slot, "lora": lora, "cache_prompt": False}
