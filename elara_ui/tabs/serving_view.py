@@ -38,7 +38,8 @@ def describe_stats(stats: EngineStats) -> str:
 
 def _render_ready(status: ServingStatus, name: str) -> str:
     figures = f' title="{escape(describe_stats(status.stats))}"' if status.stats else ""
-    pill = f'<span class="el-pill el-ready"{figures}>{escape(name)}</span>'
+    look = "el-waiting" if status.warnings else "el-ready"
+    pill = f'<span class="el-pill {look}"{figures}>{escape(name)}</span>'
     if not status.warnings:
         return pill
     first = status.warnings[0].split(". ")[0].rstrip(".")
@@ -56,5 +57,5 @@ def _count(number: int, noun: str) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 5400:
-        return _count(round(seconds / 60), "minute")
+        return _count(max(1, round(seconds / 60)), "minute")
     return _count(round(seconds / 3600), "hour") if seconds < 129_600 else f"{seconds / 86_400:.0f} days"
