@@ -48,12 +48,12 @@ element.addEventListener('click', (event) => {
   const dark = document.body.classList.toggle('dark');
   localStorage.setItem('elara-theme', dark ? 'dark' : 'light');
 });
-let unfolded = false;  // stays so when the header is painted again
-element.addEventListener('toggle', (event) => { unfolded = event.target.open; }, true);
-new MutationObserver(() => {
-  const troubles = element.querySelector('.el-troubles');
-  if (troubles && unfolded) troubles.open = true;
-}).observe(element, { childList: true, subtree: true });
+let unfolded = false;  // painting the header again folds what is wrong: unfold it for whoever reads
+element.addEventListener('click', (event) => {
+  const summary = event.target.closest('.el-troubles summary');
+  if (summary) unfolded = !summary.parentElement.open;
+});
+element.addEventListener('toggle', (event) => { event.target.open = unfolded; }, true);
 """
 
 
