@@ -7,7 +7,7 @@ import gradio as gr
 from starlette.routing import BaseRoute
 
 from elara_ui.services import Services
-from elara_ui.services.serving import ServingState, ServingStatus
+from elara_ui.services.serving import ServingState
 from elara_ui.settings import Settings
 from elara_ui.tabs.adjudication import build_adjudication_tab
 from elara_ui.tabs.chat import build_chat_tab
@@ -15,10 +15,10 @@ from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.datasets import build_datasets_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
-from elara_ui.tabs.markup import escape
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import make_leave
 from elara_ui.tabs.review import build_review_tab
+from elara_ui.tabs.serving_view import render_serving
 from elara_ui.theme import build_theme, read_stylesheet
 
 CARE_NOTICE = "<strong>Not for care.</strong> Explains; doesn't diagnose or treat."
@@ -27,6 +27,7 @@ CARE_MORE = " The small embedded model is for trying it, and it makes mistakes."
 REVIEWER_KEY = "elara-reviewer"
 """Under which the browser keeps who reviews and settles from one visit to the next; it is no secret."""
 SERVING_POLL_SECONDS = 1.0
+REMOTE_POLL_SECONDS = 15.0  # another machine may be lost and come back at any time
 RUN_POLL_SECONDS = 2.0
 PRIVATE = (
     *("elara.sqlite3", "models", "adapters", "runs", "snapshots", "evaluation", "recipes", "exports"),
@@ -47,6 +48,12 @@ element.addEventListener('click', (event) => {
   const dark = document.body.classList.toggle('dark');
   localStorage.setItem('elara-theme', dark ? 'dark' : 'light');
 });
+let unfolded = false;  // painting the header again folds what is wrong: unfold it for whoever reads
+element.addEventListener('click', (event) => {
+  const summary = event.target.closest('.el-troubles summary');
+  if (summary) unfolded = !summary.parentElement.open;
+});
+element.addEventListener('toggle', (event) => { event.target.open = unfolded; }, true);
 """
 
 
@@ -63,7 +70,7 @@ def build_page(services: Services) -> gr.Blocks:
         title="Elara", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as page:
         reviewer = gr.BrowserState("", storage_key=REVIEWER_KEY, secret=REVIEWER_KEY)
-        header = gr.HTML(render_header(services.serving.status), js_on_load=HEADER_SCRIPT)
+        header = gr.HTML(render_header(services), js_on_load=HEADER_SCRIPT)
         gr.HTML(render_care(), elem_classes="el-care-bar")
         with gr.Tabs():
             with gr.Tab("Chat", id="chat") as chat_tab:
@@ -199,16 +206,18 @@ def launch_page(
 
 
 def watch_serving(services: Services) -> tuple[str, gr.Timer]:
-    """The model's status, until it is settled."""
-    status = services.serving.status
-    return render_header(status), gr.Timer(active=status.state is not ServingState.READY)
+    """The model's status: closely until it is there, then now and then where another machine answers."""
+    if services.serving.status.state is not ServingState.READY:
+        return render_header(services), gr.Timer(SERVING_POLL_SECONDS)
+    return render_header(services), gr.Timer(REMOTE_POLL_SECONDS, active=services.serving.is_remote)
 
 
-def render_header(status: ServingStatus) -> str:
-    """Name, the model's status while it is coming up, and the switch between light and dark."""
+def render_header(services: Services) -> str:
+    """Name, how the model is, and the switch between light and dark."""
+    serving = services.serving
     return (
         f'<header class="el-header"><h1>Elara</h1>'
-        f"{render_serving(status)}"
+        f"{render_serving(serving.status, serving.base_model, remote=serving.is_remote)}"
         '<button type="button" class="el-theme" aria-label="Switch between light and dark">'
         "Light / dark</button></header>"
     )
@@ -217,15 +226,3 @@ def render_header(status: ServingStatus) -> str:
 def render_care() -> str:
     """What the page is not for: a line that stays in sight however far one scrolls."""
     return f'<p class="el-care" role="note">{CARE_NOTICE}<span>{CARE_MORE}</span></p>'
-
-
-def render_serving(status: ServingStatus) -> str:
-    """How the model is, as a quiet pill."""
-    match status.state:
-        case ServingState.READY:
-            return ""
-        case ServingState.FAILED:
-            return f'<div class="el-pill el-failed" role="alert">{escape(status.message)}</div>'
-        case _:
-            share = "" if status.fraction is None else f" {status.fraction:.0%}"
-            return f'<span class="el-pill el-waiting" role="status">{escape(status.message)}{share}</span>'

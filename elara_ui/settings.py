@@ -78,6 +78,23 @@ class Settings(BaseSettings):
         description="Whether every answer to a question with a red flag goes to review, before all others. "
         "One that reassures over the flag always goes.",
     )
+    engine_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Address of a server that speaks OpenAI's API and has a model for each adapter, such as "
+        "http://gpu:8000/v1; it then answers instead of this machine. Questions are sent there.",
+    )
+    engine_key: SecretStr | None = Field(default=None, description="Key that is sent to ELARA_ENGINE_URL.")
+    engine_base: str = Field(
+        default="smollm2-135m",
+        description="Base model that ELARA_ENGINE_URL serves: a catalogue id, hub id or folder, as in the "
+        "adapters' manifests.",
+    )
+    engine_names: str | None = Field(
+        default=None,
+        description="Where ELARA_ENGINE_URL names models otherwise than Elara does: OURS=THEIRS, separated "
+        "by commas, such as patient@1=lora-patient.",
+    )
     cache_mb: int = Field(
         default=16,
         ge=0,
@@ -131,6 +148,14 @@ class Settings(BaseSettings):
             raise ValueError(f"each key needs {SHORTEST_KEY} or more characters of plain ASCII")
         return value
 
+    @field_validator("engine_names")
+    @classmethod
+    def _are_pairs(cls, value: str | None) -> str | None:
+        """Hold the names to their form."""
+        if value is not None and not all(ours and theirs for ours, theirs in _split_names(value).items()):
+            raise ValueError("it takes OURS=THEIRS, separated by commas")
+        return value
+
     @classmethod
     def read(cls, **overrides: Any) -> Self:
         """Read the environment, with overrides from the command line.
@@ -149,7 +174,8 @@ class Settings(BaseSettings):
             name = ".".join(str(part) for part in problem["loc"])
             setting = f"Option --{name}" if name in given else f"Setting ELARA_{name.upper()}"
             rule = str(problem.get("ctx", {}).get("error") or problem["msg"].lower())
-            value = "not valid" if name == "api_keys" else repr(problem["input"])  # keys come into no log
+            secret = name in ("api_keys", "engine_key")  # keys come into no log
+            value = "not valid" if secret else repr(problem["input"])
             raise InvalidInput(
                 f"{setting} is {value}: {rule}. Correct it or leave it out to use the default."
             ) from None
@@ -158,6 +184,11 @@ class Settings(BaseSettings):
     def keys(self) -> tuple[str, ...]:
         """The keys of the HTTP API."""
         return () if self.api_keys is None else _split_keys(self.api_keys)
+
+    @property
+    def remote_names(self) -> dict[str, str]:
+        """Elara's name of a model → that of the server at `engine_url`."""
+        return _split_names(self.engine_names or "")
 
     @property
     def is_local(self) -> bool:
@@ -172,3 +203,8 @@ class Settings(BaseSettings):
 
 def _split_keys(value: SecretStr) -> tuple[str, ...]:
     return tuple(key.strip() for key in value.get_secret_value().split(",") if key.strip())
+
+
+def _split_names(value: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in value.split(",") if pair.strip())
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}

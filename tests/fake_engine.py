@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
-from adapters.engines.base import Completion, GenerationRequest, Token, Turn
+from adapters.engines.base import Completion, EngineStats, GenerationRequest, Token, Turn
+from adapters.engines.tally import Tally
 from adapters.errors import AdapterError
 from db.vocabulary import FinishReason
 
@@ -32,10 +33,13 @@ class FakeEngine:
         """Adapters that can't be loaded, whatever else is published with them."""
         self.publications: list[frozenset[str]] = []
         self.closed = False
+        self.trouble = ""
+        """What `stats` tells."""
+        self._tally = Tally()
         self._lock = threading.Lock()
 
     def load(self) -> None:
-        pass
+        self._tally.start()
 
     def publish(self, adapters: dict[str, Path]) -> None:
         self.publications.append(frozenset(adapters))
@@ -47,6 +51,12 @@ class FakeEngine:
         return sum(len(turn.content.split()) + 4 for turn in turns)
 
     def stream(self, request: GenerationRequest) -> Iterator[Token | Completion]:
+        return self._tally.follow(self._stream(request))
+
+    def stats(self) -> EngineStats:
+        return self._tally.read(0, 0, len(self.adapters), self.trouble)
+
+    def _stream(self, request: GenerationRequest) -> Generator[Token | Completion, None, None]:
         if request.adapter is not None and request.adapter not in self.adapters:
             raise AdapterError(f"{request.adapter} is not published.")
         with self._lock:

@@ -85,6 +85,37 @@ class Completion:
     tokens_per_second: float
 
 
+@dataclass(frozen=True)
+class EngineStats:
+    """What an engine does now and has done since it was made. Refused requests aren't counted.
+
+    Args:
+        running: answers being written.
+        waiting: requests that wait for their turn; None where only another machine knows.
+        answered: answers that came to their end.
+        cancelled: answers that were stopped, or left by their reader.
+        failed: requests that the engine could not answer.
+        prompt_tokens: in all that ended, tokens.
+        cached_tokens: of those, how many were not computed again, tokens.
+        generated_tokens: in all that ended, tokens; not in those that were left without waiting for it.
+        adapters: how many are published now.
+        seconds: since the base model was loaded, s; 0 before.
+        trouble: what keeps it from answering as it should, as far as it is known; empty for nothing.
+    """
+
+    running: int
+    waiting: int | None
+    answered: int
+    cancelled: int
+    failed: int
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    adapters: int
+    seconds: float
+    trouble: str = ""
+
+
 class Engine(Protocol):
     """Owns one base model. Safe to call from any thread; nobody else touches adapter state."""
 
@@ -146,6 +177,10 @@ class Engine(Protocol):
 
     def cancel(self, request_id: str) -> None:
         """Stop a request; its stream ends with a cancelled `Completion`. Unknown ids are ignored."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """What it does now and has done so far; never waits."""
         ...
 
     def close(self) -> None:

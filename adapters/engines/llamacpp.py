@@ -7,14 +7,15 @@ the pointer, and lets the old one go when its last answer has ended.
 
 import atexit
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.engines.base import Completion, GenerationRequest, Token, Turn
+from adapters.engines.base import Completion, EngineStats, GenerationRequest, Token, Turn
 from adapters.engines.llama_call import Call, Draft
 from adapters.engines.llama_server import LlamaServer
+from adapters.engines.tally import Tally
 from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
 from db.errors import ElaraError
 
@@ -102,6 +103,7 @@ class LlamaCppEngine:
         self._context_tokens = context_tokens
         self._base_slots = base_slots
         self._threads = threads
+        self._tally = Tally()
         self._building = threading.Lock()  # held while a generation is made; answers go on meanwhile
         self._changed = threading.Condition()  # guards everything below and every slot
         self._current: _Generation | None = None
@@ -173,6 +175,9 @@ class LlamaCppEngine:
             ContextOverflow: the turns leave no room for the answer.
             EngineError: the engine isn't loaded or failed.
         """
+        return self._tally.follow(self._stream(request))
+
+    def _stream(self, request: GenerationRequest) -> Generator[Token | Completion, None, None]:
         call = Call(request)
         draft = Draft(prompt_tokens=self._start(call))
         try:
@@ -189,6 +194,13 @@ class LlamaCppEngine:
             calls = [call for call in self._calls if call.request.request_id == request_id]
         for call in calls:
             call.cancel()
+
+    def stats(self) -> EngineStats:
+        """What it does now and has done so far; never waits."""
+        with self._changed:
+            busy = [slot.busy for generation in self._in_memory for slot in generation.slots]
+        running = sum(1 for each in busy if each)
+        return self._tally.read(running, sum(busy) - running, len(self.adapters))
 
     def close(self) -> None:
         """Cancel what is in progress, wait for it to end, and free everything. It may be loaded again."""
@@ -313,6 +325,9 @@ class LlamaCppEngine:
             old, self._current = self._current, fresh
             if fresh is not None:
                 self._in_memory.add(fresh)
+                self._tally.start()
+            else:
+                self._tally.stop()
             if old is None:
                 return
             old.retired = True

@@ -11,6 +11,7 @@ from adapters import catalog
 from adapters.hyperparameters import Hyperparameters, override
 from adapters.training.rejects import shorten
 from elara_ui.cli.parts import (
+    AcceptOption,
     HomeOption,
     JsonOption,
     SetOption,
@@ -20,7 +21,7 @@ from elara_ui.cli.parts import (
     parse_settings,
 )
 from elara_ui.cli.text import format_adapter, format_rejects, format_table, write_document, write_note
-from elara_ui.errors import ElaraError, InvalidInput
+from elara_ui.errors import ElaraError, IdentifiersFound, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.distillation import Lesson
 from elara_ui.services.exporting import Exported, Target
@@ -125,6 +126,7 @@ def distill_adapter(
         float | None, typer.Option(help="Highest reading grade; the audience's target if not given.")
     ] = None,
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer, tokens.")] = None,
+    accept_identifiers: AcceptOption = False,
     values: SetOption = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
@@ -134,7 +136,7 @@ def distill_adapter(
     _check_distillation(base, train=train, review=review, settings=settings)
     with open_services(home) as services:
         lesson = services.distillation.plan(name, parse_data(prompts), max_tokens)
-        _follow_teacher(services, lesson)
+        _follow_teacher(services, lesson, accept_identifiers=accept_identifiers)
         judged = services.distillation.judge(lesson, max_grade)
         if review:
             outcome: dict[str, Any] = {"in_review": services.distillation.send_to_review(judged)}
@@ -173,15 +175,21 @@ def _check_distillation(base: str | None, *, train: bool, review: bool, settings
         catalog.find(base)
 
 
-def _follow_teacher(services: Services, lesson: Lesson) -> None:
+def _follow_teacher(services: Services, lesson: Lesson, *, accept_identifiers: bool) -> None:
     """Tell each answer as it comes."""
     done, total = lesson.done, len(lesson.examples)
     if done:
         write_note(f"{done} of {total} were answered before; going on from there.")
     try:
-        with closing(services.distillation.answer(lesson)) as answers:
+        answering = services.distillation.answer(lesson, accept_identifiers=accept_identifiers)
+        with closing(answering) as answers:
             for done, answer in enumerate(answers, start=lesson.done + 1):
                 write_note(f"{done}/{total}  {shorten(answer.text) or answer.trouble}")
+    except IdentifiersFound as met:
+        for text in met.previews:
+            write_note(f"Redacted: {text}")
+        remedy = "Add --accept-identifiers if they may."
+        raise IdentifiersFound(f"{met.message} {remedy}", met.kinds, met.previews) from None
     except KeyboardInterrupt:
         write_note(
             f"{done} of {total} answers are kept in {lesson.log.path}; the same command goes on from there."

@@ -39,6 +39,7 @@ from elara_ui.cli.retention import retention
 from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
+from elara_ui.cli.serve import serve_command
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
 from elara_ui.cli.text import (
     format_answer,
@@ -77,6 +78,7 @@ cli.command()(triage)
 cli.command()(readability)
 cli.command()(relevance)
 cli.command()(retention)
+cli.command("serve-command")(serve_command)
 cli.command()(evaluate)
 
 

@@ -38,6 +38,7 @@ def distill_command(
     review: bool = False,
     max_grade: float | None = None,
     max_tokens: int | None = None,
+    accept_identifiers: bool = False,
 ) -> str:
     """The ``adapters distill`` command for one lesson.
 
@@ -48,6 +49,7 @@ def distill_command(
         review: whether what passes goes to review.
         max_grade: highest reading grade; None takes the audience's.
         max_tokens: longest answer, tokens; None takes the audience's.
+        accept_identifiers: likely identifiers in the prompts may leave this machine.
     """
     words = ["adapters", "distill", teacher, "--prompts", name_dataset(prompts)]
     if base_model:
@@ -58,6 +60,8 @@ def distill_command(
         words += ["--max-grade", f"{max_grade:g}"]
     if max_tokens is not None:
         words += ["--max-tokens", str(max_tokens)]
+    if accept_identifiers:
+        words.append("--accept-identifiers")
     return f"python -m elara_ui {shlex.join(words)}"
 
 

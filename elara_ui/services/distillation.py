@@ -27,6 +27,7 @@ from elara_ui.clinical.readability import measure
 from elara_ui.errors import ContextOverflow, DatasetError, EngineError, InvalidInput
 from elara_ui.services.acceptance import Rules
 from elara_ui.services.answer_log import AnswerLog, TeacherAnswer, key_of
+from elara_ui.services.identifier_guard import check_departure
 from elara_ui.services.serving import ServingService
 from elara_ui.services.training_data import DataChoice, read_data
 
@@ -149,21 +150,45 @@ class DistillationService:
             done=len(log.read().keys() & examples.keys()),
         )
 
-    def answer(self, lesson: Lesson) -> Generator[TeacherAnswer, None, None]:
+    def check(self, lesson: Lesson, *, accept_identifiers: bool) -> None:
+        """Refuse a lesson whose prompts would leave this machine with likely identifiers in them.
+
+        `answer` refuses it too; this is for whoever wants to know before it begins.
+
+        Args:
+            accept_identifiers: somebody has said that they may.
+
+        Raises:
+            NotFound: the teacher is gone.
+            IdentifiersFound: there are some, and nobody has.
+        """
+        with self._database.reading() as session:
+            adapter = adapter_store.get(session, lesson.teacher)
+        if self._serving.is_remote and adapter.base_model == self._serving.base_model:
+            prompts = [prompt for _, prompt in _waiting(lesson)]
+            _check_departure(prompts, accept=accept_identifiers)
+
+    def answer(
+        self, lesson: Lesson, *, accept_identifiers: bool = False
+    ) -> Generator[TeacherAnswer, None, None]:
         """Let the teacher answer what it has not answered yet; each answer is stored as it comes.
 
         Closing the iterator stops the teacher. What was answered is kept, and the same plan goes on from it.
 
+        Args:
+            accept_identifiers: likely identifiers in the prompts may be sent to another machine's engine.
+
         Raises:
+            IdentifiersFound: there are some, nobody accepted them, and nothing has been sent.
             ElaraError: the teacher can't answer now.
         """
         with self._database.reading() as session:
             adapter = adapter_store.get(session, lesson.teacher)
-        answered = lesson.log.read()
-        waiting = [item for item in lesson.examples if key_of(item.messages[:-1]) not in answered]
-        prompts = [with_system(item.messages[:-1], lesson.recipe.system_prompt) for item in waiting]
-        with closing(self._complete(adapter, lesson.sampling, prompts)) as completions:
-            for example, prompt, completion in zip(waiting, prompts, completions, strict=True):
+        waiting = _waiting(lesson)
+        prompts = [prompt for _, prompt in waiting]
+        answers = self._complete(adapter, lesson.sampling, prompts, accept_identifiers=accept_identifiers)
+        with closing(answers) as completions:
+            for (example, prompt), completion in zip(waiting, completions, strict=True):
                 yield self._keep(lesson, adapter, example, prompt, completion)
 
     def judge(self, lesson: Lesson, max_grade: float | None = None) -> Judged:
@@ -244,7 +269,12 @@ class DistillationService:
         )
 
     def _complete(
-        self, adapter: Adapter, sampling: Sampling, prompts: Sequence[tuple[Turn, ...]]
+        self,
+        adapter: Adapter,
+        sampling: Sampling,
+        prompts: Sequence[tuple[Turn, ...]],
+        *,
+        accept_identifiers: bool,
     ) -> Generator[Completion | None, None, None]:
         """An answer for each prompt, in order; None where it doesn't fit the window."""
         if adapter.base_model != self._serving.base_model:
@@ -252,9 +282,13 @@ class DistillationService:
             if prompts:
                 yield from answer_prompts(self._home, folder, sampling, prompts)
             return
-        for prompt in prompts:
+        may_leave = accept_identifiers
+        for done, prompt in enumerate(prompts):
             # Each time: a promotion meanwhile leaves only what is live.
             engine = self._serving.publish({adapter.name})
+            if engine.is_remote and not may_leave:
+                _check_departure(prompts[done:], accept=False)
+                may_leave = True
             request = GenerationRequest(prompt, adapter.name, sampling)
             try:
                 yield _last(engine.stream(request))
@@ -284,6 +318,22 @@ class DistillationService:
             )
         lesson.log.append(answer)
         return answer
+
+
+def _waiting(lesson: Lesson) -> list[tuple[Example, tuple[Turn, ...]]]:
+    """What isn't answered yet, each with the prompt that the teacher is given."""
+    answered = lesson.log.read()
+    return [
+        (example, with_system(example.messages[:-1], lesson.recipe.system_prompt))
+        for example in lesson.examples
+        if key_of(example.messages[:-1]) not in answered
+    ]
+
+
+def _check_departure(prompts: Sequence[Sequence[Turn]], *, accept: bool) -> None:
+    """Look through everything that is to be sent before any of it is."""
+    texts = (turn.content for prompt in prompts for turn in prompt)
+    check_departure(texts, accept=accept, what="The questions")
 
 
 def _last(stream: Iterator[object]) -> Completion:

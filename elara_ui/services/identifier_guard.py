@@ -86,6 +86,29 @@ def check_question(text: str, *, accept: bool, remote: bool = False) -> None:
     )
 
 
+def check_departure(texts: Iterable[str], *, accept: bool, what: str) -> None:
+    """Refuse to send texts to another machine with likely identifiers, unless somebody said that they may go.
+
+    Args:
+        texts: everything that would be sent.
+        accept: whether somebody has.
+        what: they are, to begin a sentence with.
+
+    Raises:
+        IdentifiersFound: with the surroundings of the first ones, redacted.
+    """
+    if accept:
+        return
+    findings = search(texts)
+    if findings.kinds:
+        raise IdentifiersFound(
+            f"{what} likely hold identifiers of people: {findings.summary}. Nothing has been sent to another "
+            f"machine yet. Confirm that they may leave, or choose others. {NOT_FOUND}",
+            findings.kinds,
+            findings.previews,
+        )
+
+
 def check_export(texts: Iterable[str], handling: Handling, what: str) -> None:
     """Refuse to write out texts with likely identifiers that nobody has decided about.
 

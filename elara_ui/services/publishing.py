@@ -1,7 +1,10 @@
 """Which adapters the engine has: those that are live, and those that somebody tries."""
 
 import logging
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapters import registry
@@ -16,16 +19,32 @@ log = logging.getLogger(__name__)
 
 Version = tuple[str, str]
 """An adapter's name and the hash of its weights."""
+LOOK_AGAIN_SECONDS = 30.0
+"""How long the refusal of another machine's server holds: it may be started again with what it lacked."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An engine won't have an adapter.
+
+    Args:
+        reason: why, and what to do about it.
+        until: when it may be offered again, on the monotonic clock, s.
+    """
+
+    reason: str
+    until: float
 
 
 class AdapterPublisher:
     """Keeps an engine's adapters in step with the database.
 
     An adapter that can't be served is left out: it must not take the others' answers away. A version's files
-    are held against their seal before it is published for the first time. What the engine itself refuses
-    isn't offered again, since each attempt loads the base model once more.
+    are held against their seal before it is published for the first time. What an engine of this machine
+    refuses isn't offered again, since each attempt loads the base model once more; another machine's is asked
+    again after a while.
 
-    `publish_live` and `publish` are for one thread at a time; `refusal` is for any.
+    `publish_live` and `publish` are for one thread at a time; `refusal` and `left_out` are for any.
 
     Args:
         database: where live adapters are looked up.
@@ -36,7 +55,13 @@ class AdapterPublisher:
         self._database = database
         self._home = home
         self._intact: set[Version] = set()
-        self._refused: dict[Version, str] = {}
+        self._refused: dict[Version, Refusal] = {}
+        self._left_out: dict[str, str] = {}
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """The live adapters that can't be served, as last seen: name → why, and what to do about it."""
+        return self._left_out
 
     def publish_live(self, engine: Engine) -> None:
         """Publish what is live, as far as it can be served, when the engine lacks some of it.
@@ -47,6 +72,8 @@ class AdapterPublisher:
         with self._database.reading() as session:
             live = [item for item in adapter_store.all_live(session) if item.base_model == engine.base_model]
         self._publish(engine, live)
+        reasons = {each.name: self._reason_against(each) for each in live}
+        self._left_out = {name: reason for name, reason in reasons.items() if reason}
 
     def publish(self, engine: Engine, names: Iterable[str]) -> None:
         """Publish these beside what the engine has.
@@ -72,13 +99,20 @@ class AdapterPublisher:
         """
         with self._database.reading() as session:
             adapter = adapter_store.get(session, name)
+        reason = self._reason_against(adapter)
+        if reason is None:
+            return None
+        return (
+            f"The live adapter {name} can't be served. {reason} "
+            "Until then, roll back to another version in the Fine-tune tab."
+        )
+
+    def _reason_against(self, adapter: Adapter) -> str | None:
+        """Why an adapter can't be served; None when it can."""
         try:
             self._check(adapter)
         except AdapterError as error:
-            return (
-                f"The live adapter {name} can't be served. {error.message} "
-                "Until then, roll back to another version in the Fine-tune tab."
-            )
+            return error.message
         return None
 
     def _publish(self, engine: Engine, adapters: Sequence[Adapter]) -> None:
@@ -102,7 +136,8 @@ class AdapterPublisher:
             try:
                 engine.publish(taken | {adapter.name: folders[adapter.name]})
             except AdapterError as error:
-                self._refused[_version(adapter)] = error.message
+                until = time.monotonic() + LOOK_AGAIN_SECONDS if engine.is_remote else math.inf
+                self._refused[_version(adapter)] = Refusal(error.message, until)
                 log.error("%s is not served: %s", adapter.name, error.message)
             else:
                 taken[adapter.name] = folders[adapter.name]
@@ -123,8 +158,9 @@ class AdapterPublisher:
         Damage is looked for again each time, so that restored files are taken.
         """
         version = _version(adapter)
-        if reason := self._refused.get(version):
-            raise AdapterError(reason)
+        refusal = self._refused.get(version)
+        if refusal is not None and time.monotonic() < refusal.until:
+            raise AdapterError(refusal.reason)
         folder = registry.folder(self._home, adapter)
         if version not in self._intact:
             registry.verify(folder)

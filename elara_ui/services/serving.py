@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from threading import Event, Lock, Thread
 
 from adapters import catalog, embedded
-from adapters.engines.base import Engine
+from adapters.engines.base import Engine, EngineStats
 from adapters.engines.llamacpp import LlamaCppEngine
+from adapters.engines.remote import RemoteEngine
 from db.session import Database
 from elara_ui.errors import ElaraError, EngineError
 from elara_ui.services.publishing import AdapterPublisher
@@ -39,11 +40,16 @@ class ServingStatus:
         state: how far it has come.
         message: one sentence for the page.
         fraction: of the download done, in [0, 1]; None where it can't be known.
+        warnings: what is wrong while the model answers, such as an adapter that can't be served; each with
+            its remedy.
+        stats: what the engine has done; None while there is none.
     """
 
     state: ServingState
     message: str
     fraction: float | None = None
+    warnings: tuple[str, ...] = ()
+    stats: EngineStats | None = None
 
 
 class ServingService:
@@ -75,19 +81,25 @@ class ServingService:
 
     @property
     def status(self) -> ServingStatus:
-        """How far the base model has come, now."""
-        return self._status
+        """How far the base model has come, and how it does, now."""
+        status, engine = self._status, self._engine
+        if engine is None or status.state is not ServingState.READY:
+            return status
+        stats, left_out = engine.stats(), self._publisher.left_out
+        unserved = (f"{name} can't be served. {reason}" for name, reason in left_out.items())
+        warnings = (*([stats.trouble] if stats.trouble else ()), *unserved)
+        return replace(status, warnings=warnings, stats=stats)
 
     @property
     def base_model(self) -> str:
         """Catalogue id of the base model served."""
-        return catalog.EMBEDDED
+        return self._settings.engine_base if self._settings.engine_url else catalog.EMBEDDED
 
     @property
     def is_remote(self) -> bool:
-        """Whether the engine that is up sends what is asked to another machine."""
+        """Whether what is asked goes to another machine; known before the engine is up."""
         engine = self._engine
-        return engine is not None and engine.is_remote
+        return bool(self._settings.engine_url) if engine is None else engine.is_remote
 
     def start(self) -> None:
         """Fetch and load in the background; harmless when already under way or done."""
@@ -160,8 +172,7 @@ class ServingService:
         try:
             engine = self._engine_factory(self._tell_download)
             self._tell(ServingState.LOADING, "Loading the model.")
-            engine.load()
-            self._engine = engine
+            self._adopt(engine)
             self._tell(ServingState.READY, "Ready.")
         except ElaraError as error:
             self._tell(ServingState.FAILED, error.message)
@@ -175,7 +186,27 @@ class ServingService:
         finally:
             self._settled.set()
 
+    def _adopt(self, engine: Engine) -> None:
+        """Load an engine with its adapters, and have it answer from now on."""
+        try:
+            engine.load()
+            with self._lock:
+                self._publisher.publish_live(engine)
+                self._engine = engine
+        except BaseException:
+            engine.close()
+            raise
+
     def _make_engine(self, report: embedded.Report) -> Engine:
+        if self._settings.engine_url:
+            key = self._settings.engine_key
+            return RemoteEngine(
+                base_model=self.base_model,
+                url=self._settings.engine_url,
+                key=key.get_secret_value() if key else None,
+                names=self._settings.remote_names,
+                context_tokens=self._settings.context_tokens,
+            )
         model = embedded.fetch(self._home.models, report, placed=self._settings.model_file)
         return LlamaCppEngine(
             base_model=self.base_model,

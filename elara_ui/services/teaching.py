@@ -52,6 +52,7 @@ class TeachingPlan:
         base_model: to be trained, for `Use.TRAIN`: catalogue id, hub id or folder.
         max_grade: highest reading grade; None takes the audience's target.
         max_tokens: longest answer, tokens; None takes the audience's own.
+        accept_identifiers: likely identifiers in the prompts may be sent to another machine's engine.
     """
 
     teacher: str
@@ -60,6 +61,7 @@ class TeachingPlan:
     base_model: str = ""
     max_grade: float | None = None
     max_tokens: int | None = None
+    accept_identifiers: bool = False
 
     @property
     def command(self) -> str:
@@ -71,6 +73,7 @@ class TeachingPlan:
             review=self.use is Use.REVIEW,
             max_grade=self.max_grade,
             max_tokens=self.max_tokens,
+            accept_identifiers=self.accept_identifiers,
         )
 
 
@@ -136,6 +139,7 @@ class TeachingService:
         Raises:
             Conflict: another lesson is under way.
             InvalidInput: a number or the base model to train is missing or wrong.
+            IdentifiersFound: prompts would leave this machine with some, and nobody accepted them.
             ElaraError: the teacher or the prompts can't be had.
         """
         _check(plan)
@@ -146,6 +150,7 @@ class TeachingService:
                     "stop it first."
                 )
             lesson = self._distillation.plan(plan.teacher, plan.prompts, plan.max_tokens)
+            self._distillation.check(lesson, accept_identifiers=plan.accept_identifiers)
             begun = Teaching(plan, TeachingState.ANSWERING, lesson.done, len(lesson.examples))
             self._current = begun
             self._stop = Event()
@@ -167,7 +172,7 @@ class TeachingService:
 
     def _teach(self, plan: TeachingPlan, lesson: Lesson, stop: Event) -> None:
         try:
-            if not self._answer(lesson, stop):
+            if not self._answer(plan, lesson, stop):
                 self._tell(state=TeachingState.STOPPED)
                 return
             judged = self._distillation.judge(lesson, plan.max_grade)
@@ -183,9 +188,10 @@ class TeachingService:
                 "from here.",
             )
 
-    def _answer(self, lesson: Lesson, stop: Event) -> bool:
+    def _answer(self, plan: TeachingPlan, lesson: Lesson, stop: Event) -> bool:
         """Ask until all is answered; False when it was stopped before."""
-        with closing(self._distillation.answer(lesson)) as answers:
+        answering = self._distillation.answer(lesson, accept_identifiers=plan.accept_identifiers)
+        with closing(answering) as answers:
             for done, answer in enumerate(answers, start=lesson.done + 1):
                 self._tell(done=done, latest=shorten(answer.text) or answer.trouble)
                 if stop.is_set():

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from elara_ui.errors import ElaraError
+from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
 from elara_ui.services.teaching import Teaching, TeachingPlan, Use
 from elara_ui.services.training import DataChoice, DataSource
 from elara_ui.tabs import teaching_view
+from elara_ui.tabs.identifier_prompt import render_previews
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates, components_of, unchanged
 from elara_ui.tabs.training_form_view import name_stored
@@ -33,6 +34,7 @@ class TeachingParts:
     """The panel.
 
     Args:
+        accept: shown once likely identifiers were found in questions that another machine would be asked.
         seen: what is on the page.
     """
 
@@ -43,6 +45,7 @@ class TeachingParts:
     base_model: gr.Dropdown
     max_grade: gr.Number
     max_tokens: gr.Number
+    accept: gr.Checkbox
     start: gr.Button
     stop: gr.Button
     message: gr.HTML
@@ -54,7 +57,7 @@ class TeachingParts:
         """What `TeachingHandlers.start` takes."""
         return [
             *(self.seen, self.teacher, self.prompts, self.use),
-            *(self.base_model, self.max_grade, self.max_tokens),
+            *(self.base_model, self.max_grade, self.max_tokens, self.accept),
         ]
 
 
@@ -64,6 +67,7 @@ def build_teaching(services: Services) -> "TeachingHandlers":
     handlers = TeachingHandlers(services, parts)
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     parts.use.input(handlers.choose_use, [parts.use], **common)
+    parts.prompts.change(handlers.forget_consent, None, **common)
     parts.start.click(handlers.start, parts.inputs, **common)
     parts.stop.click(handlers.stop, None, **common)
     return handlers
@@ -111,6 +115,11 @@ def _build(services: Services) -> TeachingParts:
                 info="0: the audience's own.",
                 min_width=160,
             )
+        accept = gr.Checkbox(
+            label="Likely identifiers in the questions were looked at and may go to the other machine",
+            visible=False,
+            elem_id="teaching-accept",
+        )
         with gr.Row():
             start = gr.Button("Start teaching", size="sm", elem_id="start-teaching")
             stop = gr.Button("Stop", variant="stop", size="sm", visible=False, elem_id="stop-teaching")
@@ -118,7 +127,7 @@ def _build(services: Services) -> TeachingParts:
         report = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="teaching-report")
     return TeachingParts(
         *(panel, teacher, prompts, use, base_model, max_grade, max_tokens),
-        *(start, stop, message, report, gr.State(Seen())),
+        *(accept, start, stop, message, report, gr.State(Seen())),
     )
 
 
@@ -151,6 +160,10 @@ class TeachingHandlers:
         """Ask for a base model only when one is to be trained."""
         return {self.parts.base_model: gr.update(visible=use == Use.TRAIN)}
 
+    def forget_consent(self) -> Updates:
+        """What was accepted holds for the questions that were looked at, not for others."""
+        return {self.parts.accept: gr.update(value=False, visible=False), self.parts.message: ""}
+
     def start(
         self,
         seen: Seen,
@@ -160,6 +173,7 @@ class TeachingHandlers:
         base_model: str | None,
         max_grade: float | None,
         max_tokens: float | None,
+        accept: bool,
     ) -> Updates:
         """Let the adapter answer; the page may be left."""
         plan = TeachingPlan(
@@ -169,9 +183,15 @@ class TeachingHandlers:
             base_model=(base_model or "").strip(),
             max_grade=max_grade or None,
             max_tokens=int(max_tokens or 0) or None,
+            accept_identifiers=accept,
         )
         try:
             self._services.teaching.start(plan)
+        except IdentifiersFound as found:
+            return {
+                self.parts.message: render_previews(found),
+                self.parts.accept: gr.update(visible=True, value=False),
+            }
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
         return self.refresh(seen) | {self.parts.message: ""}

@@ -1,15 +1,16 @@
+"""What the llama.cpp engine does beyond `test_engine_behaviour.py`: slots, generations, files."""
+
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from difflib import SequenceMatcher
 
 import pytest
-from adapter_factory import lora_tensors, make_adapter, make_peft_folder
+from adapter_factory import make_adapter, make_peft_folder
 
-from adapters.engines.base import Completion, GenerationRequest, Sampling, Token, Turn
+from adapters.engines.base import GenerationRequest, Sampling, Turn
 from adapters.engines.llama_call import Call
 from adapters.engines.llama_server import LlamaServer
 from adapters.engines.llamacpp import LlamaCppEngine
-from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
+from adapters.errors import AdapterError, ModelError
 from adapters.export import convert_lora
 from adapters.templating import render_prompt
 from db.vocabulary import FinishReason, Role
@@ -80,25 +81,6 @@ def fresh_answers(gguf, folders, wanted):
         engine.close()
 
 
-def test_pieces_arrive_and_make_up_the_answer(engine):
-    *tokens, last = engine.stream(request())
-    assert all(isinstance(token, Token) for token in tokens)
-    assert isinstance(last, Completion)
-    assert len(tokens) > 10
-    assert "".join(token.text for token in tokens) == last.text
-    assert last.finish_reason is FinishReason.LENGTH
-    assert last.completion_tokens == 24
-    assert last.prompt_tokens == engine.count_tokens(request().turns)
-    assert 0 < last.first_token_seconds <= last.seconds
-    assert last.tokens_per_second > 0
-
-
-def test_an_answer_that_the_model_ends_says_so(engine):
-    last = completion(engine, request("Say only: yes", repetition_penalty=1.3, max_new_tokens=300))
-    assert last.finish_reason is FinishReason.STOP
-    assert last.completion_tokens < 300
-
-
 def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
     from transformers import AutoTokenizer
 
@@ -113,37 +95,6 @@ def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
         turns, tokenizer
     )
     server.close()
-
-
-def test_a_seed_repeats_a_draw(engine):
-    first, again, other = (
-        answer(engine, request(temperature=1.2, top_p=0.95, seed=seed)) for seed in (7, 7, 8)
-    )
-    assert first == again
-    assert first != other
-
-
-def test_characters_of_several_tokens_arrive_whole(engine):
-    *tokens, last = engine.stream(request("Repeat exactly: 🩺🫀🧬 naïve 心臓", max_new_tokens=40))
-    assert "�" not in "".join(token.text for token in tokens)
-    assert any(ord(character) > 0x2000 for character in last.text)
-
-
-def test_broken_unicode_is_answered_not_crashed_on(engine):
-    assert completion(engine, request("lone \ud800 half, nul \0 byte")).completion_tokens > 0
-
-
-def test_greedy_answers_of_alternating_voices_equal_those_of_a_fresh_engine(
-    own_engine, embedded_gguf, folders
-):
-    fresh = {
-        voice: fresh_answers(embedded_gguf, folders, request(adapter=voice, temperature=0))[0]
-        for voice in (None, "a@1", "b@1")
-    }
-    assert len(set(fresh.values())) == 3
-    own_engine.publish(folders)
-    for voice in ORDER:
-        assert answer(own_engine, request(adapter=voice, temperature=0)) == fresh[voice]
 
 
 def test_remembered_prompts_never_cross_voices(own_engine, embedded_gguf, folders):
@@ -176,37 +127,6 @@ def test_a_voice_computes_its_prompt_once(engine):
 
 
 @pytest.fixture
-def shouting_engine(own_engine, tmp_path):
-    """An engine whose adapters are so strong that each repeats a word of its own, whatever it is asked."""
-    tensors = {f"{name}@1": lora_tensors(seed, strength=1.0) for name, seed in (("a", 1), ("b", 2))}
-    own_engine.publish({name: make_adapter(tmp_path / name, 0, tensors=tensors[name]) for name in tensors})
-    return own_engine
-
-
-def test_simultaneous_requests_each_get_their_own_answer(shouting_engine):
-    """Batches computed together round differently, so answers are told apart by whom they resemble most."""
-    alone = {voice: answer(shouting_engine, request(adapter=voice)) for voice in (None, "a@1", "b@1")}
-
-    def recognise(text):
-        return max(alone, key=lambda voice: SequenceMatcher(None, alone[voice], text).ratio())
-
-    voices = ["a@1", "b@1", None, "b@1", "a@1", None]
-    with ThreadPoolExecutor(len(voices)) as pool:
-        together = pool.map(lambda voice: answer(shouting_engine, request(adapter=voice)), voices)
-    assert [recognise(text) for text in together] == voices
-
-
-def test_cancelling_in_the_middle_of_an_answer_keeps_what_was_said(engine):
-    wanted = request("Tell a very long story.", max_new_tokens=1500)
-    stream = engine.stream(wanted)
-    said = next(stream).text + next(stream).text
-    engine.cancel(wanted.request_id)
-    last = list(stream)[-1]
-    assert last.finish_reason is FinishReason.CANCELLED
-    assert last.text.startswith(said)
-    assert last.completion_tokens < 200
-
-
 def test_cancelling_while_the_prompt_is_computed_frees_the_engine(engine, monkeypatch):
     wanted = request("word " * 1900, adapter="a@1")
     received = []
@@ -226,40 +146,6 @@ def test_cancelling_while_the_prompt_is_computed_frees_the_engine(engine, monkey
     short = completion(engine, request("Hi", adapter="a@1", max_new_tokens=4))
     assert short.finish_reason is FinishReason.LENGTH
     assert len(received) == 1
-
-
-def test_a_request_that_waits_for_its_slot_can_be_cancelled(engine):
-    running = engine.stream(request("Tell a very long story.", adapter="a@1", max_new_tokens=1500))
-    next(running)
-    waiting = request("And another.", adapter="a@1")
-    threading.Timer(0.2, engine.cancel, [waiting.request_id]).start()
-    assert completion(engine, waiting).finish_reason is FinishReason.CANCELLED
-    running.close()
-
-
-def test_closing_the_stream_early_frees_the_slot(engine):
-    for _ in range(4):  # more than the base model has slots
-        stream = engine.stream(request("Tell a very long story.", max_new_tokens=1500))
-        next(stream)
-        stream.close()
-    assert completion(engine, request()).seconds < 20
-
-
-def test_cancelling_an_unknown_request_does_nothing(engine):
-    engine.cancel("no such request")
-
-
-def test_an_adapter_that_is_not_published_is_refused_by_name(engine):
-    with pytest.raises(AdapterError, match=r"nobody@9.*a@1, b@1"):
-        next(engine.stream(request(adapter="nobody@9")))
-
-
-def test_a_prompt_beyond_the_window_is_refused_with_the_figures(engine):
-    with pytest.raises(ContextOverflow) as caught:
-        next(engine.stream(request("word " * 3000, max_new_tokens=100)))
-    assert caught.value.limit == WINDOW - 100
-    assert caught.value.prompt_tokens > 3000
-    assert str(caught.value.prompt_tokens) in caught.value.message
 
 
 def test_publishing_in_the_middle_of_an_answer_drops_nothing(own_engine, folders):
@@ -318,16 +204,6 @@ def test_closing_waits_for_those_who_count(own_engine, monkeypatch):
         closed.result(timeout=5)
 
 
-def test_a_retired_adapter_finishes_its_answer_and_takes_no_new_ones(own_engine, folders):
-    own_engine.publish(folders)
-    stream = own_engine.stream(request(adapter="a@1"))
-    next(stream)
-    own_engine.publish({"b@1": folders["b@1"]})
-    assert list(stream)[-1].completion_tokens == 24
-    with pytest.raises(AdapterError):
-        next(own_engine.stream(request(adapter="a@1")))
-
-
 def test_an_adapter_that_does_not_fit_is_named_and_changes_nothing(own_engine, folders, tmp_path):
     own_engine.publish({"a@1": folders["a@1"]})
     odd = make_peft_folder(tmp_path / "odd", 3)
@@ -361,12 +237,3 @@ def test_a_missing_or_damaged_base_model_is_a_model_error(tmp_path, embedded_ggu
 def test_a_window_beyond_the_models_is_refused_with_its_size(embedded_gguf):
     with pytest.raises(ModelError, match="8192"):
         LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=9000, base_slots=1).load()
-
-
-def test_a_closed_engine_ends_its_answers_and_refuses_new_ones(own_engine):
-    stream = own_engine.stream(request("Tell a very long story.", max_new_tokens=1500))
-    next(stream)
-    own_engine.close()
-    assert list(stream)[-1].finish_reason is FinishReason.CANCELLED
-    with pytest.raises(EngineError):
-        next(own_engine.stream(request()))

@@ -87,3 +87,14 @@ def test_api_keys_show_in_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.read()
     assert settings.keys == ("k" * 16, "l" * 16)
     assert "kkkk" not in repr(settings)
+
+
+def test_names_of_another_server_are_read_and_held_to_their_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELARA_ENGINE_NAMES", "patient@1=lora-p, smollm2-135m = org/base")
+    assert Settings.read().remote_names == {"patient@1": "lora-p", "smollm2-135m": "org/base"}
+    monkeypatch.setenv("ELARA_ENGINE_NAMES", "patient@1")
+    with pytest.raises(InvalidInput, match="OURS=THEIRS"):
+        Settings.read()
+    monkeypatch.setenv("ELARA_ENGINE_URL", "gpu:8000")
+    with pytest.raises(InvalidInput, match="ELARA_ENGINE_URL"):
+        Settings.read()

@@ -71,11 +71,13 @@ def busy_run(database: Database) -> str:
 
 
 @pytest.fixture
-def fake_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Lets the services answer from a script instead of the model."""
+    engine = FakeEngine("Rest and drink water.")
     monkeypatch.setattr("adapters.embedded.fetch", lambda models, report, placed=None: models)
-    build = partial(build_services, engine_factory=lambda model: FakeEngine("Rest and drink water."))
+    build = partial(build_services, engine_factory=lambda model: engine)
     monkeypatch.setattr(cli_parts, "build_services", build)
+    return engine
 
 
 @pytest.mark.usefixtures("fake_engine")
@@ -404,6 +406,22 @@ def test_a_run_that_has_not_succeeded_is_not_run_again_elsewhere(call: Call, bus
     refused = call("runs", "rerun", busy_run, "--base", "microsoft/DialoGPT-medium", "--json")
     assert refused.status == 1
     assert "Only a run that succeeded" in refused.document["error"]
+
+
+def test_questions_with_likely_identifiers_are_taught_by_another_machine_only_when_accepted(
+    call: Call, fake_engine: FakeEngine, database: Database, home: Home, tmp_path: Path
+) -> None:
+    register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"instruction": "What helps jane.roe@example.com?", "response": "x"}\n')
+    fake_engine.is_remote = True
+    arguments = ("adapters", "distill", "patient@1", "--prompts", str(prompts), "--json")
+    refused = call(*arguments)
+    assert refused.status == 1
+    assert "--accept-identifiers" in refused.document["error"]
+    assert "Redacted: What helps [e-mail address]?" in refused.err
+    assert fake_engine.requests == []
+    assert call(*arguments, "--accept-identifiers").status == 0
 
 
 @pytest.mark.usefixtures("fake_engine")

@@ -12,7 +12,7 @@ from adapters.training.preparation import thaw
 from db import responses as response_store
 from db import snapshots as snapshot_store
 from db.vocabulary import FinishReason, Role
-from elara_ui.errors import AdapterError, DatasetError
+from elara_ui.errors import AdapterError, DatasetError, IdentifiersFound
 from elara_ui.services import distillation as distillation_module
 from elara_ui.services.acceptance import Rules
 from elara_ui.services.answer_log import AnswerLog, TeacherAnswer
@@ -105,6 +105,45 @@ def test_breaking_off_loses_nothing_and_the_same_plan_goes_on(services, engine, 
     assert len(engine.requests) == 2
     assert list(services.distillation.answer(again)) == []
     assert services.distillation.judge(again).answered == 3
+
+
+@pytest.fixture
+def private_prompts(tmp_path) -> DataChoice:
+    """Three questions, the last of which names somebody."""
+    path = tmp_path / "private.jsonl"
+    texts = (*QUESTIONS[:2], "My patient jane.roe@example.com has a fever. What helps?")
+    path.write_text("\n".join(json.dumps({"instruction": text, "response": "old"}) for text in texts))
+    return DataChoice(DataSource.FILE, path)
+
+
+def test_no_question_goes_to_another_machine_while_one_has_identifiers_that_nobody_accepted(
+    services, engine, teacher, private_prompts
+):
+    lesson = services.distillation.plan(teacher, private_prompts)
+    services.distillation.check(lesson, accept_identifiers=False)  # nothing leaves yet
+    services.serving.engine()
+    engine.is_remote = True
+    with pytest.raises(IdentifiersFound, match="1 e-mail address") as found:
+        list(services.distillation.answer(lesson))
+    assert "jane.roe" not in "".join(found.value.previews)
+    assert engine.requests == []
+    with pytest.raises(IdentifiersFound):
+        services.distillation.check(lesson, accept_identifiers=False)
+    services.distillation.check(lesson, accept_identifiers=True)
+    assert len(list(services.distillation.answer(lesson, accept_identifiers=True))) == 3
+    services.distillation.check(lesson, accept_identifiers=False)  # all of it is answered
+
+
+def test_an_engine_that_moves_to_another_machine_in_the_middle_gets_no_identifiers(
+    services, engine, teacher, private_prompts
+):
+    lesson = services.distillation.plan(teacher, private_prompts)
+    with closing(services.distillation.answer(lesson)) as answers:
+        next(answers)
+        engine.is_remote = True
+        with pytest.raises(IdentifiersFound):
+            next(answers)
+    assert len(engine.requests) == 1
 
 
 def test_a_line_torn_by_a_crash_is_asked_again(services, teacher, prompts, teach):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import func, select
 from db.home import Home
 from db.models import ReviewItem
 from db.session import Database
-from elara_ui.errors import Conflict, InvalidInput, ModelError, NotFound
+from elara_ui.errors import Conflict, IdentifiersFound, InvalidInput, ModelError, NotFound
 from elara_ui.services import Services
 from elara_ui.services.teaching import Teaching, TeachingPlan, TeachingState, Use
 from elara_ui.services.training import DataChoice, DataSource
@@ -74,6 +75,24 @@ def test_answers_that_don_t_pass_are_counted_by_reason(
     assert (ended.state, ended.accepted) == (TeachingState.FAILED, 0)
     assert [(group.reason, group.count) for group in ended.rejects] == [("answer over 300 words", 30)]
     assert "none can be learned from" in ended.error
+
+
+def test_a_lesson_with_likely_identifiers_goes_to_another_machine_only_when_they_were_accepted(
+    services: Services, teacher: str, engine: FakeEngine, tmp_path: Path
+) -> None:
+    services.serving.engine()
+    engine.is_remote = True
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('{"instruction": "What helps jane.roe@example.com?", "response": "x"}\n')
+    plan = TeachingPlan(teacher, DataChoice(DataSource.FILE, path), Use.REVIEW)
+    with pytest.raises(IdentifiersFound, match="sent to another machine"):
+        services.teaching.start(plan)
+    assert services.teaching.current is None
+    accepted = replace(plan, accept_identifiers=True)
+    assert accepted.command.endswith("--accept-identifiers")
+    services.teaching.start(accepted)
+    assert finish(services).accepted == 1
+    assert len(engine.requests) == 1
 
 
 def test_answers_can_go_to_review(services: Services, teacher: str, database: Database) -> None:

@@ -9,7 +9,7 @@ from adapter_factory import make_adapter, register_adapter
 from adapters.training.rejects import RejectExample, Rejects
 from db.home import Home
 from db.session import Database
-from elara_ui.errors import InvalidInput
+from elara_ui.errors import IdentifiersFound, InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.teaching import Teaching, TeachingPlan, TeachingState, Use
 from elara_ui.services.training import DataChoice, DataSource
@@ -56,17 +56,17 @@ def test_it_is_offered_once_there_is_an_adapter(
 
 
 def test_a_start_hands_over_what_is_filled_in(panel: TeachingHandlers, started: list[TeachingPlan]) -> None:
-    painted = panel.start(Seen(), "patient@1", "starter", "train", " owner/big ", 0, 0)
-    panel.start(Seen(), "patient@1", "ab12", "review", "owner/big", 9.5, 200.0)
+    painted = panel.start(Seen(), "patient@1", "starter", "train", " owner/big ", 0, 0, False)
+    panel.start(Seen(), "patient@1", "ab12", "review", "owner/big", 9.5, 200.0, True)
     stored = DataChoice(DataSource.SNAPSHOT, reference="ab12")
-    assert started == [PLAN, TeachingPlan("patient@1", stored, Use.REVIEW, "owner/big", 9.5, 200)]
+    assert started == [PLAN, TeachingPlan("patient@1", stored, Use.REVIEW, "owner/big", 9.5, 200, True)]
     assert painted[panel.parts.start]["interactive"] is False
     assert painted[panel.parts.stop]["visible"] is True
     assert "Rest &lt;b&gt;now&lt;/b&gt;." in painted[panel.parts.report]
 
 
 def test_nothing_new_paints_nothing(panel: TeachingHandlers, started: list[TeachingPlan]) -> None:
-    painted = panel.start(Seen(), "patient@1", "starter", "train", "owner/big", None, None)
+    painted = panel.start(Seen(), "patient@1", "starter", "train", "owner/big", None, None, False)
     assert set(panel.refresh(painted[panel.parts.seen])) == {panel.parts.seen}
 
 
@@ -77,9 +77,26 @@ def test_a_refusal_is_said(
         raise InvalidInput("No teacher is chosen.")
 
     monkeypatch.setattr(services.teaching, "start", refuse)
-    painted = panel.start(Seen(), None, "starter", "store", "", None, None)
+    painted = panel.start(Seen(), None, "starter", "store", "", None, None, False)
     assert "No teacher is chosen." in painted[panel.parts.message]
     assert panel.parts.report not in painted
+
+
+def test_likely_identifiers_are_shown_and_consent_holds_for_these_questions_only(
+    panel: TeachingHandlers, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(plan: TeachingPlan) -> Teaching:
+        raise IdentifiersFound(
+            "The questions likely hold some.", {"e-mail address": 1}, ("[e-mail address]",)
+        )
+
+    monkeypatch.setattr(services.teaching, "start", refuse)
+    asked = panel.start(Seen(), "patient@1", "ab12", "store", "", None, None, False)
+    assert "The questions likely hold some." in asked[panel.parts.message]
+    assert "[e-mail address]" in asked[panel.parts.message]
+    assert (asked[panel.parts.accept]["visible"], asked[panel.parts.accept]["value"]) == (True, False)
+    forgotten = panel.forget_consent()[panel.parts.accept]
+    assert (forgotten["visible"], forgotten["value"]) == (False, False)
 
 
 def test_a_base_model_is_asked_for_only_to_train(panel: TeachingHandlers) -> None:

@@ -1,0 +1,61 @@
+"""How the model is, in the page's header: pure functions from its status to HTML."""
+
+from adapters.engines.base import EngineStats
+from elara_ui.services.serving import ServingState, ServingStatus
+from elara_ui.tabs.markup import escape
+
+
+def render_serving(status: ServingStatus, base_model: str, *, remote: bool) -> str:
+    """A quiet pill with the figures as its tooltip; what is wrong unfolds.
+
+    Args:
+        base_model: what answers.
+        remote: whether it does so on another machine.
+    """
+    match status.state:
+        case ServingState.READY:
+            return _render_ready(status, f"{base_model}, on another machine" if remote else base_model)
+        case ServingState.FAILED:
+            return f'<div class="el-pill el-failed" role="alert">{escape(status.message)}</div>'
+        case _:
+            share = "" if status.fraction is None else f" {status.fraction:.0%}"
+            return f'<span class="el-pill el-waiting" role="status">{escape(status.message)}{share}</span>'
+
+
+def describe_stats(stats: EngineStats) -> str:
+    """What the engine has done, in a few sentences."""
+    parts = [
+        f"Up for {_duration(stats.seconds)} with {_count(stats.adapters, 'adapter')}.",
+        f"{_count(stats.answered, 'answer')}, {stats.cancelled:,} stopped, {stats.failed:,} failed; "
+        f"{stats.generated_tokens:,} tokens written.",
+    ]
+    if stats.prompt_tokens:
+        parts.append(f"{stats.cached_tokens / stats.prompt_tokens:.0%} of all prompts was remembered.")
+    waiting = "" if stats.waiting is None else f", {stats.waiting:,} waiting"
+    parts.append(f"Now {stats.running:,} being written{waiting}.")
+    return " ".join(parts)
+
+
+def _render_ready(status: ServingStatus, name: str) -> str:
+    figures = f' title="{escape(describe_stats(status.stats))}"' if status.stats else ""
+    look = "el-waiting" if status.warnings else "el-ready"
+    pill = f'<span class="el-pill {look}"{figures}>{escape(name)}</span>'
+    if not status.warnings:
+        return pill
+    first = status.warnings[0].split(". ")[0].rstrip(".")
+    more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in status.warnings)
+    return (
+        f'{pill}<details class="el-pill el-failed el-troubles" role="status"><summary>{escape(first)}{more}'
+        f"</summary><ul>{items}</ul></details>"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 5400:
+        return _count(max(1, round(seconds / 60)), "minute")
+    return _count(round(seconds / 3600), "hour") if seconds < 129_600 else f"{seconds / 86_400:.0f} days"
