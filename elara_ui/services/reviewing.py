@@ -20,7 +20,7 @@ from db.training_rows import training_rows
 from db.vocabulary import ReviewAction
 from elara_ui.clinical.identifiers import redact
 from elara_ui.errors import InvalidInput
-from elara_ui.services.calibration import CalibrationResult, compare_with_expected
+from elara_ui.services.calibration import CalibrationResult, compare_submitted
 from elara_ui.services.empty_queue import explain
 from elara_ui.services.files import Document, write_atomically
 from elara_ui.services.identifier_guard import Handling, check_export
@@ -248,7 +248,7 @@ class ReviewingService:
                 review_id=earlier.id if earlier else review.id,
                 adapter=item.response.adapter,
                 base_model=item.response.base_model,
-                calibration=compare_with_expected(item.expected, judgements.content_of(review)),
+                calibration=compare_submitted(session, item, person.id, judgements.content_of(review)),
                 changed=earlier is not None,
             )
 
