@@ -20,6 +20,7 @@ from db.training_rows import training_rows
 from db.vocabulary import ReviewAction
 from elara_ui.clinical.identifiers import redact
 from elara_ui.errors import InvalidInput
+from elara_ui.services.blindness import hidden_from
 from elara_ui.services.calibration import CalibrationResult, compare_submitted
 from elara_ui.services.empty_queue import explain
 from elara_ui.services.files import Document, write_atomically
@@ -358,11 +359,8 @@ class ReviewingService:
         """
         with self._database.reading() as session:
             rows = list(training_rows(session))
-            if reviewer is not None:
-                ids = [row["response_id"] for row in rows]
-                person = reviewers.find(session, reviewer) if reviewer else None
-                blind = review_progress.to_be_judged_blind(session, ids, person.id if person else "")
-                rows = [row for row in rows if row["response_id"] not in blind]
+            hidden = hidden_from(session, reviewer, [row["response_id"] for row in rows])
+            rows = [row for row in rows if row["response_id"] not in hidden]
         texts = ("\n".join(turn["content"] for turn in row["messages"]) for row in rows)
         check_export(texts, identifiers, "This export")
         if identifiers is Handling.REDACT:
