@@ -100,7 +100,7 @@ def find_identifiers(examples: Iterable[Example]) -> tuple[Counter[str], tuple[F
             first = found[0]
             excerpt = " ".join(text[max(first.start - 30, 0) : first.end + 30].split())
             named = tuple(dict.fromkeys(str(each.kind) for each in found))
-            findings.append(Finding(_answers_of(example), named, excerpt))
+            findings.append(Finding(example.answers, named, excerpt))
     return kinds, tuple(findings)
 
 
@@ -120,7 +120,7 @@ def find_leaks(examples: Sequence[Example], evaluated: Mapping[str, str]) -> lis
         first_of.setdefault(label, prompt)
     return [
         Leak(
-            _answers_of(example), example.question, evaluated[first_of[label]], first_of[label]
+            example.answers, example.question, evaluated[first_of[label]], first_of[label]
         )
         for example, label in zip(examples, labels[len(known) :], strict=True)
         if label in first_of
@@ -183,12 +183,6 @@ def _find_prompt(row: Mapping[str, Any]) -> str:
         if isinstance(row.get(name), str) and row[name].strip():
             return str(row[name]).strip()
     return ""
-
-
-def _answers_of(example: Example) -> tuple[str, ...]:
-    """Ids of the answers that a row is made of, the better first."""
-    other = example.origin.get("other_response_id")
-    return (example.origin.get("response_id", ""), *([other] if other else []))
 
 
 def _normal(text: str) -> str:
