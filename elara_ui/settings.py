@@ -78,6 +78,16 @@ class Settings(BaseSettings):
         description="Whether every answer to a question with a red flag goes to review, before all others. "
         "One that reassures over the flag always goes.",
     )
+    cache_mb: int = Field(
+        default=16,
+        ge=0,
+        le=10_000,
+        description="Megabytes of answers kept in memory for requests that repeat word for word, greedy or "
+        "with a seed; private conversations never. 0 keeps none.",
+    )
+    cache_minutes: int = Field(
+        default=60, ge=1, le=10_080, description="Minutes until a repeated request is answered anew."
+    )
     api_keys: SecretStr | None = Field(
         default=None,
         description="Keys for the HTTP API at /v1, separated by commas, each of 16 or more characters. "

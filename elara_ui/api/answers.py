@@ -96,6 +96,7 @@ def describe_answer(answer: Answer) -> dict[str, Any]:
         "reassures": answer.reassures,
         "reading_grade": answer.reading_grade,
         "dropped_turns": answer.dropped_turns,
+        "cached": answer.cached,
     }
 
 

@@ -1,5 +1,6 @@
 """The addresses under /v1. Everything that is decided about an answer is decided by the chat's services."""
 
+import hashlib
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -85,7 +86,7 @@ class _Api:
     async def complete(self, request: Request) -> Response:
         """Answer a conversation, as a stream or in one piece."""
         body = parse_body(await _read_body(request))
-        events = self._answer(body)
+        events = self._answer(body, _name_client(request))
         if not self._places.acquire(blocking=False):
             raise ApiError(
                 503,
@@ -99,8 +100,11 @@ class _Api:
             return await tell_stream(request, asking, reply)
         return await tell_whole(request, asking, reply)
 
-    def _answer(self, body: ChatBody) -> Generator[ChatEvent, None, None]:
+    def _answer(self, body: ChatBody, client: str) -> Generator[ChatEvent, None, None]:
         """The chat's events; runs in a thread.
+
+        Args:
+            client: who may be given the same answer again; for one that is stored, everybody may.
 
         Raises:
             ApiError: the model isn't there, or the messages are none of a conversation.
@@ -112,7 +116,8 @@ class _Api:
         chat = services.chat if body.store else services.private_chat
         accept = body.elara.accept_identifiers
         question = chat.check(audience, text, body.overrides, adapter, accept_identifiers=accept)
-        question = replace(question, instruction=instruction, stop=body.stop or ())
+        scope = question.cache_scope if body.store else client
+        question = replace(question, instruction=instruction, stop=body.stop or (), cache_scope=scope)
         with closing(chat.ask_once(question, history)) as events:
             for event in events:
                 yield event
@@ -157,6 +162,12 @@ class _Api:
             )
         models[BASE_MODEL] = describe_model(BASE_MODEL, 0, audience=None, base_model=base, adapter=None)
         return models
+
+
+def _name_client(request: Request) -> str:
+    """Tells clients with different keys apart, without the key."""
+    shown = request.headers.get("authorization", "")
+    return f"api {hashlib.sha256(shown.encode()).hexdigest()}"
 
 
 async def _read_body(request: Request) -> bytes:

@@ -7,6 +7,7 @@ from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
+from elara_ui.services.answer_cache import AnswerCache
 from elara_ui.services.asking import AskingService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
@@ -18,6 +19,7 @@ from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
+from elara_ui.services.one_at_a_time import OneAtATime
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.reading import ReadingService
@@ -52,6 +54,7 @@ class Services:
     triage: TriageService
     chat: ChatService
     private_chat: PrivateChatService
+    answering: OneAtATime
     reviewing: ReviewingService
     pairs: PairsService
     comparing: ComparingService
@@ -110,7 +113,8 @@ def build_services(
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
     triage = TriageService(settings.country)
-    asking = AskingService(database, serving, triage)
+    cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
+    asking = AskingService(database, serving, triage, cache)
     conversations = ConversationService(database, triage)
     training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
     pairs = PairsService(database)
@@ -147,6 +151,7 @@ def build_services(
         triage=triage,
         chat=chat,
         private_chat=private_chat,
+        answering=OneAtATime(),
         reviewing=ReviewingService(database, home),
         pairs=pairs,
         comparing=comparing,

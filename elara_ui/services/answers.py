@@ -31,6 +31,7 @@ class Answer:
         reassures: whether it soothes though a red flag had fired.
         cautions: medicines, doses and diagnoses in it, where its readers aren't professionals.
         unverified: references in it that the user's messages don't hold.
+        cached: whether the same request had been answered before, and this is that answer.
     """
 
     response_id: str
@@ -54,6 +55,7 @@ class Answer:
     reassures: bool = False
     cautions: Cautions = field(default_factory=Cautions)
     unverified: tuple[Reference, ...] = ()
+    cached: bool = False
 
     @property
     def reading_grade(self) -> float | None:
@@ -171,6 +173,7 @@ def describe_answer(response: Response, *, in_review: bool, recall: Recall, stor
         reassures=response.reassures,
         cautions=find_cautions(response.text) if response.audience in LAY_AUDIENCES else Cautions(),
         unverified=unverified_references(response),
+        cached=bool(response.parameters.get("cached")),
     )
 
 

@@ -1,8 +1,10 @@
 """Asking the model: from a checked question to a finished answer, piece by piece; nothing is stored."""
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
+from typing import Any
 from uuid import uuid4
 
 from adapters.engines.base import Completion, Engine, GenerationRequest, Token, Turn
@@ -13,6 +15,7 @@ from db.vocabulary import Role
 from elara_ui.clinical.readability import measure
 from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, EngineError, InvalidInput
+from elara_ui.services.answer_cache import AnswerCache, Written, make_key
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started
 from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.questions import BASE_ALONE, Question
@@ -31,14 +34,17 @@ class AskingService:
         database: knows each audience's live adapter.
         serving: gives the engine.
         triage: looks at answers to what a red flag fired on.
+        cache: answers that are given again to the same request.
     """
 
-    def __init__(self, database: Database, serving: ServingService, triage: TriageService) -> None:
+    def __init__(
+        self, database: Database, serving: ServingService, triage: TriageService, cache: AnswerCache
+    ) -> None:
         self._database = database
         self._serving = serving
         self._triage = triage
+        self._cache = cache
         self._stopped: set[str] = set()  # stopped by their reader and not ended yet
-        self._left: set[str] = set()  # whose reader looks at something else by now
 
     def answer(
         self,
@@ -60,9 +66,9 @@ class AskingService:
             ElaraError: the engine can't answer.
             IdentifiersFound: the engine is another machine's, and the turns hold some that nobody accepted.
         """
-        request_id = uuid4().hex
+        request_id, began = uuid4().hex, time.monotonic()
         yield Started(conversation_id, request_id, found)
-        engine, _ = self._engine_for(question)
+        engine, adapter = self._engine_for(question)
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
@@ -72,6 +78,12 @@ class AskingService:
         if request_id in self._stopped:  # pressed while the model was coming up
             self._stopped.discard(request_id)
             raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
+        if known := self._cache.find(make_key(question, engine, adapter, turns)):
+            request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
+            yield Piece(known.text, known.text)
+            again = known.recall(time.monotonic() - began)
+            yield Finished(keep(self._describe(question, request, engine, again, dropped, found)))
+            return
         request, stream = self._begin(question, turns, request_id)
         writing = LimitedText(question.recipe.max_explanation_length, question.stop)
         completion: Completion | None = None
@@ -87,28 +99,17 @@ class AskingService:
             # The person left. Stop computing, then keep what had come.
             engine.cancel(request.request_id)
             completion = next((item for item in stream if isinstance(item, Completion)), None)
-            keep(self._finish(question, request, engine, writing, completion, dropped, found))
-            self._left.discard(request_id)
+            written = self._finish(request, writing, completion)
+            keep(self._describe(question, request, engine, written, dropped, found))
             raise
-        yield Finished(keep(self._finish(question, request, engine, writing, completion, dropped, found)))
+        written = self._finish(request, writing, completion)
+        self._cache.keep(make_key(question, engine, request.adapter, turns), written)
+        yield Finished(keep(self._describe(question, request, engine, written, dropped, found)))
 
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""
         self._stopped.add(request_id)
         self._serving.cancel(request_id)
-
-    def leave(self, request_id: str) -> None:
-        """Stop an answer whose reader has turned to something else: it must not be shown any more."""
-        self._left.add(request_id)
-        self.stop(request_id)
-
-    def is_left(self, request_id: str) -> bool:
-        """Whether its reader has turned to something else."""
-        return request_id in self._left
-
-    def forget(self, request_id: str) -> None:
-        """Its iterator has ended."""
-        self._left.discard(request_id)
 
     def _begin(
         self, question: Question, turns: Sequence[Turn], request_id: str
@@ -145,36 +146,46 @@ class AskingService:
         return engine, live.name
 
     def _finish(
-        self,
-        question: Question,
-        request: GenerationRequest,
-        engine: Engine,
-        writing: LimitedText,
-        completion: Completion | None,
-        dropped: int,
-        found: Finding,
-    ) -> Response:
+        self, request: GenerationRequest, writing: LimitedText, completion: Completion | None
+    ) -> Written:
         self._stopped.discard(request.request_id)
         if completion is None:
             raise EngineError("The engine ended without finishing the answer. Ask again.")
         writing.finish()
+        return Written(writing.text, writing.ended_by or completion.finish_reason, completion)
+
+    def _describe(
+        self,
+        question: Question,
+        request: GenerationRequest,
+        engine: Engine,
+        written: Written,
+        dropped: int,
+        found: Finding,
+    ) -> Response:
+        completion = written.completion
+        extra: dict[str, Any] = {}
+        if question.stop:
+            extra["stop"] = list(question.stop)
+        if written.cached:
+            extra["cached"] = True
         return Response(
             audience=question.recipe.audience,
             base_model=engine.base_model,
             adapter=request.adapter,
             question=question.text,
             context=[{"role": str(turn.role), "content": turn.content} for turn in request.turns],
-            text=writing.text.strip(),
-            parameters=asdict(request.sampling) | ({"stop": list(question.stop)} if question.stop else {}),
+            text=written.text.strip(),
+            parameters=asdict(request.sampling) | extra,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             seconds=completion.seconds,
             first_token_seconds=completion.first_token_seconds,
             tokens_per_second=completion.tokens_per_second,
-            finish_reason=writing.ended_by or completion.finish_reason,
+            finish_reason=written.finish_reason,
             dropped_turns=dropped,
-            readability=measure(writing.text).to_dict(),
+            readability=measure(written.text).to_dict(),
             red_flags=to_rows(found),
             rules_version=found.version,
-            reassures=self._triage.reassures(writing.text, found),
+            reassures=self._triage.reassures(written.text, found),
         )

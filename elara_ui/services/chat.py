@@ -248,18 +248,6 @@ class ChatService:
         """Stop an answer; its iterator then ends by itself with what had come."""
         self._asking.stop(request_id)
 
-    def leave(self, request_id: str) -> None:
-        """Stop an answer whose reader has turned to something else: it must not be shown any more."""
-        self._asking.leave(request_id)
-
-    def is_left(self, request_id: str) -> bool:
-        """Whether its reader has turned to something else; it is no longer known once `forget` was called."""
-        return self._asking.is_left(request_id)
-
-    def forget(self, request_id: str) -> None:
-        """Its iterator has ended."""
-        self._asking.forget(request_id)
-
     def _keep(self, conversation_id: str | None, response: Response) -> Answer:
         """Store an answer, in its conversation if that is still there."""
         with self._database.session() as session:

@@ -157,7 +157,7 @@ class PrivateChatService:
         """
         accept = accept_identifiers or not self._serving.is_remote
         question = self._chat.check(audience, text, overrides, adapter, accept_identifiers=accept)
-        return replace(question, accept_identifiers=accept_identifiers)
+        return replace(question, accept_identifiers=accept_identifiers, cache_scope=None)
 
     def ask(self, question: Question, conversation_id: str) -> Generator[ChatEvent, None, None]:
         """Answer within a conversation.

@@ -33,6 +33,7 @@ class Question:
         accept_identifiers: whoever asks has said that likely identifiers may be sent as they are.
         instruction: added to the audience's prompt for this answer alone.
         stop: texts that end the answer before the first of them.
+        cache_scope: within which its answer may be given again to whoever asks the same; None for nobody.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Question:
     accept_identifiers: bool = False
     instruction: str = ""
     stop: tuple[str, ...] = ()
+    cache_scope: str | None = ""
 
     @property
     def system_prompt(self) -> str:

@@ -10,7 +10,7 @@ from elara_ui.services import Services
 from elara_ui.services.exporting import Target
 from elara_ui.tabs import adapters_view
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
-from elara_ui.tabs.parts import Updates, components_of
+from elara_ui.tabs.parts import Updates, components_of, settled
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def build_adapters(services: Services) -> "AdapterHandlers":
     handlers = AdapterHandlers(services, parts)
     for source in (parts.list, parts.details):
         source.act(
-            handlers.act,
+            settled(handlers.act, parts.shown),
             [parts.promoted, parts.shown],
             components_of(parts),
             show_progress="hidden",

@@ -8,15 +8,17 @@ from adapters.engines.base import Sampling
 from adapters.recipe import Recipe
 from elara_ui.services import Services
 from elara_ui.services.questions import SAMPLING_LIMITS
-from elara_ui.tabs.chat_handlers import ChatHandlers, ChatParts, ChatState, MainParts, SideParts
+from elara_ui.tabs.chat_handlers import ChatHandlers
+from elara_ui.tabs.chat_parts import ChatParts, ChatState, MainParts, SideParts
 from elara_ui.tabs.compare import build_compare
 from elara_ui.tabs.first_use import FirstUse, build_first_use
 from elara_ui.tabs.markup import ACT_SCRIPT, DOWNLOAD_SCRIPT
-from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.parts import components_of, settled
 from elara_ui.tabs.privacy_handlers import PrivacyHandlers
 from elara_ui.tabs.private_view import SWITCH_LABEL
 from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
 from elara_ui.tabs.red_flag_view import ALARM_SCRIPT
+from elara_ui.tabs.side_handlers import SideHandlers
 
 SAMPLING_HELP = (
     ("temperature", "Temperature", "0 always takes the likeliest word; higher varies more.", 0.05),
@@ -56,11 +58,12 @@ def build_chat_tab(services: Services) -> ChatHandlers:
             compared = build_compare(services, state)
     parts = ChatParts(state, side, main)
     handlers = ChatHandlers(services, parts)
-    privacy = PrivacyHandlers(services, handlers)
+    side_handlers = SideHandlers(services, handlers)
+    privacy = PrivacyHandlers(services, handlers, side_handlers)
     first_use.wire(main.audience, [main.message.submit, main.send.click])  # first: it goes before the answer
-    answering = _wire_composer(handlers, privacy, parts)
-    _wire_side(handlers, parts, answering)
-    _wire_privacy(privacy, parts, answering)
+    _wire_composer(handlers, privacy, parts)
+    _wire_side(side_handlers, parts)
+    _wire_privacy(privacy, parts)
     compared.sent.change(
         handlers.refresh, [main.audience, state], components_of(parts), show_progress="hidden"
     )
@@ -133,45 +136,41 @@ def _build_sampling(defaults: Sampling) -> tuple[gr.components.Component, ...]:
     return (*sliders, seed)
 
 
-def _wire_composer(
-    handlers: ChatHandlers, privacy: PrivacyHandlers, parts: ChatParts
-) -> list[gr.events.Dependency]:
+def _wire_composer(handlers: ChatHandlers, privacy: PrivacyHandlers, parts: ChatParts) -> None:
     """Send, stop and the buttons under each turn. Many people may be answered at once.
 
-    Returns:
-        The events that write answers, for others to break off.
+    Every press arrives ("multiple"): by default Gradio drops one while the last is under way, as a question
+    asked while the answer that was left just before still ends. Whether a page may ask is for
+    `OneAtATime` to say.
     """
-    main, outputs = parts.main, components_of(parts)
-    common = {"outputs": outputs, "show_progress": "hidden", "concurrency_limit": None}
-    asking = [main.message, main.audience, parts.state, *main.sampling]
-    asked = gr.on([main.message.submit, main.send.click], handlers.ask, asking, **common)
-    acted = main.thread.act(handlers.act, [main.audience, parts.state, *main.sampling], **common)
-    decided = main.caution.act(privacy.decide, asking, **common)
-    main.stop.click(handlers.stop, [parts.state], **common)
-    main.audience.change(handlers.choose_audience, [main.audience, parts.state], **common)
-    return [asked, acted, decided]
+    main, state = parts.main, parts.state
+    common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
+    each = common | {"trigger_mode": "multiple"}
+    asking = [main.message, main.audience, state, *main.sampling]
+    gr.on([main.message.submit, main.send.click], settled(handlers.ask, state), asking, **each)
+    main.thread.act(settled(handlers.act, state), [main.audience, state, *main.sampling], **each)
+    main.caution.act(settled(privacy.decide, state), asking, **each)
+    main.stop.click(handlers.stop, [state], **common)
+    main.audience.change(handlers.choose_audience, [main.audience, state], **common)
 
 
-def _wire_side(handlers: ChatHandlers, parts: ChatParts, answering: list[gr.events.Dependency]) -> None:
-    """The list of conversations and what can be done with the open one.
-
-    Leaving a conversation breaks off the answer being written in it; what had come is kept there.
-    """
+def _wire_side(handlers: SideHandlers, parts: ChatParts) -> None:
+    """The list of conversations and what can be done with the open one."""
     side, main, state = parts.side, parts.main, parts.state
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    side.new.click(handlers.start_new, [main.audience, state], cancels=answering, **common)
-    side.list.act(handlers.open, [state], cancels=answering, **common)
-    side.search.change(handlers.search, [side.search, state], **common)
+    side.new.click(handlers.start_new, [main.audience, state], **common)
+    side.list.act(handlers.open, [state], trigger_mode="multiple", **common)
+    side.search.change(handlers.search, [side.search, state], trigger_mode="always_last", **common)
     side.rename.click(handlers.rename, [side.title, main.audience, state], **common)
     side.title.submit(handlers.rename, [side.title, main.audience, state], **common)
     side.export.click(handlers.export, [side.form, state], **common)
     side.delete.click(handlers.ask_delete, None, **common)
-    side.confirm.click(handlers.delete, [main.audience, state], cancels=answering, **common)
+    side.confirm.click(handlers.delete, [main.audience, state], **common)
 
 
-def _wire_privacy(handlers: PrivacyHandlers, parts: ChatParts, answering: list[gr.events.Dependency]) -> None:
+def _wire_privacy(handlers: PrivacyHandlers, parts: ChatParts) -> None:
     """The switch above a new conversation, and the note above a private one."""
     main, state = parts.main, parts.state
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     main.private.input(handlers.choose_private, [main.private, main.audience, state], **common)
-    main.private_note.act(handlers.forget, [main.audience, state], cancels=answering, **common)
+    main.private_note.act(handlers.forget, [main.audience, state], **common)

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -14,11 +14,11 @@ from elara_ui.services import Services
 from elara_ui.services.answers import ChatEvent, Finished, Piece, Started, Thread
 from elara_ui.services.chat import ChatService
 from elara_ui.services.conversations import ConversationService
-from elara_ui.services.identifier_guard import Handling
 from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.questions import Question
 from elara_ui.tabs import chat_view, identifier_prompt, private_view
-from elara_ui.tabs.markup import download_link, notice
+from elara_ui.tabs.chat_parts import ChatParts, ChatState
+from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, unchanged
 
 log = logging.getLogger(__name__)
@@ -27,81 +27,6 @@ FRAME_SECONDS = 0.08
 """Shortest time between two repaints of a growing answer: smooth to the eye, light on the wire."""
 
 SAMPLING_NAMES = ("temperature", "repetition_penalty", "top_p", "max_new_tokens", "seed")
-
-
-@dataclass(frozen=True)
-class ChatState:
-    """What one browser tab is doing.
-
-    Args:
-        conversation_id: the open conversation, None for a new one.
-        request_id: the answer being written, for Stop; None when none is.
-        editing: whether the next question replaces the last one.
-        search: what the side list is filtered by.
-        private_ids: the page's private conversations, which only its memory holds.
-        accepted: conversations in which likely identifiers may be sent as they are.
-        held: the question that waits for a decision about its identifiers.
-    """
-
-    conversation_id: str | None = None
-    request_id: str | None = None
-    editing: bool = False
-    search: str = ""
-    private_ids: frozenset[str] = frozenset()
-    accepted: frozenset[str] = frozenset()
-    held: str = ""
-
-    @property
-    def private(self) -> bool:
-        """Whether the open conversation is a private one."""
-        return self.conversation_id in self.private_ids
-
-    def turn_to(self, conversation_id: str | None) -> "ChatState":
-        """With another conversation open, and nothing under way."""
-        return replace(self, conversation_id=conversation_id, request_id=None, editing=False, held="")
-
-
-@dataclass(frozen=True)
-class SideParts:
-    """The column of conversations."""
-
-    new: gr.Button
-    search: gr.Textbox
-    list: gr.HTML
-    manage: gr.Accordion
-    title: gr.Textbox
-    rename: gr.Button
-    form: gr.Radio
-    export: gr.Button
-    delete: gr.Button
-    confirm: gr.Button
-    download: gr.HTML
-
-
-@dataclass(frozen=True)
-class MainParts:
-    """The thread and the composer."""
-
-    audience: gr.Radio
-    answering: gr.HTML
-    private: gr.Checkbox
-    private_note: gr.HTML
-    thread: gr.HTML
-    live: gr.HTML
-    caution: gr.HTML
-    message: gr.Textbox
-    send: gr.Button
-    stop: gr.Button
-    sampling: tuple[gr.components.Component, ...]
-
-
-@dataclass(frozen=True)
-class ChatParts:
-    """Everything in the tab that handlers fill."""
-
-    state: gr.State
-    side: SideParts
-    main: MainParts
 
 
 class ChatHandlers:
@@ -128,6 +53,7 @@ class ChatHandlers:
         top_p: float,
         max_new_tokens: float,
         seed: float | None,
+        request: gr.Request,
         *,
         accept: bool = False,
     ) -> Iterator[Updates]:
@@ -136,13 +62,12 @@ class ChatHandlers:
         Args:
             accept: send it with its likely identifiers, and don't ask about them again in this conversation.
         """
-        if state.request_id:
-            gr.Info("An answer is being written. Wait for it, or press Stop first.")
+        if self._must_wait(request):
             return
         chat = self._chat(state)
         try:
             if state.private:
-                self._open(state)  # gone with a page that slept, say; it must not go on as a stored one
+                self.open(state)  # gone with a page that slept, say; it must not go on as a stored one
             question = chat.check(
                 audience,
                 message,
@@ -161,10 +86,10 @@ class ChatHandlers:
             return
         if state.editing and state.conversation_id:
             events = chat.retry(question, state.conversation_id)
-            yield from self._follow(events, state, clears=True, keeps=message, accepted=accept)
+            yield from self._follow(events, state, request, clears=True, keeps=message, accepted=accept)
         else:
             events = self._begin(state, question)
-            yield from self._follow(events, state, clears=True, accepted=accept)
+            yield from self._follow(events, state, request, clears=True, accepted=accept)
 
     def act(
         self,
@@ -175,41 +100,27 @@ class ChatHandlers:
         top_p: float,
         max_new_tokens: float,
         seed: float | None,
+        request: gr.Request,
         event: gr.EventData,
     ) -> Iterator[Updates]:
         """A press of one of the buttons within the thread."""
-        if state.request_id:
-            gr.Info("An answer is being written. Wait for it, or press Stop first.")
+        if self._must_wait(request):
             return
+        sampled = (temperature, repetition_penalty, top_p, max_new_tokens, seed)
         try:
             match event.act:
                 case "example":
-                    yield from self.ask(
-                        event.item,
-                        audience,
-                        state,
-                        temperature,
-                        repetition_penalty,
-                        top_p,
-                        max_new_tokens,
-                        seed,
-                    )
+                    yield from self.ask(event.item, audience, state, *sampled, request)
                 case "retry":
-                    sampling = sampling_overrides(
-                        temperature, repetition_penalty, top_p, max_new_tokens, seed
-                    )
-                    yield from self._retry(audience, state, sampling)
+                    yield from self._retry(audience, state, sampling_overrides(*sampled), request)
                 case "simplify" if state.conversation_id:
-                    sampling = sampling_overrides(
-                        temperature, repetition_penalty, top_p, max_new_tokens, seed
-                    )
                     accept = state.conversation_id in state.accepted
                     simpler = self._chat(state).simplify(
-                        state.conversation_id, sampling, accept_identifiers=accept
+                        state.conversation_id, sampling_overrides(*sampled), accept_identifiers=accept
                     )
-                    yield from self._follow(simpler, state)
+                    yield from self._follow(simpler, state, request)
                 case "edit" | "undo":
-                    yield self._take_back(audience, state, keep=event.act == "edit")
+                    yield self._take_back(audience, state, str(event.item), keep=event.act == "edit")
                 case "lineage":
                     shaped = self._services.lineage.what_shaped(str(event.item))
                     yield {self._main.live: notice(shaped.summary, "info")}
@@ -235,74 +146,15 @@ class ChatHandlers:
             updates[self._main.thread] = chat_view.render_welcome(recipe)
         return updates
 
-    def leave(self, state: ChatState) -> None:
-        """End the answer being written, as its reader turns to something else: it is kept, but not painted.
+    def leave(self, state: ChatState, request: gr.Request) -> None:
+        """End the answer being written, as its reader turns to something else: it is kept, not painted."""
+        self._services.answering.drop(str(request.session_hash))
+        if state.request_id:  # known once it is on the page; before that its handler sees that it was dropped
+            self._services.chat.stop(state.request_id)
 
-        Breaking off its handler takes a moment, in which it would paint over what is shown next.
-        """
-        if state.request_id:
-            self._services.chat.leave(state.request_id)
-
-    def start_new(self, audience: str, state: ChatState) -> Updates:
-        """Leave the open conversation for an empty one."""
-        self.leave(state)
-        return self.show(state.turn_to(None), audience) | {self._main.message: "", self._main.live: ""}
-
-    def open(self, state: ChatState, event: gr.EventData) -> Updates:
-        """Open a conversation from the side list, with the audience it was last asked for."""
-        self.leave(state)
-        opened = state.turn_to(str(event.item))
-        try:
-            audience = self._open(opened).audience
-            return self.show(opened, audience) | {self._main.audience: audience, self._main.live: ""}
-        except ElaraError as error:
-            return {self._main.live: notice(error.message), self._side.list: self._render_list(state)}
-
-    def search(self, text: str, state: ChatState) -> Updates:
-        """Filter the side list."""
-        state = replace(state, search=text)
-        return {self.parts.state: state, self._side.list: self._render_list(state)}
-
-    def rename(self, title: str, audience: str, state: ChatState) -> Updates:
-        """Retitle the open conversation."""
-        if state.conversation_id is None:
-            return unchanged(self.parts.state)
-        try:
-            self._services.conversations.rename(state.conversation_id, title)
-        except ElaraError as error:
-            return {self._main.live: notice(error.message)}
-        return self.show(state, audience) | {self._main.live: ""}
-
-    def ask_delete(self) -> Updates:
-        """Ask once more before deleting."""
-        return {self._side.confirm: gr.update(visible=True)}
-
-    def delete(self, audience: str, state: ChatState) -> Updates:
-        """Delete the open conversation for good."""
-        if state.conversation_id is None:
-            return unchanged(self.parts.state)
-        self.leave(state)
-        try:
-            self._services.conversations.delete(state.conversation_id)
-        except ElaraError as error:
-            return {self._main.live: notice(error.message)}
-        return self.show(state.turn_to(None), audience) | {self._main.live: ""}
-
-    def export(self, form: str, state: ChatState, handling: Handling = Handling.ASK) -> Updates:
-        """Hand the open conversation to the browser as a file."""
-        if state.conversation_id is None:
-            return unchanged(self.parts.state)
-        try:
-            document = self._services.conversations.export(state.conversation_id, form, handling)
-        except IdentifiersFound as found:
-            return {self._main.caution: identifier_prompt.render_export_prompt(found, form)}
-        except ElaraError as error:
-            return {self._main.live: notice(error.message)}
-        return {self._side.download: download_link(document.name, document.text)}
-
-    def refresh(self, audience: str, state: ChatState) -> Updates:
+    def refresh(self, audience: str, state: ChatState, request: gr.Request) -> Updates:
         """Paint again after something changed elsewhere (a promotion, a comparison)."""
-        if state.request_id:
+        if self._services.answering.is_busy(str(request.session_hash)):
             return unchanged(self.parts.state)
         try:
             return self.show(state, audience)
@@ -311,17 +163,17 @@ class ChatHandlers:
 
     def show(self, state: ChatState, audience: str) -> Updates:
         """Everything that follows from the state and the audience chosen now."""
-        updates = self._paint(state) | {self._main.answering: self._describe_answering(audience)}
+        updates = self._paint(state) | self._paint_form(state)
+        updates[self._main.answering] = self._describe_answering(audience)
         if not updates[self._main.thread]:
             updates[self._main.thread] = chat_view.render_welcome(self._services.recipes[audience])
         return updates
 
     def _paint(self, state: ChatState) -> Updates:
         """Thread (empty when there is nothing in it), side list and buttons."""
-        title = thread = ""
+        thread = ""
         if state.conversation_id is not None:
-            conversation = self._open(state)
-            title = conversation.title
+            conversation = self.open(state)
             if conversation.messages:
                 thread = chat_view.render_thread(conversation, self._services.recipes)
         stored = state.conversation_id is not None and not state.private
@@ -332,48 +184,60 @@ class ChatHandlers:
             self._main.private_note: note,
             self._main.thread: thread,
             self._main.caution: "",
-            self._main.send: gr.update(visible=True),
-            self._main.stop: gr.update(visible=False),
-            self._side.list: self._render_list(state),
+            **self._show_whether_answering(state.request_id is not None),
+            self._side.list: self.render_list(state),
             self._side.manage: gr.update(visible=stored),
-            self._side.title: title,
-            self._side.confirm: gr.update(visible=False),
         }
+
+    def _paint_form(self, state: ChatState) -> Updates:
+        """The form for the open conversation; an answer that ends leaves it alone, as it may be in use."""
+        title = "" if state.conversation_id is None else self.open(state).title
+        return {self._side.title: title, self._side.confirm: gr.update(visible=False)}
 
     def _follow(
         self,
         events: Generator[ChatEvent, None, None],
         state: ChatState,
+        request: gr.Request,
         *,
         clears: bool = False,
         keeps: str = "",
         accepted: bool = False,
     ) -> Iterator[Updates]:
-        """Paint an answer as it grows; leaving the page closes `events`, which stops the model.
+        """Paint an answer as it grows; leaving it or the page closes `events`, which stops the model.
 
         Args:
+            request: names the page, which has one answer written at a time.
             clears: empty the composer once the question is stored.
             keeps: put this back into the composer when the answer fails.
             accepted: identifiers in this conversation may be sent as they are from now on.
         """
+        answering, page = self._services.answering, str(request.session_hash)
+        turn = answering.begin(page)
+        if turn is None:
+            self._must_wait(request)
+            return
         painted, trouble, note, composer = 0.0, "", "", {}
         try:
             with closing(events):
                 for event in events:
+                    if not answering.is_current(page, turn):
+                        break
                     if isinstance(event, Started):
+                        begun = event.conversation_id != state.conversation_id
                         state = replace(
                             state.turn_to(event.conversation_id),
                             request_id=event.request_id,
                             accepted=state.accepted | ({str(event.conversation_id)} if accepted else set()),
                         )
                         cleared = {self._main.message: ""} if clears else {}
-                        yield self._paint(state) | self._show_answering_now() | cleared
+                        writing = {self._main.live: chat_view.render_live_answer("")}
+                        form = self._paint_form(state) if begun else {}
+                        yield self._paint(state) | form | writing | cleared
                     elif isinstance(event, Finished) and event.note:
                         note = notice(event.note, "info")
                     elif isinstance(event, Piece) and time.monotonic() - painted > FRAME_SECONDS:
                         painted = time.monotonic()
-                        if self._is_left(state):
-                            continue
                         yield {self._main.live: chat_view.render_live_answer(event.text)}
         except ElaraError as error:
             trouble = notice(error.message)
@@ -381,25 +245,33 @@ class ChatHandlers:
             # A traceback may quote what was asked, and nothing private may come into the log.
             log.error("Answering failed: %s", type(error).__name__, exc_info=not state.private)
             trouble = notice("Elara failed to answer; the reason is in the log. Your question is kept.")
-        if self._is_left(state):
-            self._services.chat.forget(str(state.request_id))
-            return
-        if trouble and keeps:
-            composer = {self._main.message: keeps}
-        ended = replace(state, request_id=None, editing=False)
-        yield self._paint(ended) | {self._main.live: trouble or note} | composer
+        finally:
+            dropped = not answering.is_current(page, turn)
+            answering.end(page, turn)
+        if not dropped:
+            if trouble and keeps:
+                composer = {self._main.message: keeps}
+            ended = replace(state, request_id=None, editing=False)
+            yield self._paint(ended) | {self._main.live: trouble or note} | composer
+        elif not answering.is_busy(page):  # its last words may have come after what is shown now
+            yield {self._main.live: ""} | self._show_whether_answering(False)
 
-    def _is_left(self, state: ChatState) -> bool:
-        return state.request_id is not None and self._services.chat.is_left(state.request_id)
+    def _must_wait(self, request: gr.Request) -> bool:
+        """Whether the page has an answer under way, which it is told then."""
+        busy = self._services.answering.is_busy(str(request.session_hash))
+        if busy:
+            gr.Info("An answer is being written. Wait for it, or press Stop first.")
+        return busy
 
-    def _show_answering_now(self) -> Updates:
+    def _show_whether_answering(self, answering: bool) -> Updates:
         return {
-            self._main.live: chat_view.render_live_answer(""),
-            self._main.send: gr.update(visible=False),
-            self._main.stop: gr.update(visible=True, interactive=True),
+            self._main.send: gr.update(visible=not answering),
+            self._main.stop: gr.update(visible=answering, interactive=True),
         }
 
-    def _retry(self, audience: str, state: ChatState, sampling: dict[str, Any]) -> Iterator[Updates]:
+    def _retry(
+        self, audience: str, state: ChatState, sampling: dict[str, Any], request: gr.Request
+    ) -> Iterator[Updates]:
         if state.conversation_id is None:
             return
         chat = self._chat(state)
@@ -409,16 +281,22 @@ class ChatHandlers:
         # It was asked about when it was first sent, unless the engine was a nearer one then.
         accept = state.conversation_id in state.accepted or not self._services.serving.is_remote
         question = chat.check(audience, last.content, sampling, accept_identifiers=accept)
-        yield from self._follow(chat.retry(question, state.conversation_id), state)
+        yield from self._follow(chat.retry(question, state.conversation_id), state, request)
 
-    def _take_back(self, audience: str, state: ChatState, *, keep: bool) -> Updates:
-        """Put the last question into the composer; unless kept, it leaves the thread at once."""
+    def _take_back(self, audience: str, state: ChatState, position: str, *, keep: bool) -> Updates:
+        """Put the last question into the composer; unless kept, it leaves the thread at once.
+
+        Args:
+            position: of the question it was pressed at; pressed twice, it doesn't take back the one before.
+        """
         if state.conversation_id is None:
             return unchanged(self.parts.state)
         conversations, open_id = self._conversations(state), state.conversation_id
+        last = conversations.last_question(open_id)
+        if last is None or str(last.position) != position:
+            return self.show(state, audience)
         if keep:
-            last = conversations.last_question(open_id)
-            text = last.content if last else ""
+            text = last.content
             state = replace(state, editing=True)
             hint = notice("Change the question below and send it: it replaces the last one.", "info")
         else:
@@ -437,7 +315,12 @@ class ChatHandlers:
     def _conversations(self, state: ChatState) -> ConversationService | PrivateChatService:
         return self._services.private_chat if state.private else self._services.conversations
 
-    def _open(self, state: ChatState) -> Thread:
+    def open(self, state: ChatState) -> Thread:
+        """The open conversation.
+
+        Raises:
+            NotFound: it is gone.
+        """
         return self._conversations(state).open(str(state.conversation_id))
 
     def _has_begun(self, state: ChatState) -> bool:
@@ -449,7 +332,8 @@ class ChatHandlers:
             return self._services.private_chat.ask(question, str(state.conversation_id))
         return self._services.chat.ask(question, state.conversation_id)
 
-    def _render_list(self, state: ChatState) -> str:
+    def render_list(self, state: ChatState) -> str:
+        """The conversations: the page's private ones, then the stored ones."""
         private = private_view.render_private_rows(
             self._services.private_chat.find(state.private_ids), state.conversation_id
         )

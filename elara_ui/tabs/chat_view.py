@@ -96,8 +96,9 @@ def _render_question(message: ThreadMessage, *, last: bool, answered: bool) -> s
     actions = button("Copy", "copy")
     if last:
         actions += "" if answered else button("Retry", "retry", title="Answer this question again")
-        actions += button("Edit", "edit", title="Edit this question and ask again")
-        actions += button("Undo", "undo", title="Take back this question and its answer")
+        place = str(message.position)
+        actions += button("Edit", "edit", place, title="Edit this question and ask again")
+        actions += button("Undo", "undo", place, title="Take back this question and its answer")
     return (
         f'<div class="el-turn el-user" data-copy="{escape(message.content)}">'
         f'<div class="el-bubble">{paragraphs(message.content)}</div>'
@@ -160,9 +161,12 @@ def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
             if answer.adapter
             else f"base model {answer.base_model}, no adapter"
         ),
-        f"{answer.tokens_per_second:.0f} tokens/s",
-        f"first word after {answer.first_token_seconds:.1f} s",
     ]
+    if answer.cached:
+        parts.append("answered before to the same request, and given again")
+    else:
+        parts.append(f"{answer.tokens_per_second:.0f} tokens/s")
+        parts.append(f"first word after {answer.first_token_seconds:.1f} s")
     if answer.finish_reason is FinishReason.LENGTH:
         parts.append("<em>ended at this audience's length limit</em>")
     if answer.finish_reason is FinishReason.CANCELLED:

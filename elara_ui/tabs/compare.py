@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 import gradio as gr
 
@@ -17,10 +18,11 @@ from elara_ui.services.chat import ChatService
 from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.questions import Question
 from elara_ui.tabs import chat_view
-from elara_ui.tabs.chat_handlers import FRAME_SECONDS, ChatState
+from elara_ui.tabs.chat_handlers import FRAME_SECONDS
+from elara_ui.tabs.chat_parts import ChatState
 from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED, render_question_prompt
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
-from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.parts import Updates, settled
 from elara_ui.tabs.readability_meter import KEEP_OPEN_SCRIPT
 
 log = logging.getLogger(__name__)
@@ -83,23 +85,16 @@ def build_compare(services: Services, chat_state: gr.State) -> CompareParts:
             sent=gr.Number(0, visible=False),
         )
     handlers = CompareHandlers(services, parts)
-    outputs = [parts.state, parts.result, parts.ask, parts.stop, parts.sent]
-    asked = gr.on(
-        [parts.ask.click, parts.question.submit],
-        handlers.ask,
-        [parts.audiences, parts.question, chat_state],
-        outputs,
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
-    acted = parts.result.act(
-        handlers.act,
-        [parts.audiences, parts.question, chat_state, parts.state, parts.sent],
-        outputs,
-        show_progress="hidden",
-        concurrency_limit=None,
-    )
-    parts.stop.click(handlers.stop, [parts.state], outputs, cancels=[asked, acted], show_progress="hidden")
+    common: dict[str, Any] = {
+        "outputs": [parts.state, parts.result, parts.ask, parts.stop, parts.sent],
+        "show_progress": "hidden",
+        "concurrency_limit": None,
+    }
+    given = [parts.audiences, parts.question, chat_state]
+    gr.on([parts.ask.click, parts.question.submit], settled(handlers.ask, parts.state), given, **common)
+    judging = [*given, parts.state, parts.sent]
+    parts.result.act(settled(handlers.act, parts.state), judging, trigger_mode="multiple", **common)
+    parts.stop.click(handlers.stop, [parts.state], **common)
     return parts
 
 
@@ -111,12 +106,19 @@ class CompareHandlers:
         self._parts = parts
 
     def ask(
-        self, audiences: list[str], text: str, chat_state: ChatState, *, accept: bool = False
+        self,
+        audiences: list[str],
+        text: str,
+        chat_state: ChatState,
+        request: gr.Request,
+        *,
+        accept: bool = False,
     ) -> Iterator[Updates]:
         """Answer for one audience after the other, each column growing as it is written.
 
         Args:
             chat_state: of the conversation above.
+            request: names the page, which has one comparison written at a time.
             accept: send the question with its likely identifiers.
         """
         parts, services = self._parts, self._services
@@ -138,17 +140,27 @@ class CompareHandlers:
         except ElaraError as error:
             yield {parts.result: notice(error.message)}
             return
+        comparing, page = services.answering, _name_page(request)
+        turn = comparing.begin(page)
+        if turn is None:
+            return
         columns: dict[str, Answer | str] = dict.fromkeys(audiences, "")
         trouble = ""
-        yield {parts.result: self._render(shown, columns), **self._show_busy(True)}
         try:
+            yield {parts.result: self._render(shown, columns), **self._show_busy(True)}
             for audience, question in questions.items():
-                yield from self._fill(chat, audience, question, shown, columns)
+                if comparing.is_current(page, turn):
+                    yield from self._fill(chat, audience, question, shown, columns)
         except ElaraError as error:
             trouble = error.message
         except Exception:  # whatever it was, the panel must stay usable
             log.exception("Comparing failed")
             trouble = "Elara failed to answer; the reason is in the log. Ask again."
+        finally:
+            comparing.end(page, turn)
+        if comparing.is_busy(page):  # stopped, and asked anew before this had ended
+            return
+        columns = {audience: found for audience, found in columns.items() if found}
         answers = tuple(found for found in columns.values() if isinstance(found, Answer))
         yield {
             parts.state: replace(shown, answers=answers),
@@ -156,8 +168,9 @@ class CompareHandlers:
             **self._show_busy(False),
         }
 
-    def stop(self, state: CompareState) -> Updates:
+    def stop(self, state: CompareState, request: gr.Request) -> Updates:
         """Break the comparison off; what has been written stays on the page."""
+        self._services.answering.drop(_name_page(request))
         if state.request_id:
             self._services.chat.stop(state.request_id)
         return self._show_busy(False)
@@ -198,6 +211,7 @@ class CompareHandlers:
         chat_state: ChatState,
         state: CompareState,
         sent: float,
+        request: gr.Request,
         event: gr.EventData,
     ) -> Iterator[Updates]:
         """A press of a button: what to do about identifiers, or one under a compared answer."""
@@ -207,7 +221,7 @@ class CompareHandlers:
             # Only what was previewed is decided about; other words are looked at anew.
             redacts, accept = (event.act == each and text == state.question for each in (REDACTED, AS_IT_IS))
             asked = redact(text) if redacts else text
-            yield from self.ask(audiences, asked, chat_state, accept=accept)
+            yield from self.ask(audiences, asked, chat_state, request, accept=accept)
         else:
             yield self._judge(state, sent, event)
 
@@ -238,3 +252,8 @@ class CompareHandlers:
         return chat_view.render_comparison(
             shown.question, columns, self._services.recipes, error, shown.red_flags
         )
+
+
+def _name_page(request: gr.Request) -> str:
+    """The page's comparison, for `OneAtATime`; the chat above it has turns of its own."""
+    return f"{request.session_hash}/compare"

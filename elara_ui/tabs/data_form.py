@@ -9,6 +9,7 @@ from elara_ui.services import Services
 from elara_ui.services.training import DataSource
 from elara_ui.tabs.column_mapping import FOLDER, Mappings
 from elara_ui.tabs.data_form_handlers import DataHandlers
+from elara_ui.tabs.parts import settled
 from elara_ui.tabs.training_form_parts import DataParts
 
 LOCAL = ("A dataset folder", FOLDER)
@@ -131,7 +132,7 @@ def wire_data(handlers: DataHandlers, data: DataParts, common: dict[str, Any]) -
     )
     reading = gr.on(
         [data.read.click, data.hub.submit, data.folder.submit],
-        handlers.read_columns,
+        settled(handlers.read_columns, data.found),
         places,
         trigger_mode="multiple",  # while one that can't be reached is waited for, another can be read
         **common,

@@ -18,7 +18,7 @@ from elara_ui.tabs.datasets_push import SnapshotShelf
 from elara_ui.tabs.datasets_view import NOT_CHECKED
 from elara_ui.tabs.hub_push import build_hub_push
 from elara_ui.tabs.markup import ACT_SCRIPT
-from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.parts import components_of, settled
 
 OBJECTIVES = [
     ("Imitate what was accepted (SFT)", Objective.SFT.value),
@@ -183,10 +183,10 @@ def _wire(handlers: DatasetsHandlers, parts: DatasetsParts, reviewer: gr.Browser
     rows.more.click(handlers.more, looking, **common)
     rows.back.click(handlers.back, looking, **common)
     rows.list.act(handlers.pick, [rows.reason, *looking], **common)
-    freezing.check.click(handlers.check, looking, **(common | {"concurrency_limit": 1}))
+    freezing.check.click(settled(handlers.check, parts.state), looking, **(common | {"concurrency_limit": 1}))
     gr.on(
         [freezing.freeze.click, freezing.name.submit],
-        handlers.freeze,
+        settled(handlers.freeze, parts.state),
         [freezing.name, freezing.accept, freezing.leave_out, *looking],
         **(common | {"concurrency_limit": 1}),
     )

@@ -10,7 +10,7 @@ from elara_ui.errors import ElaraError
 from elara_ui.services import Services
 from elara_ui.services.exporting import TOKEN, Target
 from elara_ui.tabs.markup import escape, notice
-from elara_ui.tabs.parts import Updates, components_of, unchanged
+from elara_ui.tabs.parts import Updates, components_of, settled, unchanged
 
 HOW_TO = (
     f'<p class="el-muted">To push, start Elara with a token in <code>{TOKEN}</code>: make one with '
@@ -128,7 +128,7 @@ def build_hub_push(shelf: Shelf, shown: gr.State, elem_id: str) -> "HubHandlers"
     )
     undone = [parts.repository.input, parts.public.input, parts.consent.input, parts.leave.click]
     gr.on(undone, handlers.leave, None, **common)
-    parts.confirm.click(handlers.push, [parts.asked], **common)
+    parts.confirm.click(settled(handlers.push, parts.asked), [parts.asked], **common)
     return handlers
 
 

@@ -1,6 +1,8 @@
 """Dataclasses of components, flattened for Gradio's event lists."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
+from functools import wraps
 from typing import Any
 
 import gradio as gr
@@ -26,3 +28,23 @@ def components_of(parts: Any) -> list[gr.blocks.Block]:
 def unchanged(component: gr.blocks.Block) -> Updates:
     """No change at all. Gradio takes an empty dictionary for a value, so one component is named."""
     return {component: gr.skip()}
+
+
+def settled(
+    handler: Callable[..., Iterator[Updates]], component: gr.blocks.Block
+) -> Callable[..., Iterator[Updates]]:
+    """A handler that paints step by step, made to end with no change at all.
+
+    When a generator ends, Gradio sends its last update once more (`Blocks.handle_streaming_diffs`); by then
+    something else may have been painted, which that would undo.
+
+    Args:
+        component: any of the handler's outputs.
+    """
+
+    @wraps(handler)
+    def run(*given: Any, **named: Any) -> Iterator[Updates]:
+        yield from handler(*given, **named)
+        yield unchanged(component)
+
+    return run

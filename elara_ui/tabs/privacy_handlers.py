@@ -8,9 +8,11 @@ import gradio as gr
 from elara_ui.clinical.identifiers import redact
 from elara_ui.services import Services
 from elara_ui.services.identifier_guard import Handling
-from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
+from elara_ui.tabs.chat_handlers import ChatHandlers
+from elara_ui.tabs.chat_parts import ChatState
 from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED
 from elara_ui.tabs.parts import Updates
+from elara_ui.tabs.side_handlers import SideHandlers
 
 Leave = Callable[[gr.Request], None]
 EXPORTS = {REDACTED: Handling.REDACT, AS_IT_IS: Handling.KEEP}
@@ -22,11 +24,12 @@ class PrivacyHandlers:
     Args:
         services: the use-cases.
         chat: what the tab does otherwise.
+        side: what its column of conversations does.
     """
 
-    def __init__(self, services: Services, chat: ChatHandlers) -> None:
+    def __init__(self, services: Services, chat: ChatHandlers, side: SideHandlers) -> None:
         self._private = services.private_chat
-        self._chat = chat
+        self._chat, self._side = chat, side
         self._main = chat.parts.main
 
     def decide(
@@ -39,6 +42,7 @@ class PrivacyHandlers:
         top_p: float,
         max_new_tokens: float,
         seed: float | None,
+        request: gr.Request,
         event: gr.EventData,
     ) -> Iterator[Updates]:
         """What to do about likely identifiers in a question, or in a file that was asked for."""
@@ -46,7 +50,7 @@ class PrivacyHandlers:
         if event.act == BACK:
             return
         if event.item:
-            yield self._chat.export(event.item, state, EXPORTS[event.act])
+            yield self._side.export(event.item, state, EXPORTS[event.act])
             return
         # What was typed since the card was shown has not been previewed: it is looked at like a new question.
         shown = message.strip() == state.held.strip()
@@ -59,6 +63,7 @@ class PrivacyHandlers:
             top_p,
             max_new_tokens,
             seed,
+            request,
             accept=shown and event.act == AS_IT_IS,
         )
 
@@ -70,9 +75,9 @@ class PrivacyHandlers:
         state = replace(state.turn_to(begun), private_ids=state.private_ids | {begun})
         return self._chat.show(state, audience)
 
-    def forget(self, audience: str, state: ChatState) -> Updates:
+    def forget(self, audience: str, state: ChatState, request: gr.Request) -> Updates:
         """Let the open private conversation go at once."""
-        self._chat.leave(state)
+        self._chat.leave(state, request)
         return self._chat.show(self._let_go(state), audience) | {self._main.live: ""}
 
     def _let_go(self, state: ChatState) -> ChatState:
@@ -86,6 +91,7 @@ def make_leave(services: Services) -> Leave:
     """What happens when a page is closed or reloaded: its private conversations go with it."""
 
     def leave(request: gr.Request) -> None:
+        services.answering.drop(str(request.session_hash))
         services.private_chat.forget_all(str(request.session_hash))
 
     return leave

@@ -7,7 +7,7 @@ from adapters.recipe import Hyperparameters
 from elara_ui.services import Services
 from elara_ui.tabs.data_form import build_data, wire_data
 from elara_ui.tabs.markup import ACT_SCRIPT
-from elara_ui.tabs.parts import components_of
+from elara_ui.tabs.parts import components_of, settled
 from elara_ui.tabs.preview_view import INVITATION
 from elara_ui.tabs.training_form_handlers import NO_ADAPTER, PRESET, FormHandlers
 from elara_ui.tabs.training_form_parts import FormParts, Gate, LaunchParts, RecipeParts
@@ -129,8 +129,8 @@ def _wire(handlers: FormHandlers, parts: FormParts, reviewer: gr.BrowserState) -
     based = [*preset, data.source, data.stored]
     gr.on([data.audience.input, data.base_model.input], handlers.choose_base, based, **common)
     data.stored.input(handlers.choose_stored, gated, trigger_mode="always_last", **common)
-    for settled in wire_data(handlers.data, data, common):
-        settled.then(handlers.choose_stored, gated, **common)
+    for taken in wire_data(handlers.data, data, common):
+        taken.then(handlers.choose_stored, gated, **common)
     data.check.click(handlers.check, [reviewer, *gated], **common)
     recipe.saved.input(handlers.choose_recipe, [recipe.saved, *preset], **common)
     recipe.reset.click(handlers.reset, preset, **common)
@@ -145,8 +145,7 @@ def _wire(handlers: FormHandlers, parts: FormParts, reviewer: gr.BrowserState) -
         trigger_mode="always_last",
         **common,
     )
-    launching.preview.click(
-        handlers.preview, [reviewer, *parts.inputs], **(common | {"concurrency_limit": 1})
-    )
+    previewing = settled(handlers.preview, launching.report)
+    launching.preview.click(previewing, [reviewer, *parts.inputs], **(common | {"concurrency_limit": 1}))
     launching.report.act(handlers.apply, gated, **common)
     launching.launch.click(handlers.launch, gated, **common)

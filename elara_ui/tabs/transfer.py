@@ -12,7 +12,7 @@ from elara_ui.services import Services
 from elara_ui.services.transfer import Transfer
 from elara_ui.tabs import preview_view
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
-from elara_ui.tabs.parts import Updates, components_of, unchanged
+from elara_ui.tabs.parts import Updates, components_of, settled, unchanged
 from elara_ui.tabs.runs_handlers import Painted
 
 
@@ -48,7 +48,8 @@ def build_transfer(services: Services, painted: gr.State) -> "TransferHandlers":
     common = {"outputs": components_of(parts), "show_progress": "hidden"}
     painted.change(handlers.follow, [painted, parts.of], concurrency_limit=None, **common)
     parts.base_model.input(handlers.clear, None, concurrency_limit=None, **common)
-    parts.prepare.click(handlers.prepare, [painted, parts.base_model], concurrency_limit=1, **common)
+    preparing = settled(handlers.prepare, parts.prepared)
+    parts.prepare.click(preparing, [painted, parts.base_model], concurrency_limit=1, **common)
     parts.launch.click(handlers.launch, [parts.prepared], concurrency_limit=None, **common)
     return handlers
 

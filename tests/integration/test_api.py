@@ -464,6 +464,16 @@ def test_keys_open_the_api_and_nothing_else_does(keyed: str, engine: FakeEngine)
     assert len(engine.requests) == 2
 
 
+def test_a_repeated_request_is_answered_from_memory_to_the_same_client_alone(
+    keyed: str, engine: FakeEngine
+) -> None:
+    first, second = (client_of(keyed, key) for key in (KEY, OTHER_KEY))
+    told = [ask(client, temperature=0) for client in (first, first, second)]
+    assert [reply.elara["cached"] for reply in told] == [False, True, False]
+    assert len({reply.choices[0].message.content for reply in told}) == 1
+    assert len(engine.requests) == 2
+
+
 def test_without_keys_other_machines_find_it_shut(home: Home) -> None:
     settings = Settings.read(home=home.root, host="0.0.0.0")
     services = build_services(settings, engine_factory=lambda report: FakeEngine())

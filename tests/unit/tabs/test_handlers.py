@@ -1,5 +1,6 @@
 """What happens on the page when something is pressed, without a browser: handlers take plain values."""
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import replace
 from types import SimpleNamespace
@@ -20,13 +21,16 @@ from elara_ui.blocks import build_page
 from elara_ui.services import Services
 from elara_ui.services.answers import Answer, Finished
 from elara_ui.tabs.adapters import AdapterHandlers
-from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState, sampling_overrides
+from elara_ui.tabs.chat_handlers import ChatHandlers, sampling_overrides
+from elara_ui.tabs.chat_parts import ChatState
 from elara_ui.tabs.compare import CompareHandlers
 from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.run_charts import CHARTS
 from elara_ui.tabs.runs import Painted, RunHandlers, RunsState
+from elara_ui.tabs.side_handlers import SideHandlers
 
 SAMPLING = (0.15, 1.3, 0.95, 450, None)
+PAGE: Any = SimpleNamespace(session_hash="page")
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def built(services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any
 
         monkeypatch.setattr(kind, "__init__", init)
 
-    for kind in (AdapterHandlers, ChatHandlers, CompareHandlers, RunHandlers):
+    for kind in (AdapterHandlers, ChatHandlers, CompareHandlers, RunHandlers, SideHandlers):
         remember(kind)
     build_page(services)
     return made
@@ -52,6 +56,11 @@ def built(services: Services, monkeypatch: pytest.MonkeyPatch) -> dict[type, Any
 @pytest.fixture
 def chat(built: dict[type, Any]) -> ChatHandlers:
     return built[ChatHandlers]
+
+
+@pytest.fixture
+def side(built: dict[type, Any]) -> SideHandlers:
+    return built[SideHandlers]
 
 
 def press(act: str, item: str = "") -> Any:
@@ -66,7 +75,7 @@ def last_of(updates: Iterable[Updates]) -> Updates:
 
 
 def ask(chat: ChatHandlers, text: str, state: ChatState | None = None, audience: str = "patient") -> Updates:
-    return last_of(chat.ask(text, audience, state or ChatState(), *SAMPLING))
+    return last_of(chat.ask(text, audience, state or ChatState(), *SAMPLING, PAGE))
 
 
 def stored_answer(services: Services, text: str = "What is fever?") -> Answer:
@@ -103,17 +112,63 @@ def test_a_question_that_fails_later_stays_in_the_thread_to_be_retried(
 
 
 def test_an_answer_that_is_left_paints_nothing_over_what_is_shown_next(
-    chat: ChatHandlers, services: Services, engine: FakeEngine
+    chat: ChatHandlers, side: SideHandlers, services: Services, engine: FakeEngine
 ) -> None:
     engine.reply = "word " * 300
-    answering = chat.ask("What is asthma?", "patient", ChatState(), *SAMPLING)
+    answering = chat.ask("What is asthma?", "patient", ChatState(), *SAMPLING, PAGE)
     state = next(update for update in answering if update[chat.parts.state].request_id)[chat.parts.state]
     next(answering)  # it has begun to write
-    shown = chat.start_new("patient", state)
+    shown = side.start_new("patient", state, PAGE)
     assert shown[chat.parts.state].conversation_id is None
-    assert list(answering) == []
+    rest = last_of(answering)
+    assert rest[chat.parts.main.live] == ""
+    assert not {chat.parts.state, chat.parts.main.thread, chat.parts.side.list} & rest.keys()
     kept = services.conversations.open(state.conversation_id)
     assert kept.messages[-1].answer.finish_reason is FinishReason.CANCELLED
+
+
+def test_the_next_question_can_be_asked_while_the_answer_that_was_left_still_ends(
+    chat: ChatHandlers, side: SideHandlers, engine: FakeEngine
+) -> None:
+    engine.reply = "word " * 300
+    left = chat.ask("What is asthma?", "patient", ChatState(), *SAMPLING, PAGE)
+    state = next(left)[chat.parts.state]
+    fresh = side.start_new("patient", state, PAGE)[chat.parts.state]
+    following = chat.ask("What is fever?", "patient", fresh, *SAMPLING, PAGE)
+    assert "What is fever?" in next(following)[chat.parts.main.thread]
+    assert list(left) == []
+    assert "What is fever?" in last_of(following)[chat.parts.main.thread]
+
+
+def test_a_second_press_asks_nothing_while_the_page_has_an_answer_under_way(
+    chat: ChatHandlers, services: Services
+) -> None:
+    first = chat.ask("What is fever?", "patient", ChatState(), *SAMPLING, PAGE)
+    next(first)
+    assert ask(chat, "What is fever?") == {}  # as seen by a press that knows nothing of the first
+    elsewhere: Any = SimpleNamespace(session_hash="another page")
+    assert last_of(chat.ask("What is fever?", "patient", ChatState(), *SAMPLING, elsewhere))
+    last_of(first)
+    assert len(services.conversations.find()) == 2
+    assert ask(chat, "And a cough?")
+
+
+def test_undo_pressed_twice_takes_back_one_question(chat: ChatHandlers) -> None:
+    state = ask(chat, "What is fever?")[chat.parts.state]
+    state = ask(chat, "What is a cough?", state)[chat.parts.state]
+    for _ in range(2):
+        painted = last_of(chat.act("patient", state, *SAMPLING, PAGE, press("undo", "2")))
+    assert "What is fever?" in painted[chat.parts.main.thread]
+    assert "What is a cough?" not in painted[chat.parts.main.thread]
+
+
+def test_handlers_that_paint_step_by_step_end_with_no_change(services: Services) -> None:
+    """Gradio sends a generator's last update twice, the second time over what was painted meanwhile."""
+    handlers = [
+        block.fn for block in build_page(services).fns.values() if inspect.isgeneratorfunction(block.fn)
+    ]
+    assert len(handlers) > 8
+    assert [handler.__qualname__ for handler in handlers if not hasattr(handler, "__wrapped__")] == []
 
 
 def test_an_unforeseen_failure_leaves_the_page_usable(chat: ChatHandlers, engine: FakeEngine) -> None:
@@ -130,7 +185,7 @@ def test_an_edited_question_that_fails_is_put_back_into_the_composer(
     chat: ChatHandlers, engine: FakeEngine
 ) -> None:
     state = ask(chat, "What is fever?")[chat.parts.state]
-    edited = last_of(chat.act("patient", state, *SAMPLING, press("edit")))
+    edited = last_of(chat.act("patient", state, *SAMPLING, PAGE, press("edit", "0")))
     assert edited[chat.parts.main.message] == "What is fever?"
     assert edited[chat.parts.state].editing
     engine.context_tokens = 10
@@ -143,7 +198,7 @@ def test_a_simpler_answer_takes_the_place_and_says_so(chat: ChatHandlers, engine
     engine.reply = "Antihypertensive pharmacotherapy necessitates individualised consideration."
     state = ask(chat, "What is fever?")[chat.parts.state]
     engine.reply = "Rest in bed and drink water. Call us soon."
-    painted = last_of(chat.act("patient", state, *SAMPLING, press("simplify")))
+    painted = last_of(chat.act("patient", state, *SAMPLING, PAGE, press("simplify")))
     main = chat.parts.main
     assert "Rest in bed and drink water." in painted[main.thread]
     assert "pharmacotherapy" not in painted[main.thread]
@@ -153,23 +208,25 @@ def test_a_simpler_answer_takes_the_place_and_says_so(chat: ChatHandlers, engine
 
 def test_undo_puts_the_question_back(chat: ChatHandlers) -> None:
     state = ask(chat, "What is fever?")[chat.parts.state]
-    painted = last_of(chat.act("patient", state, *SAMPLING, press("undo")))
+    painted = last_of(chat.act("patient", state, *SAMPLING, PAGE, press("undo", "0")))
     assert painted[chat.parts.main.message] == "What is fever?"
     assert "What is fever?" not in painted[chat.parts.main.thread]
 
 
 def test_a_refresh_keeps_the_chosen_audience(chat: ChatHandlers) -> None:
-    painted = chat.refresh("emergency", ChatState())
+    painted = chat.refresh("emergency", ChatState(), PAGE)
     assert chat.parts.main.audience not in painted
     assert "In a real emergency" in painted[chat.parts.main.thread]
 
 
-def test_a_search_outlives_opening_a_result(chat: ChatHandlers, services: Services) -> None:
+def test_a_search_outlives_opening_a_result(
+    chat: ChatHandlers, side: SideHandlers, services: Services
+) -> None:
     ask(chat, "What is fever?")
     ask(chat, "What is a cough?")
-    state = chat.search("fever", ChatState())[chat.parts.state]
+    state = side.search("fever", ChatState())[chat.parts.state]
     [found] = services.conversations.find("fever")
-    painted = chat.open(state, press("open", found.conversation_id))
+    painted = side.open(state, PAGE, press("open", found.conversation_id))
     assert "cough" not in painted[chat.parts.side.list]
 
 
@@ -177,22 +234,25 @@ def test_sending_to_review_shows_it(chat: ChatHandlers, services: Services) -> N
     state = ask(chat, "What is fever?")[chat.parts.state]
     answer = services.conversations.open(state.conversation_id).messages[1].answer
     assert answer is not None
-    painted = last_of(chat.act("patient", state, *SAMPLING, press("review", answer.response_id)))
+    painted = last_of(chat.act("patient", state, *SAMPLING, PAGE, press("review", answer.response_id)))
     assert "In review" in painted[chat.parts.main.thread]
 
 
 def test_an_answer_of_an_adapter_says_what_shaped_it(chat: ChatHandlers, services: Services) -> None:
     with services.database.session() as session:
         answer = add_response(session, adapter="patient@1").id
-    told = last_of(chat.act("patient", ChatState(), *SAMPLING, press("lineage", answer)))
+    told = last_of(chat.act("patient", ChatState(), *SAMPLING, PAGE, press("lineage", answer)))
     assert "patient@1 was brought in from elsewhere" in told[chat.parts.main.live]
 
 
 def test_comparing_needs_two_audiences_and_fills_a_column_each(built: dict[type, Any]) -> None:
     handlers = built[CompareHandlers]
     parts = handlers._parts
-    assert "two audiences" in last_of(handlers.ask(["patient"], "What is fever?", ChatState()))[parts.result]
-    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?", ChatState()))
+    assert (
+        "two audiences"
+        in last_of(handlers.ask(["patient"], "What is fever?", ChatState(), PAGE))[parts.result]
+    )
+    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?", ChatState(), PAGE))
     assert [answer.audience for answer in painted[parts.state].answers] == ["patient", "doctor"]
     assert painted[parts.ask]["visible"] is True
 
@@ -203,7 +263,7 @@ def test_a_comparison_that_crashes_can_be_asked_again(built: dict[type, Any], en
 
     engine.stream = crash  # type: ignore[assignment, method-assign]
     handlers = built[CompareHandlers]
-    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?", ChatState()))
+    painted = last_of(handlers.ask(["patient", "doctor"], "What is fever?", ChatState(), PAGE))
     assert painted[handlers._parts.ask]["visible"] is True
     assert "in the log" in painted[handlers._parts.result]
     state = painted[handlers._parts.state]
@@ -409,3 +469,13 @@ def test_no_seed_is_minus_one_as_an_empty_number_shows_zero() -> None:
         0,
         7,
     ]
+
+
+def test_an_answer_that_ends_leaves_alone_what_is_done_with_its_conversation(chat: ChatHandlers) -> None:
+    side = chat.parts.side
+    [started, *rest] = chat.ask("What is fever?", "patient", ChatState(), *SAMPLING, PAGE)
+    assert started[side.title] == "What is fever?"
+    in_use = {side.title, side.confirm}  # a new title half typed, a deletion asked about
+    assert not in_use & last_of(rest).keys()
+    again = last_of(chat.act("patient", rest[-1][chat.parts.state], *SAMPLING, PAGE, press("retry")))
+    assert not in_use & again.keys()

@@ -8,32 +8,33 @@ from typing import Any
 import pytest
 from fake_engine import FakeEngine
 from home_search import holding
-from test_handlers import SAMPLING, ask, built, chat, last_of, press
+from test_handlers import PAGE, SAMPLING, ask, built, chat, last_of, press, side
 
 from db.home import Home
 from elara_ui.services import Services
-from elara_ui.tabs.chat_handlers import ChatHandlers, ChatState
+from elara_ui.tabs.chat_handlers import ChatHandlers
+from elara_ui.tabs.chat_parts import ChatState
 from elara_ui.tabs.chat_view import render_list
 from elara_ui.tabs.compare import CompareHandlers
 from elara_ui.tabs.identifier_prompt import AS_IT_IS, BACK, REDACTED
 from elara_ui.tabs.parts import Updates
 from elara_ui.tabs.privacy_handlers import PrivacyHandlers, make_leave
+from elara_ui.tabs.side_handlers import SideHandlers
 
 MARKER = "xylophonitis"
 QUESTION = "Write to jane.roe@example.com: what is fever?"
-PAGE: Any = SimpleNamespace(session_hash="page")
 
 
 @pytest.fixture
-def privacy(services: Services, chat: ChatHandlers) -> PrivacyHandlers:
-    return PrivacyHandlers(services, chat)
+def privacy(services: Services, chat: ChatHandlers, side: SideHandlers) -> PrivacyHandlers:
+    return PrivacyHandlers(services, chat, side)
 
 
 def decide(
     privacy: PrivacyHandlers, act: str, held: Updates, text: str = QUESTION, item: str = ""
 ) -> Updates:
     state = held[privacy._chat.parts.state]
-    return last_of(privacy.decide(text, "patient", state, *SAMPLING, press(act, item)))
+    return last_of(privacy.decide(text, "patient", state, *SAMPLING, PAGE, press(act, item)))
 
 
 def test_the_page_asks_first_and_keeps_what_was_typed(
@@ -61,16 +62,16 @@ def test_the_redacted_text_is_what_is_sent_and_stored(
 
 
 def test_sent_as_it_is_holds_for_this_conversation_and_no_other(
-    chat: ChatHandlers, privacy: PrivacyHandlers
+    chat: ChatHandlers, side: SideHandlers, privacy: PrivacyHandlers
 ) -> None:
     painted = decide(privacy, AS_IT_IS, ask(chat, QUESTION))
     state = painted[chat.parts.state]
     assert "jane.roe@example.com" in painted[chat.parts.main.thread]
     again = ask(chat, "And 943 476 5919?", state)
     assert "943 476 5919" in again[chat.parts.main.thread]
-    fresh = chat.start_new("patient", again[chat.parts.state])[chat.parts.state]
+    fresh = side.start_new("patient", again[chat.parts.state], PAGE)[chat.parts.state]
     assert "[NHS number]" in ask(chat, "And 943 476 5919?", fresh)[chat.parts.main.caution]
-    back = chat.open(fresh, press("open", state.conversation_id))[chat.parts.state]
+    back = side.open(fresh, PAGE, press("open", state.conversation_id))[chat.parts.state]
     assert "943 476 5919" in ask(chat, "Again 943 476 5919?", back)[chat.parts.main.thread]
 
 
@@ -93,11 +94,11 @@ def test_what_was_typed_after_the_preview_is_looked_at_anew(
 
 
 def test_a_conversation_with_identifiers_is_downloaded_after_a_choice(
-    chat: ChatHandlers, privacy: PrivacyHandlers
+    chat: ChatHandlers, side: SideHandlers, privacy: PrivacyHandlers
 ) -> None:
     asked = decide(privacy, AS_IT_IS, ask(chat, QUESTION))
     download = chat.parts.side.download
-    prompt = chat.export("markdown", asked[chat.parts.state])
+    prompt = side.export("markdown", asked[chat.parts.state])
     assert download not in prompt
     assert 'data-item="markdown"' in prompt[chat.parts.main.caution]
     redacted = decide(privacy, REDACTED, asked, "", "markdown")
@@ -110,11 +111,13 @@ def test_a_conversation_with_identifiers_is_downloaded_after_a_choice(
 def test_a_comparison_asks_too_and_sends_what_was_chosen(built: dict[type, Any]) -> None:
     handlers = built[CompareHandlers]
     parts, both = handlers._parts, ["patient", "doctor"]
-    held = last_of(handlers.ask(both, QUESTION, ChatState()))
+    held = last_of(handlers.ask(both, QUESTION, ChatState(), PAGE))
     assert "[e-mail address]" in held[parts.result]
     state = held[parts.state]
-    assert last_of(handlers.act(both, QUESTION, ChatState(), state, 0, press(BACK))) == {parts.result: ""}
-    sent = last_of(handlers.act(both, QUESTION, ChatState(), state, 0, press(REDACTED)))
+    assert last_of(handlers.act(both, QUESTION, ChatState(), state, 0, PAGE, press(BACK))) == {
+        parts.result: ""
+    }
+    sent = last_of(handlers.act(both, QUESTION, ChatState(), state, 0, PAGE, press(REDACTED)))
     assert {answer.question for answer in sent[parts.state].answers} == {
         "Write to [e-mail address]: what is fever?"
     }
@@ -129,7 +132,7 @@ def begin(privacy: PrivacyHandlers) -> ChatState:
 
 
 def test_a_private_conversation_says_what_it_means_and_offers_no_judging(
-    chat: ChatHandlers, privacy: PrivacyHandlers
+    chat: ChatHandlers, side: SideHandlers, privacy: PrivacyHandlers
 ) -> None:
     main, state = chat.parts.main, begin(privacy)
     painted = ask(chat, f"What is {MARKER}?", state)
@@ -157,8 +160,8 @@ def test_retry_edit_undo_and_a_failure_leave_no_trace(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     state = ask(chat, f"What is {MARKER}?", begin(privacy))[chat.parts.state]
-    assert last_of(chat.act("patient", state, *SAMPLING, press("retry")))
-    edited = last_of(chat.act("patient", state, *SAMPLING, press("edit")))
+    assert last_of(chat.act("patient", state, *SAMPLING, PAGE, press("retry")))
+    edited = last_of(chat.act("patient", state, *SAMPLING, PAGE, press("edit", "0")))
     painted = ask(chat, f"And old {MARKER}?", edited[chat.parts.state])
     assert f"And old {MARKER}?" in painted[chat.parts.main.thread]
     assert f"What is {MARKER}?" not in painted[chat.parts.main.thread]
@@ -171,10 +174,12 @@ def test_retry_edit_undo_and_a_failure_leave_no_trace(
     assert "in the log" in failed[chat.parts.main.live]
     assert "ValueError" in caplog.text
     engine.stream = stream  # type: ignore[method-assign]
-    undone = last_of(chat.act("patient", failed[chat.parts.state], *SAMPLING, press("undo")))
+    undone = last_of(chat.act("patient", failed[chat.parts.state], *SAMPLING, PAGE, press("undo", "2")))
     assert undone[chat.parts.main.message] == f"Crash {MARKER}?"
     comparing = built[CompareHandlers]
-    compared = last_of(comparing.ask(["patient", "doctor"], f"Compare {MARKER}", failed[chat.parts.state]))
+    compared = last_of(
+        comparing.ask(["patient", "doctor"], f"Compare {MARKER}", failed[chat.parts.state], PAGE)
+    )
     assert 'data-act="review"' not in compared[comparing._parts.result]
     make_leave(services)(PAGE)
     services.close()
@@ -183,14 +188,14 @@ def test_retry_edit_undo_and_a_failure_leave_no_trace(
 
 
 def test_it_can_be_left_and_come_back_to_until_it_is_forgotten(
-    chat: ChatHandlers, privacy: PrivacyHandlers
+    chat: ChatHandlers, side: SideHandlers, privacy: PrivacyHandlers
 ) -> None:
     state = ask(chat, f"What is {MARKER}?", begin(privacy))[chat.parts.state]
-    elsewhere = chat.start_new("patient", state)
+    elsewhere = side.start_new("patient", state, PAGE)
     assert f"What is {MARKER}?" in elsewhere[chat.parts.side.list]
-    back = chat.open(elsewhere[chat.parts.state], press("open", state.conversation_id))
+    back = side.open(elsewhere[chat.parts.state], PAGE, press("open", state.conversation_id))
     assert f"What is {MARKER}?" in back[chat.parts.main.thread]
-    gone = privacy.forget("patient", back[chat.parts.state])
+    gone = privacy.forget("patient", back[chat.parts.state], PAGE)
     assert MARKER not in gone[chat.parts.side.list]
     assert not gone[chat.parts.state].private
 
@@ -209,7 +214,7 @@ def test_after_the_page_was_closed_it_is_gone(
 ) -> None:
     state = ask(chat, "What is fever?", begin(privacy))[chat.parts.state]
     make_leave(services)(PAGE)
-    painted = chat.refresh("patient", state)
+    painted = chat.refresh("patient", state, PAGE)
     assert "nothing of it was stored" in painted[chat.parts.main.live]
     assert chat.parts.main.thread in chat.choose_audience("student", state)
 
