@@ -1,15 +1,16 @@
 """Items whose right judgement is known."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session, joinedload
 
 from db import judgements
+from db.curation import among
 from db.errors import InvalidValue, NotFound
-from db.models import Adjudication, Response, Review, ReviewItem, utc_now
-from db.vocabulary import RUBRIC, Disposition
+from db.models import Adjudication, Response, ReviewEvent, ReviewItem, utc_now
+from db.vocabulary import RUBRIC, Disposition, ReviewAction
 
 AXES = tuple(scale.axis.value for scale in RUBRIC)
 DISPOSITION = "disposition"
@@ -90,22 +91,20 @@ def settled(session: Session, item_id: str) -> dict[str, str]:
 
 
 def judged_since(session: Session, reviewer_id: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """What a reviewer judged of items whose judgement was known by then.
+    """What a reviewer first judged of items whose judgement was known by then.
 
     Returns:
         The item's `expected`, and the judgement as from `judgements.content_of`.
     """
-    query = (
-        select(Review)
-        .join(Review.item)
-        .where(ReviewItem.expected.is_not(None), Review.reviewer_id == reviewer_id)
-        .options(joinedload(Review.item))
-    )
-    return [
-        (review.item.expected, judgements.content_of(review))
-        for review in session.scalars(query)
-        if review.item.expected and review.created_at.isoformat() >= review.item.expected.get(SINCE, "")
-    ]
+    query = select(ReviewItem.id, ReviewItem.expected).where(ReviewItem.expected.is_not(None))
+    known = {item_id: expected for item_id, expected in session.execute(query) if expected}
+    return [(known[item_id], content) for item_id, content in _first_given(session, known, reviewer_id)]
+
+
+def first_given(session: Session, item: ReviewItem, reviewer_id: str) -> dict[str, Any] | None:
+    """What a reviewer first said of an item once its judgement was known; None when nothing that counts."""
+    known = {item.id: item.expected or {}}
+    return next((content for _, content in _first_given(session, known, reviewer_id)), None)
 
 
 def list_known(session: Session, limit: int) -> list[ReviewItem]:
@@ -121,17 +120,45 @@ def list_known(session: Session, limit: int) -> list[ReviewItem]:
 
 
 def given_since(session: Session, items: Collection[ReviewItem]) -> dict[str, list[dict[str, str | None]]]:
-    """What was said of known items once they were known: item → axes and disposition of each judgement."""
-    since = {item.id: (item.expected or {}).get(SINCE, "") for item in items}
-    columns = [getattr(Review, name) for name in (*AXES, DISPOSITION)]
-    query = select(Review.item_id, Review.created_at, *columns).where(
-        Review.item_id.in_(since), Review.disposition != Disposition.OUT_OF_SCOPE
-    )
-    found: dict[str, list[dict[str, str | None]]] = {item_id: [] for item_id in since}
-    for item_id, at, *values in session.execute(query):
-        if at.isoformat() >= since[item_id]:
-            found[item_id].append(dict(zip((*AXES, DISPOSITION), values, strict=True)))
+    """What was first said of known items since they are known: item → axes and disposition of each."""
+    known = {item.id: item.expected or {} for item in items}
+    found: dict[str, list[dict[str, str | None]]] = {item_id: [] for item_id in known}
+    for item_id, content in _first_given(session, known):
+        found[item_id].append({**content["answers"], DISPOSITION: content[DISPOSITION]})
     return found
+
+
+def _first_given(
+    session: Session, known: Mapping[str, Mapping[str, Any]], reviewer_id: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each reviewer said of known items the first time.
+
+    Whoever submits is told what is right, so nothing later counts: neither a change nor another judgement
+    after undoing. *Outside my scope* says nothing and is told nothing, so what comes after it may be the
+    first. Who had judged an item before it was known is left out.
+
+    Args:
+        session: any session.
+        known: item → its `expected`.
+        reviewer_id: whose; empty for everybody's.
+
+    Yields:
+        The item, and the judgement as from `judgements.content_of`.
+    """
+    columns = ReviewEvent.item_id, ReviewEvent.reviewer_id, ReviewEvent.created_at, ReviewEvent.content
+    query = select(ReviewEvent.id, *columns).where(
+        among(ReviewEvent.item_id, known), ReviewEvent.action != ReviewAction.UNDONE
+    )
+    if reviewer_id:
+        query = query.where(ReviewEvent.reviewer_id == reviewer_id)
+    seen: set[tuple[str, str]] = set()
+    # Sorted here: asked for in order, SQLite would walk through everything that the reviewer ever did.
+    for _, item_id, person, at, content in sorted(session.execute(query), key=lambda row: row.id):
+        if content[DISPOSITION] == Disposition.OUT_OF_SCOPE or (item_id, person) in seen:
+            continue
+        seen.add((item_id, person))
+        if at.isoformat() >= known[item_id].get(SINCE, ""):
+            yield item_id, content
 
 
 def markable(session: Session, text: str, limit: int) -> list[ReviewItem]:

@@ -84,7 +84,7 @@ def build_page(services: Services) -> gr.Blocks:
             with gr.Tab("Datasets", id="datasets") as datasets_tab:
                 datasets = build_datasets_tab(services, reviewer)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
-                finetune = build_finetune_tab(services)
+                finetune = build_finetune_tab(services, reviewer)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
         serving_poll.tick(
             lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"

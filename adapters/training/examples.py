@@ -63,6 +63,12 @@ class Example:
     label: bool | None = None
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """Ids of the stored answers that it is made of, the better first; none if it came from elsewhere."""
+        named = (self.origin.get(name, "") for name in ("response_id", "other_response_id"))
+        return tuple(answer for answer in named if answer)
+
+    @property
     def question(self) -> str:
         """The last user turn."""
         return next(turn.content for turn in reversed(self.messages) if turn.role is Role.USER)

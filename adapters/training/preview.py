@@ -11,7 +11,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +53,8 @@ from db.session import Database
 
 TIMEOUT_SECONDS = 180
 SAMPLE_ROWS = 3
+SHOWN_FROM = 50
+"""Examples among which the sample rows are looked for: some may be too long."""
 TYPICAL = 0.9  # calibrated on a batch that is longer than nine in ten
 FEW_STEPS = 20
 MANY_LEFT_OUT = 0.1  # of the examples; fewer are seldom missed
@@ -85,6 +87,7 @@ class Request:
         evaluation: what would be held out.
         calibrate: whether to train a few steps for an estimate of the time.
         parent: the adapter that it would continue from; None when it would start afresh.
+        untold: ids of answers of which nothing may be shown.
     """
 
     recipe: FrozenRecipe
@@ -93,6 +96,7 @@ class Request:
     evaluation: tuple[Example, ...]
     calibrate: bool
     parent: Parent | None = None
+    untold: frozenset[str] = frozenset()
 
 
 def preview_run(
@@ -105,6 +109,7 @@ def preview_run(
     examples: Sequence[Example],
     recipe: Recipe | None = None,
     calibrate: bool = True,
+    untold: Collection[str] = (),
 ) -> Preview:
     """What a launch with the same arguments would do.
 
@@ -118,6 +123,7 @@ def preview_run(
         recipe: the audience's; None reads its file.
         calibrate: whether to train a few steps for an estimate of the time (they are left out where memory
             would not do).
+        untold: ids of answers of which nothing may be shown; they count like the others.
 
     Raises:
         RecipeError: unknown audience, modules that the model doesn't have, contradictory settings.
@@ -140,7 +146,9 @@ def preview_run(
         hyperparameters=hyperparameters,
         parent_sha256=parent.sha256 if parent else "",
     )
-    request = Request(frozen, home.models, prepared.train, prepared.evaluation, calibrate, parent)
+    request = Request(
+        frozen, home.models, prepared.train, prepared.evaluation, calibrate, parent, frozenset(untold)
+    )
     with scratch(home.runs, PREVIEW) as folder:
         path = folder / "request.json"
         path.write_bytes(TypeAdapter(Request).dump_json(request))
@@ -244,9 +252,10 @@ def build_previews(request: Request) -> Iterator[Preview]:
     machine = look_at_machine()
     base = loading.outline(source, settings)
     limit = base.longest(settings)
-    train, held_out = (
+    told = tuple(each for each in request.train if request.untold.isdisjoint(each.answers))
+    train, held_out, shown = (
         encode_all(part, base.tokenizer, recipe.system_prompt, limit, settings.overlong, settings.objective)
-        for part in (request.train, request.evaluation)
+        for part in (request.train, request.evaluation, told[:SHOWN_FROM])
     )
     require_rows(train.rows, limit)
     rows = arrange(train.rows, settings, limit, base.model.config.model_type)
@@ -268,7 +277,7 @@ def build_previews(request: Request) -> Iterator[Preview]:
         target_modules=tuple(resolve_targets(base.model, settings.target_modules)),
         train=len(train.rows),
         held_out=len(held_out.rows),
-        samples=tuple(render_row(row, base.tokenizer) for row in train.rows[:SAMPLE_ROWS]),
+        samples=tuple(render_row(row, base.tokenizer) for row in shown.rows[:SAMPLE_ROWS]),
         lengths=lengths,
         plan=make_plan(batches, held_out.rows, settings, steps, None),
         memory=memory,

@@ -238,7 +238,7 @@ def _format_check(report: CheckReport) -> str:
     lines += [f"Likely identifiers: {number} × {kind}" for kind, number in report.identifiers.items()]
     if report.leak_count:
         lines.append(f"{report.leak_count} rows share a prompt with an evaluation set:")
-        lines += [f"  {leak.response_id}: {leak.question[:80]} ({leak.set_name})" for leak in report.leaks]
+        lines += [f"  {leak.answers[0]}: {leak.question[:80]} ({leak.set_name})" for leak in report.leaks]
     return "\n".join(lines)
 
 

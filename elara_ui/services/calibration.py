@@ -1,8 +1,10 @@
 """Items whose right judgement is known: they come among other tasks and show how well a reviewer agrees."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlalchemy.orm import Session
 
 from db import calibration as calibration_store
 from db import reviewers
@@ -39,9 +41,15 @@ class CalibratedAxis:
 
 @dataclass(frozen=True)
 class CalibrationResult:
-    """A judgement beside the known one, in the order of the rubric; told only once it is given."""
+    """A judgement beside the known one, in the order of the rubric; told only once it is given.
+
+    Args:
+        axes: those that are known.
+        counts: whether this is what was said first, which alone counts for the reviewer.
+    """
 
     axes: tuple[CalibratedAxis, ...]
+    counts: bool = True
 
     @property
     def agreed(self) -> int:
@@ -51,7 +59,7 @@ class CalibrationResult:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a reviewer's judgements stand to the known ones.
+    """How a reviewer's first judgements stand to the known ones.
 
     Args:
         items: items with a known judgement that they have judged.
@@ -75,7 +83,7 @@ class KnownItem:
 
     Args:
         expected: axis or ``disposition`` → the right value, in the order of the rubric.
-        judged: people who have judged it since.
+        judged: people who have judged it since; what each submitted first counts.
         compared: of their choices, those that could be compared; likewise agreed.
     """
 
@@ -199,6 +207,8 @@ class CalibrationService:
     def standing(self, reviewer: str) -> Standing:
         """How a reviewer stands to the known judgements; those they had a part in are left out.
 
+        Their first submission counts: whoever undoes or changes it has been told what is right.
+
         Raises:
             InvalidInput: the name is empty or too long.
         """
@@ -252,6 +262,25 @@ def compare_with_expected(
             if axis in expected
         )
     )
+
+
+def compare_submitted(
+    session: Session, item: ReviewItem, reviewer_id: str, content: Mapping[str, Any]
+) -> CalibrationResult | None:
+    """What was just submitted beside the known judgement, as `compare_with_expected`.
+
+    Args:
+        session: any session that sees the submission.
+        item: what was judged.
+        reviewer_id: by whom.
+        content: as from `db.judgements.content_of`.
+    """
+    told = compare_with_expected(item.expected, content)
+    if told is None:
+        return None
+    first = calibration_store.first_given(session, item, reviewer_id)
+    counted = compare_with_expected(item.expected, first) if first else None
+    return replace(told, counts=told == counted)
 
 
 def _describe_known(item: ReviewItem, given: Sequence[Mapping[str, str | None]]) -> KnownItem:

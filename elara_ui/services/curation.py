@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from adapters.engines.base import Turn
 from adapters.hyperparameters import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
-from db import curation, curation_pairs, lineage, responses, review_progress, snapshots
+from db import curation, curation_pairs, lineage, responses, snapshots
 from db import reviewers as reviewer_store
 from db.curation import BETTER, WORSE
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
@@ -24,6 +24,7 @@ from db.session import Database
 from db.training_rows import Candidate, Cursor, candidates, select_rows
 from db.vocabulary import RUBRIC_VERSION, Role
 from elara_ui.errors import DatasetError, InvalidInput
+from elara_ui.services.blindness import hidden_from
 from elara_ui.services.curation_check import (
     SHOWN,
     CheckReport,
@@ -184,7 +185,7 @@ class CurationService:
         *,
         limit: int = 20,
         show: str = "all",
-        reviewer: str = "",
+        reviewer: str | None = None,
     ) -> RowPage:
         """One page of the answers that the rules look at, each with why it is in or out.
 
@@ -195,7 +196,7 @@ class CurationService:
             after: of the page before; None for the first.
             limit: most answers.
             show: ``in``, ``out`` or ``all``.
-            reviewer: declared name of who looks, who may see what they have judged; empty for nobody.
+            reviewer: who looks, as `hidden_from` takes it.
         """
         values: tuple[str, ...] = tuple(LeftOut) if show == "out" else ()
         if values and rules.objective is not Objective.KTO:
@@ -205,13 +206,16 @@ class CurationService:
             wanted = (each for each in found if show == "all" or bool(each.left_out) is (show == "out"))
             page = list(islice(wanted, limit + 1))
             ids = {id for each in page for id in (each.response_id, each.other_response_id) if id}
-            person = reviewer_store.find(session, reviewer) if reviewer else None
-            blind = review_progress.to_be_judged_blind(session, ids, person.id if person else "")
+            hidden = hidden_from(session, reviewer, ids)
         more = page[limit - 1].cursor if len(page) > limit else None
-        return RowPage(tuple(_preview(each, rules, blind) for each in page[:limit]), more)
+        return RowPage(tuple(_preview(each, rules, hidden) for each in page[:limit]), more)
 
-    def check(self, rules: CurationRules) -> CheckReport:
+    def check(self, rules: CurationRules, *, reviewer: str | None = None) -> CheckReport:
         """What freezing would keep, and what speaks against it. Takes a minute for a hundred thousand rows.
+
+        Args:
+            rules: what to take.
+            reviewer: who looks, as `hidden_from` takes it: rows that they may not see are counted, not told.
 
         Raises:
             DatasetError: an evaluation set can't be read.
@@ -219,7 +223,7 @@ class CurationService:
         with self._database.reading() as session:
             examples = _read_examples(session, rules)
             held_out = read_held_out(session, self._home)
-        return self._check(examples, rules, held_out)[0]
+        return self._check(examples, rules, held_out, reviewer)[0]
 
     def freeze(
         self,
@@ -228,6 +232,7 @@ class CurationService:
         *,
         accept_identifiers: bool = False,
         leave_out_leaks: bool = False,
+        reviewer: str | None = None,
     ) -> SnapshotView:
         """Make an immutable training set of what the rules select now, as the next version of a name.
 
@@ -239,6 +244,7 @@ class CurationService:
             name: such as ``patient-plain``; versions are counted by themselves.
             accept_identifiers: likely identifiers were looked at and may stay.
             leave_out_leaks: leave rows out whose prompts are in an evaluation set, rather than refuse.
+            reviewer: who asks, as `hidden_from` takes it: a refusal tells nothing of what they may not see.
 
         Raises:
             InvalidInput: the name is no name, identifiers were found, or prompts of evaluation sets.
@@ -249,12 +255,12 @@ class CurationService:
         with self._database.reading() as session:
             examples = _read_examples(session, rules)
             held_out = read_held_out(session, self._home)
-        report, prepared, leaking = self._check(examples, rules, held_out)
+        report, prepared, leaking = self._check(examples, rules, held_out, reviewer)
         if leaking and leave_out_leaks:
             reasons = dict.fromkeys(leaking, "its prompt is in an evaluation set") | dict(rules.exclude)
             rules = replace(rules, exclude=reasons)
             kept = [each for each in examples if each.origin["response_id"] not in leaking]
-            report, prepared, leaking = self._check(kept, rules, held_out)
+            report, prepared, leaking = self._check(kept, rules, held_out, reviewer)
         _require_freezable(report, accept_identifiers=accept_identifiers)
         if prepared is None:
             raise DatasetError(report.problem)
@@ -338,11 +344,20 @@ class CurationService:
         return made
 
     def _check(
-        self, examples: Sequence[Example], rules: CurationRules, held_out: Sequence[str]
+        self,
+        examples: Sequence[Example],
+        rules: CurationRules,
+        held_out: Sequence[str],
+        reviewer: str | None,
     ) -> tuple[CheckReport, Prepared | None, set[str]]:
         """The report, what would be frozen, and the answers that leak."""
         leaks = find_leaks(examples, read_evaluation_sets(self._home))
         kinds, findings = find_identifiers(examples)
+        with self._database.reading() as session:
+            answers = [each.answers for each in leaks] + [each.answers for each in findings]
+            hidden = hidden_from(session, reviewer, set(chain.from_iterable(answers)))
+        told_leaks = [leak for leak in leaks if hidden.isdisjoint(leak.answers)]
+        told_findings = [finding for finding in findings if hidden.isdisjoint(finding.answers)]
         prepared, problem = None, "No answer fits these rules. Loosen them, or review more answers."
         again = find_leaks(examples, dict.fromkeys(held_out, "held out before"))
         if examples and len(again) == len(examples):
@@ -364,12 +379,14 @@ class CurationService:
             duplicates=prepared.report.duplicates if prepared else 0,
             near_duplicates=prepared.report.near_duplicates if prepared else 0,
             identifiers=dict(kinds),
-            findings=findings,
-            leaks=tuple(leaks[:SHOWN]),
+            findings=tuple(told_findings[:SHOWN]),
+            findings_hidden=len(findings) - len(told_findings),
+            leaks=tuple(told_leaks[:SHOWN]),
+            leaks_hidden=len(leaks) - len(told_leaks),
             leak_count=len(leaks),
             problem=problem,
         )
-        return report, prepared, {leak.response_id for leak in leaks}
+        return report, prepared, {leak.answers[0] for leak in leaks}
 
     def _store(
         self, prepared: Prepared, rules: CurationRules, name: str, more: Mapping[str, Any]
@@ -431,10 +448,10 @@ def describe_selection(prepared: Prepared, rules: CurationRules) -> dict[str, An
 
 def _require_freezable(report: CheckReport, *, accept_identifiers: bool) -> None:
     if report.leak_count:
-        leak = report.leaks[0]
+        named = "".join(f", such as {leak.question[:80]!r} in {leak.set_name}" for leak in report.leaks[:1])
         raise InvalidInput(
-            f"No prompt of an evaluation set may be learned, but some share one ({report.leak_count} rows), "
-            f"such as {leak.question[:80]!r} in {leak.set_name}. Leave these rows out, or take the set away."
+            f"No prompt of an evaluation set may be learned, but some share one ({report.leak_count} rows)"
+            f"{named}. Leave these rows out, or take the set away."
         )
     if report.problem:
         raise DatasetError(report.problem)
@@ -493,8 +510,8 @@ def _by_id(session: Session, rules: CurationRules) -> CurationRules:
     )
 
 
-def _preview(found: Candidate, rules: CurationRules, blind: Collection[str]) -> RowPreview:
-    if found.response_id in blind or found.other_response_id in blind:
+def _preview(found: Candidate, rules: CurationRules, hidden: Collection[str]) -> RowPreview:
+    if found.response_id in hidden or found.other_response_id in hidden:
         return RowPreview("", False, "", "", None, "", "", "", "", None, "", hidden=True)
     why = WHY_OUT[found.left_out] if found.left_out else WHY_IN[found.kind]
     if not found.left_out and found.accepting + found.rejecting > 1:

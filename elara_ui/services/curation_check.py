@@ -28,12 +28,12 @@ class Leak:
     """A row whose prompt is that of an evaluation set, or like it.
 
     Args:
-        response_id: the row's answer.
+        answers: the row's answer, and the one it is preferred to if there is one.
         set_name: the evaluation set's file.
         known: the prompt in it.
     """
 
-    response_id: str
+    answers: tuple[str, ...]
     question: str
     set_name: str
     known: str
@@ -44,10 +44,11 @@ class Finding:
     """A row with likely identifiers.
 
     Args:
+        answers: the row's answer, and the one it is preferred to if there is one.
         excerpt: what stands around the first of them.
     """
 
-    response_id: str
+    answers: tuple[str, ...]
     kinds: tuple[str, ...]
     excerpt: str
 
@@ -64,9 +65,11 @@ class CheckReport:
         duplicates: left out as repeating an earlier row.
         near_duplicates: left out as nearly repeating one.
         identifiers: kind → how often it was found.
-        findings: the first rows with identifiers.
-        leaks: rows that share prompts with evaluation sets, the first of them.
-        leak_count: how many there are.
+        findings: the first rows with identifiers that may be told of.
+        findings_hidden: rows with identifiers that may not: someone is still to judge them blind.
+        leaks: the first rows that share prompts with evaluation sets and may be told of.
+        leaks_hidden: such rows that may not be told of.
+        leak_count: how many such rows there are, told of or not.
         problem: why nothing could be frozen at all; empty when it could.
     """
 
@@ -78,24 +81,26 @@ class CheckReport:
     near_duplicates: int
     identifiers: Mapping[str, int]
     findings: tuple[Finding, ...]
+    findings_hidden: int
     leaks: tuple[Leak, ...]
+    leaks_hidden: int
     leak_count: int
     problem: str = ""
 
 
 def find_identifiers(examples: Iterable[Example]) -> tuple[Counter[str], tuple[Finding, ...]]:
-    """Likely identifiers in questions and answers: how often each kind, and the first rows that have any."""
+    """Likely identifiers in questions and answers: how often each kind, and the rows that have any."""
     kinds: Counter[str] = Counter()
     findings: list[Finding] = []
     for example in examples:
         text = "\n".join([*(turn.content for turn in example.messages), example.rejected])
         found = identifiers.find(text)
         kinds.update(str(each.kind) for each in found)
-        if found and len(findings) < SHOWN:
+        if found:
             first = found[0]
             excerpt = " ".join(text[max(first.start - 30, 0) : first.end + 30].split())
             named = tuple(dict.fromkeys(str(each.kind) for each in found))
-            findings.append(Finding(example.origin.get("response_id", ""), named, excerpt))
+            findings.append(Finding(example.answers, named, excerpt))
     return kinds, tuple(findings)
 
 
@@ -115,8 +120,7 @@ def find_leaks(examples: Sequence[Example], evaluated: Mapping[str, str]) -> lis
         first_of.setdefault(label, prompt)
     return [
         Leak(
-            example.origin.get("response_id", ""), example.question, evaluated[first_of[label]],
-            first_of[label],
+            example.answers, example.question, evaluated[first_of[label]], first_of[label]
         )
         for example, label in zip(examples, labels[len(known) :], strict=True)
         if label in first_of

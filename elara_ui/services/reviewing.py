@@ -20,7 +20,8 @@ from db.training_rows import training_rows
 from db.vocabulary import ReviewAction
 from elara_ui.clinical.identifiers import redact
 from elara_ui.errors import InvalidInput
-from elara_ui.services.calibration import CalibrationResult, compare_with_expected
+from elara_ui.services.blindness import hidden_from
+from elara_ui.services.calibration import CalibrationResult, compare_submitted
 from elara_ui.services.empty_queue import explain
 from elara_ui.services.files import Document, write_atomically
 from elara_ui.services.identifier_guard import Handling, check_export
@@ -248,7 +249,7 @@ class ReviewingService:
                 review_id=earlier.id if earlier else review.id,
                 adapter=item.response.adapter,
                 base_model=item.response.base_model,
-                calibration=compare_with_expected(item.expected, judgements.content_of(review)),
+                calibration=compare_submitted(session, item, person.id, judgements.content_of(review)),
                 changed=earlier is not None,
             )
 
@@ -358,11 +359,8 @@ class ReviewingService:
         """
         with self._database.reading() as session:
             rows = list(training_rows(session))
-            if reviewer is not None:
-                ids = [row["response_id"] for row in rows]
-                person = reviewers.find(session, reviewer) if reviewer else None
-                blind = review_progress.to_be_judged_blind(session, ids, person.id if person else "")
-                rows = [row for row in rows if row["response_id"] not in blind]
+            hidden = hidden_from(session, reviewer, [row["response_id"] for row in rows])
+            rows = [row for row in rows if row["response_id"] not in hidden]
         texts = ("\n".join(turn["content"] for turn in row["messages"]) for row in rows)
         check_export(texts, identifiers, "This export")
         if identifiers is Handling.REDACT:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ from db.home import Home
 from db.models import Run, Snapshot
 from db.session import Database
 from elara_ui.errors import DatasetError, IdentifiersFound, InvalidInput, StorageError
+from elara_ui.services.blindness import hidden_from
 from elara_ui.services.exporting import read_token, require_token
 from elara_ui.services.identifier_guard import NOT_FOUND, Findings, search
 from elara_ui.services.snapshot_files import write_folder, write_parquet
@@ -94,7 +95,11 @@ class RowChange:
 
 @dataclass(frozen=True)
 class SnapshotDiff:
-    """How one set differs from another: counts, and the first rows of each kind."""
+    """How one set differs from another: counts, and the first rows of each kind that may be told of.
+
+    Args:
+        hidden: differing rows that may not: someone is still to judge them blind.
+    """
 
     before: str
     after: str
@@ -102,6 +107,7 @@ class SnapshotDiff:
     gone: int
     changed: int
     kept: int
+    hidden: int
     rows_added: tuple[RowChange, ...]
     rows_gone: tuple[RowChange, ...]
     rows_changed: tuple[RowChange, ...]
@@ -156,12 +162,13 @@ class SnapshotService:
             withdrawn = lineage.count_withdrawn(session, [found.id])
             return describe_snapshot(found, runs.get(found.id, ()), withdrawn.get(found.id, 0))
 
-    def diff(self, before: str, after: str) -> SnapshotDiff:
+    def diff(self, before: str, after: str, *, reviewer: str | None = None) -> SnapshotDiff:
         """Rows that the second set has and the first hasn't, the other way round, and those with other text.
 
         Args:
             before: id or ``name@version``.
             after: of the set compared with it.
+            reviewer: who looks, as `hidden_from` takes it: rows that they may not see are counted, not told.
 
         Raises:
             NotFound: there is no such set.
@@ -174,11 +181,15 @@ class SnapshotService:
         gone = [key for key in rows_old if key not in rows_new]
         both = [key for key in rows_old if key in rows_new]
         changed = [key for key in both if _taught(rows_old[key]) != _taught(rows_new[key])]
+        differing = [*added, *gone, *changed]
+        hidden = self._hidden(differing, reviewer)
+        told = [[key for key in keys if key not in hidden][:SHOWN] for keys in (added, gone, changed)]
         return SnapshotDiff(
             label(old), label(new), len(added), len(gone), len(changed), len(both) - len(changed),
-            tuple(_change(key, {}, rows_new[key]) for key in added[:SHOWN]),
-            tuple(_change(key, rows_old[key], {}) for key in gone[:SHOWN]),
-            tuple(_change(key, rows_old[key], rows_new[key]) for key in changed[:SHOWN]),
+            len(hidden),
+            tuple(_change(key, {}, rows_new[key]) for key in told[0]),
+            tuple(_change(key, rows_old[key], {}) for key in told[1]),
+            tuple(_change(key, rows_old[key], rows_new[key]) for key in told[2]),
         )  # fmt: skip
 
     def manifest(self, reference: str) -> dict[str, Any]:
@@ -216,6 +227,7 @@ class SnapshotService:
         *,
         accept_identifiers: bool = False,
         public: bool = False,
+        reviewer: str | None = None,
     ) -> DatasetExport:
         """Write a set out, with its manifest. Likely identifiers in it have to be confirmed first.
 
@@ -226,6 +238,8 @@ class SnapshotService:
                 the hub, ``owner/name``.
             accept_identifiers: what was found was looked at and may leave.
             public: on the hub, whether everybody may see it.
+            reviewer: who asks, as `hidden_from` takes it: of what they may not see, no surroundings are shown
+                where identifiers were found.
 
         Raises:
             NotFound: there is no such set.
@@ -236,7 +250,7 @@ class SnapshotService:
         """
         with self._database.reading() as session:
             found = snapshots.find_reference(session, reference)
-        findings = _require_consent(self._home, found, accept_identifiers)
+        findings = self._require_consent(found, accept_identifiers, reviewer)
         if public and form is not DatasetForm.HUB:
             raise InvalidInput("Only what goes to the hub can be public. Leave it out, or export to hub.")
         if form is DatasetForm.HUB:
@@ -276,7 +290,32 @@ class SnapshotService:
         hub.check_repository(repository)
         with self._database.reading() as session:
             found = snapshots.find_reference(session, reference)
-        _require_consent(self._home, found, accept_identifiers)
+        self._require_consent(found, accept_identifiers, reviewer="")
+
+    def _require_consent(self, snapshot: Snapshot, accepted: bool, reviewer: str | None) -> Findings:
+        """Likely identifiers in a set, unless they were found and not accepted."""
+        findings = search(map(_text, self._rows(snapshot)))
+        if findings.kinds and not accepted:
+            hidden = self._hidden([_key(row) for row in self._rows(snapshot)], reviewer)
+            told = search(_text(row) for row in self._rows(snapshot) if _key(row) not in hidden)
+            raise IdentifiersFound(
+                f"Likely identifiers are in {label(snapshot)}: {findings.summary}. A frozen set stays as it "
+                "is: look at them, then confirm that they may leave, or freeze one without those rows. "
+                f"{NOT_FOUND}",
+                findings.kinds,
+                told.previews,
+            )
+        return findings
+
+    def _rows(self, snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+        """The rows of a set's file, one by one."""
+        return _each_row(_checked(self._home, snapshot))
+
+    def _hidden(self, keys: Collection[RowKey], reviewer: str | None) -> set[RowKey]:
+        """Which rows hold an answer that whoever looks may not be told of."""
+        with self._database.reading() as session:
+            answers = hidden_from(session, reviewer, {answer for key in keys for answer in key if answer})
+        return {key for key in keys if not answers.isdisjoint(key)}
 
     def _push(self, found: Snapshot, repository: str, *, public: bool) -> str:
         token = require_token()
@@ -333,14 +372,7 @@ def rows_by_answer(home: Home, snapshot: Snapshot) -> dict[RowKey, dict[str, Any
     Raises:
         DatasetError: the file is gone or was changed.
     """
-    found: dict[RowKey, dict[str, Any]] = {}
-    with _checked(home, snapshot).open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            origin = row["origin"]
-            answer = origin.get("response_id") or sha256(json.dumps(row["messages"]).encode()).hexdigest()
-            found[answer, origin.get("other_response_id", "")] = row
-    return found
+    return {_key(row): row for row in _each_row(_checked(home, snapshot))}
 
 
 def _checked(home: Home, snapshot: Snapshot) -> Path:
@@ -362,26 +394,21 @@ def _checked(home: Home, snapshot: Snapshot) -> Path:
     return path
 
 
-def _require_consent(home: Home, snapshot: Snapshot, accepted: bool) -> Findings:
-    """Likely identifiers in a set, unless they were found and not accepted."""
-    findings = search(_texts(home, snapshot))
-    if findings.kinds and not accepted:
-        raise IdentifiersFound(
-            f"Likely identifiers are in {label(snapshot)}: {findings.summary}. A frozen set stays as it "
-            "is: look at them, then confirm that they may leave, or freeze one without those rows. "
-            f"{NOT_FOUND}",
-            findings.kinds,
-            findings.previews,
-        )
-    return findings
-
-
-def _texts(home: Home, snapshot: Snapshot) -> Iterator[str]:
-    """What is said in each row of a set."""
-    with _checked(home, snapshot).open(encoding="utf-8") as lines:
+def _each_row(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8") as lines:
         for line in lines:
-            row = json.loads(line)
-            yield "\n".join([*(turn["content"] for turn in row["messages"]), row.get("rejected", "")])
+            yield json.loads(line)
+
+
+def _key(row: Mapping[str, Any]) -> RowKey:
+    origin = row["origin"]
+    answer = origin.get("response_id") or sha256(json.dumps(row["messages"]).encode()).hexdigest()
+    return answer, origin.get("other_response_id", "")
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    """What is said in a row."""
+    return "\n".join([*(turn["content"] for turn in row["messages"]), row.get("rejected", "")])
 
 
 def _taught(row: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
 """Preparing and launching training runs on behalf of a person."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from adapters import catalog
 from adapters.hints import find_hints
@@ -17,6 +17,7 @@ from adapters.training.report import Preview
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import InvalidInput
+from elara_ui.services.blindness import hidden_from
 from elara_ui.services.commands import train_command
 from elara_ui.services.training_data import (
     DataChoice,
@@ -132,11 +133,13 @@ class TrainingService:
         data: DataChoice,
         values: Mapping[str, object],
         base_model: str = catalog.EMBEDDED,
+        reviewer: str | None = None,
     ) -> DataPreview:
         """What a launch with these choices would train on.
 
         Args:
             values: hyperparameters that differ from the preset.
+            reviewer: who looks, as `hidden_from` takes it: rows that they may not see are counted, not shown.
 
         Raises:
             DatasetError: the rows can't be used.
@@ -146,11 +149,15 @@ class TrainingService:
         settings = override(settings_for(recipe, base_model), values)
         reading, others = self._read(audience, data)
         prepared = prepare(reading.examples, settings, recipe.max_explanation_length, reading.rejects)
-        samples = tuple(_show_sample(example, settings.objective) for example in prepared.train[:SAMPLE_ROWS])
+        untold = self._untold(reading.examples, reviewer)
+        hidden = [each for each in reading.examples if not untold.isdisjoint(each.answers)]
+        told = [each for each in prepared.train if untold.isdisjoint(each.answers)]
+        samples = tuple(_show_sample(example, settings.objective) for example in told[:SAMPLE_ROWS])
         hints = find_hints(settings, prepared.report.train)
         apart = [f"{group.count} rows {group.reason} left out." for group in others]
-        summary = " ".join([prepared.report.summary, *apart, *hints])
-        return DataPreview(summary, samples, prepared.report.train, (*prepared.report.rejects, *others))
+        summary = " ".join([prepared.report.summary, *apart, *hints, *_say_hidden(len(hidden))])
+        rejects = _without(prepared.report.rejects + others, {each.row for each in hidden})
+        return DataPreview(summary, samples, prepared.report.train, rejects)
 
     def preview_run(
         self,
@@ -159,6 +166,7 @@ class TrainingService:
         values: Mapping[str, object],
         base_model: str = catalog.EMBEDDED,
         calibrate: bool = True,
+        reviewer: str | None = None,
     ) -> Preview:
         """What a launch with the same choices would do: rows as rendered, lengths, steps, time and memory.
 
@@ -167,6 +175,7 @@ class TrainingService:
         Args:
             values: hyperparameters that differ from the preset.
             calibrate: whether to train a few steps for an estimate of the time.
+            reviewer: who looks, as for `preview`.
 
         Raises:
             ElaraError: why the launch would be refused, or would end badly.
@@ -175,7 +184,8 @@ class TrainingService:
         settings = override(settings_for(recipe, base_model), values)
         catalog.check_targets(catalog.find(base_model), settings.target_modules)
         reading, _ = self._read(audience, data)
-        return preview_run(
+        untold = self._untold(reading.examples, reviewer)
+        preview = preview_run(
             self._database,
             self._home,
             audience=audience,
@@ -184,7 +194,10 @@ class TrainingService:
             examples=reading.examples,
             recipe=recipe,
             calibrate=calibrate,
+            untold=untold,
         )
+        hidden = sum(not untold.isdisjoint(each.answers) for each in reading.examples)
+        return replace(preview, notes=(*preview.notes, *_say_hidden(hidden)))
 
     def command(
         self,
@@ -239,6 +252,11 @@ class TrainingService:
     def _read(self, audience: str, data: DataChoice) -> tuple[Reading, tuple[Rejects, ...]]:
         return read_for(self._database, self._home, audience, data, self._recipes)
 
+    def _untold(self, examples: Sequence[Example], reviewer: str | None) -> set[str]:
+        """Ids of answers of which whoever looks may be shown nothing."""
+        with self._database.reading() as session:
+            return hidden_from(session, reviewer, {answer for each in examples for answer in each.answers})
+
     def _recipe(self, audience: str) -> Recipe:
         recipe = self._recipes.get(audience)
         if recipe is None:
@@ -246,6 +264,21 @@ class TrainingService:
                 f"There is no audience {audience[:60]!r}. Choose one of: {', '.join(self._recipes)}."
             )
         return recipe
+
+
+def _say_hidden(number: int) -> tuple[str, ...]:
+    if not number:
+        return ()
+    rows = "1 row counts but isn't" if number == 1 else f"{number} rows count but aren't"
+    return (f"{rows} shown: someone is still to judge the answer blind.",)
+
+
+def _without(rejects: Sequence[Rejects], rows: Collection[int]) -> tuple[Rejects, ...]:
+    """The same groups with no excerpt of these rows."""
+    return tuple(
+        replace(group, examples=tuple(each for each in group.examples if each.row not in rows))
+        for group in rejects
+    )
 
 
 def _show_sample(example: Example, objective: str) -> tuple[str, str]:

@@ -69,7 +69,7 @@ def _build(reviewer: gr.BrowserState) -> AdjudicationParts:
                 elem_id="decision-note",
             )
             trouble = gr.HTML()
-            with gr.Row():
+            with gr.Row(equal_height=True):
                 accept = gr.Button("Accept", variant="primary", min_width=120, elem_id="decide-accept")
                 edit = gr.Button("Accept with edit", min_width=140, elem_id="decide-edit")
                 reject = gr.Button("Reject", variant="stop", min_width=120, elem_id="decide-reject")

@@ -47,7 +47,7 @@ def render_waiting(waiting: AdjudicationList, shown_id: str | None) -> str:
     rows = "".join(
         f'<button type="button" class="el-row" data-act="open" data-item="{item.item_id}"'
         f"{' aria-current=true' if item.item_id == shown_id else ''}>"
-        f'<span class="el-row-title">{escape(item.question or "An answer that still waits for a reviewer")}</span>'
+        f'<span class="el-row-title">{escape(item.question or "Still waits for a reviewer")}</span>'
         f'<span class="el-row-sub">{escape(item.audience)} · {_triggers(tuple(item.triggers))} · '
         f"{item.reviews} {'review' if item.reviews == 1 else 'reviews'} · {item.sent_at:%Y-%m-%d}</span></button>"
         for item in waiting.items

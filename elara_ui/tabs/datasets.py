@@ -172,8 +172,7 @@ def _words(value: str) -> str:
 def _wire(handlers: DatasetsHandlers, parts: DatasetsParts, reviewer: gr.BrowserState) -> None:
     rules, rows, freezing = parts.rules, parts.rows, parts.freezing
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
-    given = [parts.state, rows.show, *rules.inputs]
-    looking = [reviewer, *given]
+    looking = [reviewer, parts.state, rows.show, *rules.inputs]
     gr.on(
         [part.input for part in (rows.show, *rules.inputs)],
         handlers.change,
@@ -184,12 +183,12 @@ def _wire(handlers: DatasetsHandlers, parts: DatasetsParts, reviewer: gr.Browser
     rows.more.click(handlers.more, looking, **common)
     rows.back.click(handlers.back, looking, **common)
     rows.list.act(handlers.pick, [rows.reason, *looking], **common)
-    freezing.check.click(settled(handlers.check, parts.state), given, **(common | {"concurrency_limit": 1}))
+    freezing.check.click(settled(handlers.check, parts.state), looking, **(common | {"concurrency_limit": 1}))
     gr.on(
         [freezing.freeze.click, freezing.name.submit],
         settled(handlers.freeze, parts.state),
-        [freezing.name, freezing.accept, freezing.leave_out, *given],
+        [freezing.name, freezing.accept, freezing.leave_out, *looking],
         **(common | {"concurrency_limit": 1}),
     )
     for source in (parts.sets.list, parts.sets.details):
-        source.act(handlers.act, [parts.sets.confirm, parts.state], **common)
+        source.act(handlers.act, [parts.sets.confirm, reviewer, parts.state], **common)

@@ -17,6 +17,8 @@ from elara_ui.tabs.parts import Updates
 
 PAGE_ROWS = 10
 COMPARED = 2  # sets at a time
+NOBODY = ""
+"""Who looks where no name is kept. Never None, which stands for whoever runs this Elara."""
 
 
 class DatasetsHandlers:
@@ -86,7 +88,7 @@ class DatasetsHandlers:
 
     # Checking and freezing
 
-    def check(self, state: DatasetsState, show: str, *values: Any) -> Iterator[Updates]:
+    def check(self, reviewer: str, state: DatasetsState, show: str, *values: Any) -> Iterator[Updates]:
         """Say what would be frozen and what speaks against it."""
         yield {
             self._freezing.report: datasets_view.CHECKING,
@@ -95,7 +97,7 @@ class DatasetsHandlers:
         }
         again = {self._freezing.check: gr.update(interactive=True)}
         try:
-            report = self._services.curation.check(read_rules(state, values))
+            report = self._services.curation.check(read_rules(state, values), reviewer=reviewer or NOBODY)
         except ElaraError as error:
             yield {**again, self._freezing.report: notice(error.message)}
             return
@@ -110,7 +112,14 @@ class DatasetsHandlers:
         }
 
     def freeze(
-        self, name: str, accept: bool, leave_out: bool, state: DatasetsState, show: str, *values: Any
+        self,
+        name: str,
+        accept: bool,
+        leave_out: bool,
+        reviewer: str,
+        state: DatasetsState,
+        show: str,
+        *values: Any,
     ) -> Iterator[Updates]:
         """Make a set of what is selected."""
         yield {
@@ -119,7 +128,11 @@ class DatasetsHandlers:
         }
         try:
             made = self._services.curation.freeze(
-                read_rules(state, values), name or "", accept_identifiers=accept, leave_out_leaks=leave_out
+                read_rules(state, values),
+                name or "",
+                accept_identifiers=accept,
+                leave_out_leaks=leave_out,
+                reviewer=reviewer or NOBODY,
             )
         except ElaraError as error:
             yield {
@@ -135,13 +148,13 @@ class DatasetsHandlers:
 
     # The sets there are
 
-    def act(self, confirmed: bool, state: DatasetsState, event: gr.EventData) -> Updates:
+    def act(self, confirmed: bool, reviewer: str, state: DatasetsState, event: gr.EventData) -> Updates:
         """Whatever a button in the list of sets, or in the details, asks for."""
         act, reference = str(event.act), str(event.item)
         try:
             match act.partition("-"):
                 case "pick", _, _:
-                    return self._compare(_toggle(state, reference))
+                    return self._compare(_toggle(state, reference), reviewer)
                 case "details", _, _:
                     return self._open(replace(state, shown=reference, sets=()))
                 case "rebuild", _, _:
@@ -149,15 +162,17 @@ class DatasetsHandlers:
                     said = f"{made.label} holds {made.rows} rows, without what was withdrawn."
                     return self._list(state) | {self._sets.message: notice(said, "good")}
                 case "export", _, form:
-                    return self._export(reference, DatasetForm(form), confirmed)
+                    return self._export(reference, DatasetForm(form), confirmed, reviewer)
                 case _:
                     return self._open(replace(state, shown="", sets=()))
         except ElaraError as error:
             return {self._sets.message: notice(error.message)}
 
-    def _export(self, reference: str, form: DatasetForm, confirmed: bool) -> Updates:
+    def _export(self, reference: str, form: DatasetForm, confirmed: bool, reviewer: str) -> Updates:
         try:
-            exported = self._services.snapshots.export(reference, form, accept_identifiers=confirmed)
+            exported = self._services.snapshots.export(
+                reference, form, accept_identifiers=confirmed, reviewer=reviewer or NOBODY
+            )
         except IdentifiersFound as found:
             return {
                 self._sets.confirm: gr.update(visible=True),
@@ -175,10 +190,11 @@ class DatasetsHandlers:
             details = datasets_view.render_details(self._services.snapshots.show(state.shown))
         return self._list(state) | {self._sets.details: details, self._sets.message: ""}
 
-    def _compare(self, state: DatasetsState) -> Updates:
+    def _compare(self, state: DatasetsState, reviewer: str) -> Updates:
         details = ""
         if len(state.sets) == COMPARED:
-            details = datasets_view.render_diff(self._services.snapshots.diff(*state.sets))
+            diff = self._services.snapshots.diff(*state.sets, reviewer=reviewer or NOBODY)
+            details = datasets_view.render_diff(diff)
         return self._list(state) | {self._sets.details: details, self._sets.message: ""}
 
     def _list(self, state: DatasetsState) -> Updates:
@@ -197,7 +213,7 @@ class DatasetsHandlers:
         try:
             rules = read_rules(state, values)
             after = state.pages[-1] if state.pages else None
-            page = curation.preview(rules, after, limit=PAGE_ROWS, show=show, reviewer=reviewer)
+            page = curation.preview(rules, after, limit=PAGE_ROWS, show=show, reviewer=reviewer or NOBODY)
             counted = {self._rows.count: datasets_view.render_count(curation.count(rules))} if count else {}
         except ElaraError as error:
             return {self._rows.count: notice(error.message), self.parts.state: state}

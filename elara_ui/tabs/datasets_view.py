@@ -108,16 +108,19 @@ def render_check(report: CheckReport) -> str:
 def _render_leaks(report: CheckReport) -> str:
     if not report.leak_count:
         return '<p class="el-checked">No prompt is in an evaluation set.</p>'
+    said = notice(
+        f"{_rows(report.leak_count)} a prompt with an evaluation set, or one like it: not to be learned."
+    )
+    if not report.leaks:
+        return said + _render_hidden(report.leaks_hidden)
     rows = "".join(
         f"<tr><td>{escape(leak.question[:160])}</td><td>{escape(leak.set_name)}</td>"
         f"<td>{escape(leak.known[:160])}</td></tr>"
         for leak in report.leaks
     )
     return (
-        notice(
-            f"{_rows(report.leak_count)} a prompt with an evaluation set, or one like it: not to be learned."
-        )
-        + '<div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th>Question</th><th>Set</th>'
+        f"{said}{_render_hidden(report.leaks_hidden)}"
+        '<div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th>Question</th><th>Set</th>'
         f"<th>Its prompt</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -132,14 +135,17 @@ def _render_findings(report: CheckReport) -> str:
             '<p class="el-checked">No likely identifiers found. Names and addresses are not looked for.</p>'
         )
     kinds = ", ".join(f"{number} × {escape(kind)}" for kind, number in report.identifiers.items())
+    said = notice(f"Likely identifiers: {kinds}.") + _render_hidden(report.findings_hidden)
+    if not report.findings:
+        return said
     rows = "".join(
         f"<tr><td>{escape(', '.join(found.kinds))}</td><td>{escape(found.excerpt)}</td>"
-        f"<td>{escape(found.response_id)}</td></tr>"
+        f"<td>{escape(found.answers[0])}</td></tr>"
         for found in report.findings
     )
     return (
-        notice(f"Likely identifiers: {kinds}.")
-        + '<div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th>Kind</th><th>Where</th>'
+        f"{said}"
+        '<div class="el-table-box"><table class="el-table el-wrap"><thead><tr><th>Kind</th><th>Where</th>'
         f"<th>Answer</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
@@ -249,7 +255,18 @@ def render_diff(diff: SnapshotDiff) -> str:
     return (
         f'<section class="el-card el-details" aria-label="Comparison"><div class="el-head"><h3>{escape(diff.before)} → '
         f'{escape(diff.after)}</h3>{button("Close", "close")}</div><div class="el-figures">{figures}</div>'
-        f'<div class="el-rows">{rows}</div></section>'
+        f'{_render_hidden(diff.hidden)}<div class="el-rows">{rows}</div></section>'
+    )
+
+
+def _render_hidden(number: int) -> str:
+    """That so many rows count but aren't shown; nothing for none."""
+    if not number:
+        return ""
+    rows = "1 of these rows is" if number == 1 else f"{number:,} of these rows are"
+    return (
+        f'<p class="el-muted">{rows} not shown: someone is still to judge the answer, without knowing what made it '
+        "or what others said.</p>"
     )
 
 

@@ -25,11 +25,16 @@ class FinetuneTab:
     teaching: TeachingHandlers
 
 
-def build_finetune_tab(services: Services) -> FinetuneTab:
-    """Build the tab's parts and let the runs follow what the form starts."""
+def build_finetune_tab(services: Services, reviewer: gr.BrowserState) -> FinetuneTab:
+    """Build the tab's parts and let the runs follow what the form starts.
+
+    Args:
+        services: the use-cases it calls.
+        reviewer: who reviews in this browser: what they are still to judge blind isn't shown.
+    """
     with gr.Row(equal_height=False):
         with gr.Column(scale=5, min_width=300):
-            form = build_training_form(services)
+            form = build_training_form(services, reviewer)
         with gr.Column(scale=5, min_width=300):
             runs = build_runs(services)
             transfer = build_transfer(services, runs.parts.painted)

@@ -69,7 +69,7 @@ class OwnHandlers:
     def export(self, reviewer: str, identifiers: Handling = Handling.ASK) -> Updates:
         """Hand the accepted and corrected answers to the browser, but for those still judged blind."""
         try:
-            document = self._reviewing.write_rows(identifiers, reviewer=reviewer)
+            document = self._reviewing.write_rows(identifiers, reviewer=reviewer or "")
         except IdentifiersFound as found:
             return {self.parts.message: render_export_prompt(found)}
         except ElaraError as error:

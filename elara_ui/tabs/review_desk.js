@@ -302,7 +302,9 @@ function paint() {
   if (!root().offsetParent || (elsewhere && !isOurs(elsewhere))) return;
   last = '';
   unanswered() ? go(unanswered()) : rest();
-  find('.el-exam')?.scrollIntoView({block: 'nearest'});
+  const exam = find('.el-exam');
+  // Reading begins at the question: the marked line may lie a screen or two beneath it.
+  exam?.scrollIntoView({block: exam.getBoundingClientRect().top < 0 ? 'start' : 'nearest'});
 }
 
 watch('value', () => setTimeout(paint));

@@ -122,8 +122,9 @@ def render_calibration(result: CalibrationResult) -> str:
         f"<td>{'same' if axis.agrees else '<span class=el-mismatch>differs</span>'}</td></tr>"
         for axis in result.axes
     )
+    counted = "" if result.counts else " This doesn't count: only what you submit first does."
     return (
-        f"<p>The right judgement of this one was known: you agreed on <strong>{result.agreed} of {len(result.axes)}</strong>.</p>"
+        f"<p>The right judgement of this one was known: you agreed on <strong>{result.agreed} of {len(result.axes)}</strong>.{counted}</p>"
         '<div class="el-table-box"><table class="el-table el-known"><thead><tr><th></th><th>Known</th><th>Yours</th><th></th></tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

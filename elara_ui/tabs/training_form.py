@@ -16,13 +16,18 @@ from elara_ui.tabs.training_form_view import render_changes
 OPEN_GROUPS = ("main",)
 
 
-def build_training_form(services: Services) -> FormHandlers:
-    """Build the form's components and wire them."""
+def build_training_form(services: Services, reviewer: gr.BrowserState) -> FormHandlers:
+    """Build the form's components and wire them.
+
+    Args:
+        services: the use-cases it calls.
+        reviewer: who reviews in this browser: what they are still to judge blind isn't shown.
+    """
     data = build_data(services)
     recipe = _build_recipe(services)
     parts = FormParts(data, recipe, _build_launch())
     handlers = FormHandlers(services, parts)
-    _wire(handlers, parts)
+    _wire(handlers, parts, reviewer)
     return handlers
 
 
@@ -116,7 +121,7 @@ def _build_field(info: HyperparameterInfo, value: object) -> gr.components.Compo
             )
 
 
-def _wire(handlers: FormHandlers, parts: FormParts) -> None:
+def _wire(handlers: FormHandlers, parts: FormParts, reviewer: gr.BrowserState) -> None:
     data, recipe, launching = parts.data, parts.recipe, parts.launching
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     gated = [launching.gate, *parts.inputs]
@@ -126,7 +131,7 @@ def _wire(handlers: FormHandlers, parts: FormParts) -> None:
     data.stored.input(handlers.choose_stored, gated, trigger_mode="always_last", **common)
     for taken in wire_data(handlers.data, data, common):
         taken.then(handlers.choose_stored, gated, **common)
-    data.check.click(handlers.check, gated, **common)
+    data.check.click(handlers.check, [reviewer, *gated], **common)
     recipe.saved.input(handlers.choose_recipe, [recipe.saved, *preset], **common)
     recipe.reset.click(handlers.reset, preset, **common)
     recipe.delete.click(handlers.delete_recipe, [recipe.saved], **common)
@@ -141,6 +146,6 @@ def _wire(handlers: FormHandlers, parts: FormParts) -> None:
         **common,
     )
     previewing = settled(handlers.preview, launching.report)
-    launching.preview.click(previewing, parts.inputs, **(common | {"concurrency_limit": 1}))
+    launching.preview.click(previewing, [reviewer, *parts.inputs], **(common | {"concurrency_limit": 1}))
     launching.report.act(handlers.apply, gated, **common)
     launching.launch.click(handlers.launch, gated, **common)

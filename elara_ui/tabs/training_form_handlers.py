@@ -35,12 +35,12 @@ class FormHandlers:
         self.parts = parts
         self.data = DataHandlers(services, parts.data)
 
-    def check(self, gate: Gate, *values: Any) -> Updates:
+    def check(self, reviewer: str, gate: Gate, *values: Any) -> Updates:
         """Say what would be trained on."""
         try:
             form = read_form(self._services.training, values)
             preview = self._services.training.preview(
-                form.audience, form.data, form.settings, form.base_model
+                form.audience, form.data, form.settings, form.base_model, reviewer=reviewer or ""
             )
         except ElaraError as error:
             return {self._data.preview: notice(error.message)}
@@ -154,7 +154,7 @@ class FormHandlers:
 
     # Preview and start
 
-    def preview(self, *values: Any) -> Iterator[Updates]:
+    def preview(self, reviewer: str, *values: Any) -> Iterator[Updates]:
         """Work out what a run would do; the start opens when nothing speaks against it."""
         yield {
             self._launching.report: preview_view.render_wait(),
@@ -166,7 +166,7 @@ class FormHandlers:
         try:
             form = read_form(self._services.training, values)
             preview = self._services.training.preview_run(
-                form.audience, form.data, form.settings, form.base_model
+                form.audience, form.data, form.settings, form.base_model, reviewer=reviewer or ""
             )
             command = self._services.training.command(
                 form.audience, form.data, form.settings, form.base_model

@@ -246,6 +246,27 @@ def test_two_answers_are_compared_by_keyboard_and_nothing_scrolls_sideways(
     fits(page)
 
 
+def test_on_a_phone_reading_begins_at_the_question_and_not_at_the_line_to_answer(
+    page: Page, services: Services
+) -> None:
+    with services.database.session() as session:
+        texts = ANSWER, ANSWER.replace("10", "6"), ANSWER.replace("10", "8")
+        ids = [add_response(session, question=QUESTION, text=text).id for text in texts]
+    for other in ids[1:]:
+        services.pairs.create(ids[0], other)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_label("Name or pseudonym").fill(ADA)
+    page.keyboard.press("Enter")
+    for _ in range(2):
+        expect(page.locator(".el-pair")).to_be_visible(timeout=20_000)
+        expect_axis(page, "choice")
+        expect(page.locator(".el-pair").get_by_text(QUESTION)).to_be_in_viewport(ratio=1)
+        page.locator(".el-choice", has_text="Tie").click()
+        page.locator(".el-verdict").click()
+        expect(page.locator("#review-desk[aria-busy]")).to_have_count(0, timeout=20_000)
+    expect(page.locator(".el-nothing")).to_be_visible(timeout=20_000)
+
+
 def fits(page: Page) -> Any:
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})

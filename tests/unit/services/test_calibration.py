@@ -66,6 +66,43 @@ def test_whoever_judged_it_before_it_was_known_is_left_out(database, home, servi
     assert service.standing("Rater B").items == 1
 
 
+def test_only_the_first_submission_counts_however_often_it_is_undone_or_changed(
+    database, home, service, item
+):
+    service.mark(item, {"accuracy": "aligned", "relevance": "partly"})
+    reviewing = ReviewingService(database, home)
+    submit(database, home, item, accuracy="opposed")
+    first = service.standing("Rater A")
+    assert (first.items, first.compared, first.agreed) == (1, 2, 0)
+    reviewing.undo("Rater A")
+    assert service.standing("Rater A") == first, "taking it back doesn't unsay it"
+    again = submit(database, home, item, accuracy="aligned", relevance="partly")
+    assert again.calibration.agreed == 2, "what is shown compares what was sent last"
+    assert not again.calibration.counts
+    submit(database, home, item, relevance="no")
+    assert service.standing("Rater A") == first
+    (known,) = service.known()
+    assert (known.judged, known.compared, known.agreed) == (1, 2, 0)
+
+
+def test_what_follows_out_of_scope_is_the_first_submission(database, home, service, item):
+    service.mark(item, {"accuracy": "aligned"})
+    ReviewingService(database, home).submit(ReviewDraft(item, "Rater A", "out_of_scope"))
+    assert submit(database, home, item).calibration.counts
+    assert (service.standing("Rater A").items, service.standing("Rater A").agreed) == (1, 1)
+
+
+def test_marking_an_item_anew_counts_nobody_who_was_told_before(database, home, service, item):
+    service.mark(item, {"accuracy": "opposed"})
+    submit(database, home, item)
+    service.unmark(item)
+    service.mark(item, {"accuracy": "aligned"})
+    ReviewingService(database, home).undo("Rater A")
+    submit(database, home, item)
+    assert service.standing("Rater A").items == 0
+    assert service.known()[0].judged == 0
+
+
 def test_known_items_are_never_adjudicated(database, home, service, item):
     service.mark(item, {"urgency": "correct"})
     submit(database, home, item, urgency="under")

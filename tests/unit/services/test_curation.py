@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from curation_factory import add_accepted, compare, contest, decide, reject
 from factories import add_response, add_review, add_run
+from sqlalchemy import select
 
 from db import review_queue, reviewers, reviews, snapshots
 from db.curation_rules import CurationRules, Objective
@@ -349,6 +350,57 @@ def test_identifiers_have_to_be_confirmed(database, curation):
     with pytest.raises(InvalidInput, match="1 × e-mail address"):
         curation.freeze(CurationRules(), "plain")
     assert curation.freeze(CurationRules(), "plain", accept_identifiers=True).rows == 4
+
+
+def test_whoever_is_still_to_judge_an_answer_blind_is_told_of_no_row_that_holds_it(
+    database, home, curation, stored
+):
+    with database.session() as session:
+        better, worse = (
+            add_response(session, text=text, question="Whom?") for text in ("Mail jo@example.org.", "Nobody.")
+        )
+        for response in (better, worse):
+            reviews.send(session, response.id, wanted=1)
+        add_review(session, better)
+        reject(session, worse)
+    known = {"question": "Whom?"}
+    (home.evaluation / "exam.jsonl").write_text(json.dumps(known), encoding="utf-8")
+    report = curation.check(DPO, reviewer="Rater B")
+    assert (len(report.leaks), len(report.findings)) == (1, 1), "all its reviews are in"
+    with database.session() as session:
+        reviews.send(session, worse.id).wanted = 2
+    for looking, told in (("Rater B", 0), ("", 0), ("Rater A", 1), (None, 1)):
+        report = curation.check(DPO, reviewer=looking)
+        assert (len(report.leaks), report.leaks_hidden) == (told, 1 - told)
+        assert (len(report.findings), report.findings_hidden) == (told, 1 - told)
+        assert (report.leak_count, report.identifiers) == (1, {"e-mail address": 1})
+        (row,) = curation.preview(DPO, reviewer=looking, show="in").rows
+        assert row.hidden is not bool(told)
+
+
+def test_a_comparison_of_sets_counts_what_it_may_not_tell(database, curation, stored):
+    with database.session() as session:
+        add_accepted(session, 3)
+    curation.freeze(CurationRules(), "plain")
+    with database.session() as session:
+        gone, changed = list(session.scalars(select(Response).order_by(Response.id)))[:2]
+        reject(session, gone, "Rater B")
+        add_review(session, changed, "Rater B", **EDIT)
+        review = add_review(session, add_response(session, text="New.", question="A wholly new matter?"))
+        review.item.wanted = 1
+    curation.freeze(CurationRules(), "plain")
+    whole = stored.diff("plain@1", "plain@2")
+    assert (whole.added, whole.gone, whole.changed, whole.kept, whole.hidden) == (1, 1, 1, 1, 0)
+    for looking in ("Rater C", "Rater A"):
+        told = stored.diff("plain@1", "plain@2", reviewer=looking)
+        assert (told.added, told.gone, told.changed) == (1, 1, 1)
+        assert told.hidden == 0, "all that differs has been judged by as many as were asked"
+    with database.session() as session:
+        for response_id in (gone.id, changed.id):
+            reviews.send(session, response_id).wanted = 4
+    told = stored.diff("plain@1", "plain@2", reviewer="Rater C")
+    assert (told.hidden, len(told.rows_added), told.rows_gone, told.rows_changed) == (2, 1, (), ())
+    assert stored.diff("plain@1", "plain@2", reviewer="Rater B").hidden == 0
 
 
 def test_duplicates_are_counted_and_left_out(database, curation):

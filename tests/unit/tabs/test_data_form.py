@@ -23,7 +23,7 @@ KNOWN = Header(("question", "answer", "note"), ColumnMap("question", "answer"))
 @pytest.fixture
 def form(services: Services) -> FormHandlers:
     with gr.Blocks():
-        return build_training_form(services)
+        return build_training_form(services, gr.BrowserState(""))
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_page_that_others_can_reach_opens_no_folder(
     with pytest.raises(InvalidInput, match="its own machine alone"):
         read_form(services.training, fill(form, services, "folder", {"folder": str(tmp_path)}))
     with gr.Blocks():
-        offered = build_training_form(services).parts.data.source.choices
+        offered = build_training_form(services, gr.BrowserState("")).parts.data.source.choices
     assert "folder" not in [value for _, value in offered]
 
 

@@ -1,5 +1,6 @@
 """The datasets tab's handlers and views, on real services and unlaunched components."""
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -88,18 +89,18 @@ def test_picking_by_hand_needs_a_reason_and_can_be_undone(tab: DatasetsHandlers,
 
 
 def test_a_set_is_checked_frozen_listed_and_written_out(tab: DatasetsHandlers, services: Services) -> None:
-    *_, checked = tab.check(DatasetsState(), "in", *values(tab))
+    *_, checked = tab.check(REVIEWER, DatasetsState(), "in", *values(tab))
     assert "No prompt is in an evaluation set" in checked[tab.parts.freezing.report]
     assert checked[tab.parts.freezing.freeze]["interactive"]
-    *_, refused = tab.freeze("", False, False, DatasetsState(), "in", *values(tab))
+    *_, refused = tab.freeze("", False, False, REVIEWER, DatasetsState(), "in", *values(tab))
     assert "name has 1 to 100" in refused[tab.parts.freezing.message]
-    *_, made = tab.freeze("plain", False, False, DatasetsState(), "in", *values(tab))
+    *_, made = tab.freeze("plain", False, False, REVIEWER, DatasetsState(), "in", *values(tab))
     assert "plain@1" in made[tab.parts.freezing.message]
     assert "plain@1" in made[tab.parts.sets.list]
     (found,) = services.snapshots.list()
-    opened = tab.act(False, DatasetsState(), press("details", found.snapshot_id))
+    opened = tab.act(False, REVIEWER, DatasetsState(), press("details", found.snapshot_id))
     assert found.sha256 in opened[tab.parts.sets.details]
-    written = tab.act(False, DatasetsState(), press("export-jsonl", found.snapshot_id))
+    written = tab.act(False, REVIEWER, DatasetsState(), press("export-jsonl", found.snapshot_id))
     assert "12 rows written" in written[tab.parts.sets.message]
     assert (services.settings.folders.exports / "plain-1.jsonl").is_file()
 
@@ -107,32 +108,34 @@ def test_a_set_is_checked_frozen_listed_and_written_out(tab: DatasetsHandlers, s
 def test_identifiers_are_shown_and_asked_about(tab: DatasetsHandlers, services: Services) -> None:
     with services.database.session() as session:
         add_review(session, add_response(session, text="Write to jo@example.org."))
-    *_, checked = tab.check(DatasetsState(), "in", *values(tab))
+    *_, checked = tab.check(REVIEWER, DatasetsState(), "in", *values(tab))
     assert "jo@example.org" in checked[tab.parts.freezing.report]
     assert checked[tab.parts.freezing.accept]["visible"]
-    *_, refused = tab.freeze("plain", False, False, DatasetsState(), "in", *values(tab))
+    *_, refused = tab.freeze("plain", False, False, REVIEWER, DatasetsState(), "in", *values(tab))
     assert "confirm" in refused[tab.parts.freezing.message]
-    *_, _ = tab.freeze("plain", True, False, DatasetsState(), "in", *values(tab))
+    *_, _ = tab.freeze("plain", True, False, REVIEWER, DatasetsState(), "in", *values(tab))
     (found,) = services.snapshots.list()
-    asked = tab.act(False, DatasetsState(), press("export-jsonl", found.snapshot_id))
+    asked = tab.act(False, REVIEWER, DatasetsState(), press("export-jsonl", found.snapshot_id))
     assert asked[tab.parts.sets.confirm]["visible"]
     assert (
         "written"
-        in tab.act(True, DatasetsState(), press("export-jsonl", found.snapshot_id))[tab.parts.sets.message]
+        in tab.act(True, REVIEWER, DatasetsState(), press("export-jsonl", found.snapshot_id))[
+            tab.parts.sets.message
+        ]
     )
 
 
 def test_two_sets_are_compared(tab: DatasetsHandlers, services: Services) -> None:
-    list(tab.freeze("plain", False, False, DatasetsState(), "in", *values(tab)))
+    list(tab.freeze("plain", False, False, REVIEWER, DatasetsState(), "in", *values(tab)))
     with services.database.session() as session:
         add_review(session, add_response(session, text="New.", question="A wholly new matter?"))
-    list(tab.freeze("plain", False, False, DatasetsState(), "in", *values(tab)))
+    list(tab.freeze("plain", False, False, REVIEWER, DatasetsState(), "in", *values(tab)))
     newer, older = services.snapshots.list()
-    state = tab.act(False, DatasetsState(), press("pick", older.snapshot_id))[tab.parts.state]
-    compared = tab.act(False, state, press("pick", newer.snapshot_id))
+    state = tab.act(False, REVIEWER, DatasetsState(), press("pick", older.snapshot_id))[tab.parts.state]
+    compared = tab.act(False, REVIEWER, state, press("pick", newer.snapshot_id))
     assert "A wholly new matter?" in compared[tab.parts.sets.details]
     assert compared[tab.parts.state].sets == (older.snapshot_id, newer.snapshot_id)
-    closed = tab.act(False, compared[tab.parts.state], press("close"))
+    closed = tab.act(False, REVIEWER, compared[tab.parts.state], press("close"))
     assert closed[tab.parts.sets.details] == ""
 
 
@@ -160,3 +163,48 @@ def test_of_an_answer_that_waits_for_another_reviewer_nothing_is_told(
         for item in session.query(ReviewItem):
             item.expected = {"accuracy": "aligned"}
     assert "patient@1" not in tab.change("", DatasetsState(), "in", *values(tab))[rows.list]
+
+
+@pytest.mark.parametrize("looking", ["", "Rater B", None])
+def test_check_refusals_comparison_and_export_tell_nothing_of_it_either(
+    tab: DatasetsHandlers, services: Services, looking: str | None
+) -> None:
+    known = {"question": "What should I know about asthma inhalers?"}
+    exam = services.settings.folders.evaluation / "exam.jsonl"
+    exam.write_text(json.dumps(known), encoding="utf-8")
+    with services.database.session() as session:
+        add_review(session, add_response(session, text="Write to jo@example.org.", question="Whom to ask?"))
+    secret = ("inhalers", "Whom to ask", "Write to", "jo@example", "patient@1")
+
+    *_, checked = tab.check(looking, DatasetsState(), "in", *values(tab))
+    *_, refused = tab.freeze("plain", False, False, looking, DatasetsState(), "in", *values(tab))
+    *_, _ = tab.freeze("plain", True, True, looking, DatasetsState(), "in", *values(tab))
+    (older,) = services.snapshots.list()
+    with services.database.session() as session:
+        add_review(
+            session, add_response(session, text="Write to al@example.org.", question="Whom to ask now?")
+        )
+    *_, _ = tab.freeze("plain", True, True, looking, DatasetsState(), "in", *values(tab))
+    newer, _ = services.snapshots.list()
+    both = DatasetsState(sets=(older.snapshot_id,))
+    compared = tab.act(False, looking, both, press("pick", newer.snapshot_id))
+    asked = tab.act(False, looking, DatasetsState(), press("export-jsonl", newer.snapshot_id))
+
+    report, details = checked[tab.parts.freezing.report], compared[tab.parts.sets.details]
+    assert "1 row shares a prompt" in report
+    assert "1 × e-mail address" in report
+    assert report.count("1 of these rows is not shown") == 2
+    assert "share one (1 rows). Leave" in refused[tab.parts.freezing.message]
+    assert "<b>1</b><span>added" in details
+    assert "1 of these rows is not shown" in details
+    assert "2 × e-mail address" in asked[tab.parts.sets.message]
+    told = (report, refused[tab.parts.freezing.message], details, asked[tab.parts.sets.message])
+    assert not [(word, text) for word in secret for text in told if word in text]
+
+    *_, checked = tab.check(REVIEWER, DatasetsState(), "in", *values(tab))
+    compared = tab.act(False, REVIEWER, both, press("pick", newer.snapshot_id))
+    asked = tab.act(False, REVIEWER, DatasetsState(), press("export-jsonl", newer.snapshot_id))
+    assert "inhalers" in checked[tab.parts.freezing.report]
+    assert "jo@example.org" in checked[tab.parts.freezing.report]
+    assert "Whom to ask now?" in compared[tab.parts.sets.details]
+    assert "Write to" in asked[tab.parts.sets.message]

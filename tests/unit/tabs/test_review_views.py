@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from time import perf_counter
@@ -186,6 +187,9 @@ def test_what_calibrates_is_shown_beside_what_was_given() -> None:
     assert "base model alone" in html
     assert "1 of 2" in html
     assert "<td>Little clinical significance</td><td>None</td><td><span class=el-mismatch>differs" in html
+    assert "doesn't count" not in html
+    later = SubmittedReview("r", None, "smollm2-135m", replace(told, counts=False))
+    assert "only what you submit first does" in standing_view.describe_submitted(later, "accept")
     assert "calibration" not in standing_view.describe_submitted(SubmittedReview("r", "p@1", "b"), "accept")
 
 

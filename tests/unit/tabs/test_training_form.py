@@ -41,9 +41,9 @@ def make_preview(available: int = 8000 * MIB, advice: tuple[MemoryChange, ...] =
 @pytest.fixture
 def form(services: Services, monkeypatch: pytest.MonkeyPatch) -> FormHandlers:
     monkeypatch.setattr("adapters.training.supervisor.start_queued", lambda *_: None)
-    monkeypatch.setattr(services.training, "preview_run", lambda *_: make_preview())
+    monkeypatch.setattr(services.training, "preview_run", lambda *_, **__: make_preview())
     with gr.Blocks():
-        return build_training_form(services)
+        return build_training_form(services, gr.BrowserState(""))
 
 
 def fill(
@@ -67,7 +67,7 @@ def last(updates: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
 
 
 def preview(form: FormHandlers, values: list[Any]) -> dict[Any, Any]:
-    return last(form.preview(*values))
+    return last(form.preview("", *values))
 
 
 def test_the_form_hands_over_as_many_values_as_it_has_fields(form: FormHandlers, services: Services) -> None:
@@ -103,7 +103,7 @@ def test_a_change_shuts_the_gate_and_changing_back_opens_it(form: FormHandlers, 
 def test_a_refused_preview_says_why_and_keeps_the_gate_shut(
     form: FormHandlers, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> Preview:
+    def refuse(*_: object, **__: object) -> Preview:
         raise DatasetError("Nothing would be learned.")
 
     monkeypatch.setattr(services.training, "preview_run", refuse)
@@ -118,7 +118,7 @@ def test_what_does_not_fit_says_so_and_its_advice_can_be_taken(
 ) -> None:
     advice = MemoryChange({"batch_size": 1, "gradient_checkpointing": True}, 600 * MIB, True)
     tight = make_preview(1000 * MIB, (advice,))
-    monkeypatch.setattr(services.training, "preview_run", lambda *_: tight)
+    monkeypatch.setattr(services.training, "preview_run", lambda *_, **__: tight)
     values = fill(form, services)
     painted = preview(form, values)
     assert "is more than the" in painted[form.parts.launching.report]
@@ -191,7 +191,7 @@ def test_the_menus_follow_what_is_saved_and_trained(
 
 
 def test_the_data_check_counts_for_the_hints(form: FormHandlers, services: Services) -> None:
-    painted = form.check(Gate(), *fill(form, services, batch_size=16))
+    painted = form.check("", Gate(), *fill(form, services, batch_size=16))
     assert painted[form.parts.launching.gate].rows == 27
     assert "looks at 16 of 27" in painted[form.parts.recipe.changes]
 
@@ -202,7 +202,7 @@ def test_stored_sets_are_offered_by_name(form: FormHandlers, services: Services)
     made = services.curation.freeze(CurationRules(), "plain")
     ((label, value),) = form.data.list_stored()
     assert label.startswith("plain@1 · 12 rows")
-    checked = form.check(Gate(), *fill(form, services, "snapshot", {"stored": value}))
+    checked = form.check("", Gate(), *fill(form, services, "snapshot", {"stored": value}))
     assert (
         f"{made.train} examples to learn from, {made.evaluation} held out" in checked[form.parts.data.preview]
     )
@@ -244,7 +244,7 @@ def test_of_a_set_for_several_audiences_only_the_chosen_one_is_learned(
     values = fill(form, services, "snapshot", {"stored": "mixed@1"})
     told = form.choose_stored(Gate(), *values)[form.parts.data.told]
     assert "Only the 12 for patient are learned from; 5 for doctor are left out" in told
-    checked = form.check(Gate(), *values)[form.parts.data.preview]
+    checked = form.check("", Gate(), *values)[form.parts.data.preview]
     assert "5 rows for doctor left out" in checked
     assert "For doctors." not in checked
     painted = preview(form, values)
@@ -252,5 +252,28 @@ def test_of_a_set_for_several_audiences_only_the_chosen_one_is_learned(
     (run,) = services.runs.recent()
     learned = services.snapshots.show(services.runs.show(run.run_id).snapshot)
     assert learned.rows == 12
-    none = form.check(Gate(), "student", *values[1:])[form.parts.data.preview]
+    none = form.check("", Gate(), "student", *values[1:])[form.parts.data.preview]
     assert "has no row for student; it has" in none
+
+
+@pytest.mark.parametrize("source", ["reviews", "snapshot"])
+def test_rows_that_are_still_judged_blind_are_counted_and_not_shown(
+    form: FormHandlers, services: Services, source: str
+) -> None:
+    with services.database.session() as session:
+        add_accepted(session, 12)
+        add_review(session, add_response(session, question="Whom to ask?", text="A nurse."))
+        twice = add_response(session, question="Whom to ask?", text="A nurse.")
+        add_review(session, twice)
+    services.curation.freeze(CurationRules(), "plain")
+    values = fill(form, services, source, {"stored": "plain@1"})
+    for looking in ("", "Rater B"):
+        checked = form.check(looking, Gate(), *values)[form.parts.data.preview]
+        assert "rows count but" in checked
+        assert not any(word in checked for word in ("What should I know", "All about", "Whom", "A nurse"))
+    seen = form.check("Rater A", Gate(), *values)[form.parts.data.preview]
+    assert "What should I know" in seen
+    assert "rows count but" not in seen
+    if source == "reviews":
+        assert "1 left out" in seen
+        assert "Whom to ask?" in seen

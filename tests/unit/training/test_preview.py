@@ -184,6 +184,19 @@ def test_a_template_that_cannot_be_trained_with_is_refused(build, tiny_base, tmp
         list(build_previews(Request(recipe, home.models, EXAMPLES, (), False)))
 
 
+def test_rows_of_which_nothing_may_be_told_count_and_are_not_shown(home, tiny_base):
+    recipe = FrozenRecipe("patient", str(tiny_base), "Be kind.", 300, SETTINGS)
+    named = tuple(
+        replace(each, origin={"response_id": str(number), "other_response_id": "worse"} if number else {})
+        for number, each in enumerate(EXAMPLES[:4])
+    )
+    for untold, shown in (((), 3), (("1", "2", "3"), 1), (("worse",), 1)):
+        asked = Request(recipe, home.models, named, (), False, untold=frozenset(untold))
+        *_, report = build_previews(asked)
+        assert (report.train, len(report.samples)) == (4, shown)
+        assert "What is 1?" in report.samples[0].pieces[0].text
+
+
 def test_early_stopping_with_nothing_held_out_is_refused_by_preview_and_launch(home, database, tiny_base):
     wanted = {
         "audience": "patient",
