@@ -7,15 +7,21 @@ from typing import Any
 from adapters.errors import AdapterError
 from adapters.manifest import CONFIG, MANIFEST, WEIGHTS
 
-# What peft can't compute for one row of a batch only, and what to say of it.
-_NOT_MIXED = {
+# What a plain LoRA may be set to; everything else must be off, known today or not.
+_PLAIN = frozenset(
+    {
+        *("alpha_pattern", "auto_mapping", "base_model_name_or_path", "exclude_modules", "fan_in_fan_out"),
+        *("inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform", "lora_alpha"),
+        *("lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size", "r"),
+        *("rank_pattern", "revision", "target_modules", "task_type", "use_rslora"),
+    }
+)
+# Beginnings that change the base model's own weights when the adapter is loaded: everybody else's too.
+_STARTS_ALONE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+_WHAT = {
     "use_dora": "was trained with DoRA",
     "bias": "changes the base model's biases",
     "modules_to_save": "replaces whole layers of the base model",
-    "trainable_token_indices": "changes single tokens of the base model",
-    "layer_replication": "repeats layers of the base model",
-    "alora_invocation_tokens": "is an activated LoRA",
-    "target_parameters": "changes parameters outside layers",
 }
 
 
@@ -36,12 +42,18 @@ def check_folder(name: str, folder: Path, base_model: str, base_sha256: str) -> 
         raise AdapterError(
             f"An adapter must be a LoRA; {name} is “{config.get('peft_type')}”. Train a LoRA instead."
         )
-    for field, what in _NOT_MIXED.items():
-        if config.get(field) not in (None, False, "none", [], {}):
+    for field, value in config.items():
+        if field not in _PLAIN and value not in (None, False, "none", [], {}):
             raise AdapterError(
-                f"{name} {what} ({field}), and such an adapter can't share a batch with others, as this "
-                "engine has them do. Train it without, or export it as “merged” and serve that as the base."
+                f"{name} {_WHAT.get(field, 'is more than a plain LoRA')} ({field}), and can't share a batch "
+                "with others, as adapters do in this engine. Train it without, or export it as “merged” and "
+                "serve that as the base."
             )
+    if str(config.get("init_lora_weights")).startswith(_STARTS_ALONE):
+        raise AdapterError(
+            f"{name} begins as {config['init_lora_weights']}, which changes the base model's own weights, "
+            "and other adapters share those. Convert it to a plain LoRA when saving it, or train it without."
+        )
     if (folder / MANIFEST).is_file():
         _check_base(name, _read(name, folder / MANIFEST), base_model, base_sha256)
     _check_weights(name, folder / WEIGHTS)

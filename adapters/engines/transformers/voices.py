@@ -15,9 +15,8 @@ from torch import Tensor
 
 from adapters.engines.transformers.folder import check_folder
 from adapters.engines.transformers.memory import is_out_of_memory
+from adapters.engines.transformers.mixing import Mixing
 from adapters.errors import AdapterError, EngineError
-
-_BASE = "__base__"  # peft's name for no adapter
 
 
 class Voices:
@@ -37,8 +36,7 @@ class Voices:
         # BLOOM has none: it tells positions from the mask.
         self._takes_positions = "position_ids" in signature(model.forward).parameters
         self._numbers = count(1)
-        self._rows: list[str] = []  # whose row is whose, for the layers, while the model computes
-        self._hooks: list[Any] = []
+        self._mixing = Mixing()
 
     @property
     def device(self) -> Any:
@@ -76,7 +74,7 @@ class Voices:
         if self._takes_positions:
             steps = torch.arange(width, device=device)
             inputs["position_ids"] = torch.tensor(starts, device=device)[:, None] + steps
-        self._rows = [voice or _BASE for voice in voices]
+        self._mixing.speak(voices)
         logits: Tensor = self._model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1).logits
         return logits[:, -1]
 
@@ -114,13 +112,13 @@ class Voices:
         if wrong:
             self._discard(key)
             raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=wrong))
-        self._listen()
+        self._mixing.attach(self._layers())
         return key
 
     def remove(self, key: str) -> None:
         """Free an adapter's memory; no row may speak with it any more."""
         self._discard(key)
-        self._listen()
+        self._mixing.attach(self._layers())
 
     def _load(self, key: str, folder: Path) -> str:
         """Give the model the adapter; returns what is wrong with it, if anything.
@@ -141,11 +139,25 @@ class Voices:
             return f"its file lacks {outcome.missing_keys[0]}."
         if outcome.unexpected_keys:
             return f"the base has no place for its {outcome.unexpected_keys[0]}."
-        odd = [name for name, weight in self._weights(key) if not torch.isfinite(weight).all()]
-        return f"{odd[0]} holds something that isn't a number." if odd else ""
+        return self._find_fault(key)
 
-    def _weights(self, key: str) -> list[tuple[str, Tensor]]:
-        return [(name, weight) for name, weight in self._model.named_parameters() if f".{key}." in f"{name}."]
+    def _find_fault(self, key: str) -> str:
+        """What keeps a loaded adapter from answering beside others, if anything."""
+        for layer in self._layers():
+            if key in layer.lora_embedding_A or key in layer.lora_variant:
+                return "it adapts in a way that can't be mixed in one batch."
+            weights = [part[key].weight for part in (layer.lora_A, layer.lora_B) if key in part]
+            if any(weight.dim() != 2 for weight in weights):
+                return "it adapts other than linear layers."
+            if not all(bool(torch.isfinite(weight).all()) for weight in weights):
+                return "its weights hold something that isn't a number."
+        return ""
+
+    def _layers(self) -> list[Any]:
+        """The layers that peft put adapters on."""
+        from peft.tuners.lora import LoraLayer
+
+        return [layer for layer in self._model.modules() if isinstance(layer, LoraLayer)]
 
     def _discard(self, key: str) -> None:
         if self._peft is None or set(self.keys) <= {key}:
@@ -166,24 +178,6 @@ class Voices:
         if hasattr(self._model, "peft_config"):
             del self._model.peft_config
         self._peft = None
-
-    def _listen(self) -> None:
-        """Have every layer with adapters told whose row is whose.
-
-        peft does it anew at each forward, which takes as long as a layer's work.
-        """
-        from peft.tuners.lora import LoraLayer
-
-        def tell(_: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-            return arguments, named | {"adapter_names": self._rows}
-
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = [
-            layer.register_forward_pre_hook(tell, with_kwargs=True)
-            for layer in self._model.modules()
-            if isinstance(layer, LoraLayer)
-        ]
 
 
 _UNFIT = "{name} must be made for {base}, and doesn't fit it: {reason} Train it again on this base model."
