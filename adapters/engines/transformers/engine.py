@@ -61,7 +61,7 @@ class TransformersEngine:
             tokens.
         rows: most answers written at once.
         waiting: most that may wait for their turn.
-        threads: compute threads of torch in this process; None lets torch choose.
+        threads: compute threads on a processor; None takes half of the cores (see `loading.set_threads`).
         prefix_bytes: bound on what is remembered of prompts, bytes.
     """
 
@@ -199,11 +199,9 @@ class TransformersEngine:
 
     def _start(self) -> None:
         """Load the model, and let the thread begin that owns it from now on."""
-        import torch
-
-        if self._threads:
-            torch.set_num_threads(self._threads)
         served = loading.load(self._models, self._base_model, self._dtype, self._context_tokens)
+        if not served.on_card:
+            loading.set_threads(self._threads)
         voices = Voices(served.model, self._base_model, served.sha256)
         prefixes = Prefixes(self._prefix_bytes)
         worker = Worker(

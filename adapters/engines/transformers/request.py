@@ -42,6 +42,7 @@ class Answer:
         pieces: makes text of tokens.
         started: when the question came, on `time.perf_counter`'s clock, s.
         cached_tokens: of the prompt, how many needn't be computed; None until that is known.
+        failed_alone: whether it has found no memory before, with nobody else on the model.
     """
 
     request: GenerationRequest
@@ -52,6 +53,7 @@ class Answer:
     pieces: Pieces
     started: float
     cached_tokens: int | None = None
+    failed_alone: bool = False
     _arrivals: "queue.SimpleQueue[Arrival | Exception | None]" = field(default_factory=queue.SimpleQueue)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _ended: bool = False

@@ -115,11 +115,12 @@ class Worker:
         return prompt
 
     def _write(self) -> bool:
-        """One token for everybody."""
+        """One token for everybody; False when nobody is there."""
         self._join()
-        if self._batch.answers:
-            for answer, token in zip(self._batch.answers, self._batch.step(self._voices), strict=True):
-                answer.take(token, self._ends)
+        if not self._batch.answers:
+            return False
+        for answer, token in zip(self._batch.answers, self._batch.step(self._voices), strict=True):
+            answer.take(token, self._ends)
         return True
 
     def _join(self) -> None:
@@ -159,11 +160,11 @@ class Worker:
         begun += [self._reading[0]] if self._reading else []
         self._arrived, self._reading = [], None
         self.rows = max(1, len(begun) // 2)
-        if len(begun) == 1 and not remembered:
+        if len(begun) == 1:
             self._batch = Batch()
-            self._give_up(begun[0])
+            self._try_alone(begun[0], bool(remembered))
             return
-        stay = [answer for answer in begun[: self.rows] if answer in self._batch.answers] if begun[1:] else []
+        stay = [answer for answer in begun[: self.rows] if answer in self._batch.answers]
         give_back()
         try:
             self._batch.change([row for row, own in enumerate(self._batch.answers) if own in stay], ())
@@ -183,8 +184,13 @@ class Worker:
         else:
             self._line.put_back(answer)
 
-    def _give_up(self, answer: Answer) -> None:
+    def _try_alone(self, answer: Answer, again: bool) -> None:
+        """One that found no memory though nobody else was there: once more if some was freed, then never."""
         give_back()
+        if again and not answer.failed_alone:
+            answer.failed_alone = True
+            self._put_back(answer)
+            return
         if not answer.is_over:
             answer.fail(
                 EngineError(
