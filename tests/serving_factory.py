@@ -65,6 +65,11 @@ def answer_to(request: GenerationRequest, tokenizer: Any, voice: str | None) -> 
     )
 
 
+def ends_of(tokenizer: Any) -> frozenset[int]:
+    """The tokens that end an answer of a tiny model, as the engine finds them."""
+    return frozenset(tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"]))
+
+
 def solo(base: Path, adapter: Path | None, requests: Sequence[GenerationRequest]) -> list[list[int]]:
     """The tokens of greedy answers by transformers' own `generate`, with nobody else on the model."""
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -80,7 +85,7 @@ def solo(base: Path, adapter: Path | None, requests: Sequence[GenerationRequest]
             attention_mask=torch.ones_like(prompt),
             max_new_tokens=request.sampling.max_new_tokens,
             do_sample=False,
-            eos_token_id=tokenizer.eos_token_id,
+            eos_token_id=sorted(ends_of(tokenizer)),
             pad_token_id=tokenizer.pad_token_id,
         )
         answers.append(written[0, prompt.shape[1] :].tolist())

@@ -40,7 +40,7 @@ def check_folder(name: str, folder: Path, base_model: str, base_sha256: str) -> 
     config = _read(name, folder / CONFIG)
     if config.get("peft_type") != "LORA":
         raise AdapterError(
-            f"An adapter must be a LoRA; {name} is “{config.get('peft_type')}”. Train a LoRA instead."
+            f"{name} must be a LoRA, and is “{config.get('peft_type')}”. Train a LoRA instead."
         )
     for field, value in config.items():
         if field not in _PLAIN and value not in (None, False, "none", [], {}):

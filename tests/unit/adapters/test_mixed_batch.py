@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-from serving_factory import answer_to, ask, make_base, make_lora, solo
+from serving_factory import answer_to, ask, ends_of, make_base, make_lora, solo
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adapters.engines.transformers.line import Line
@@ -23,7 +23,7 @@ class Bench:
 
     def __init__(self, base, folders, rows=16, prefix_bytes=1 << 20):
         self.tokenizer = AutoTokenizer.from_pretrained(base)
-        self.ends = frozenset({self.tokenizer.eos_token_id})
+        self.ends = ends_of(self.tokenizer)
         self.voices = Voices(AutoModelForCausalLM.from_pretrained(base), str(base), "")
         self.keys = {name: self.voices.add(name, folder) for name, folder in folders.items()}
         self.line = Line(100)
