@@ -9,6 +9,7 @@ from threading import Event, Lock, Thread
 
 from adapters import catalog, embedded
 from adapters.engines.base import Engine
+from adapters.engines.choice import wants_transformers
 from adapters.engines.llamacpp import LlamaCppEngine
 from db.session import Database
 from elara_ui.errors import ElaraError, EngineError
@@ -177,11 +178,26 @@ class ServingService:
 
     def _make_engine(self, report: embedded.Report) -> Engine:
         model = embedded.fetch(self._home.models, report, placed=self._settings.model_file)
+        if wants_transformers(self._settings.engine):
+            return self._make_transformers_engine()
         return LlamaCppEngine(
             base_model=self.base_model,
             gguf=model,
             context_tokens=self._settings.context_tokens,
             base_slots=self._settings.base_slots,
+            threads=self._settings.threads or None,
+        )
+
+    def _make_transformers_engine(self) -> Engine:
+        from adapters.engines.transformers.engine import TransformersEngine  # loads torch
+
+        return TransformersEngine(
+            base_model=self.base_model,
+            models=self._home.models,
+            context_tokens=self._settings.context_tokens,
+            dtype=self._settings.dtype,
+            rows=self._settings.batch_rows,
+            waiting=self._settings.max_waiting,
             threads=self._settings.threads or None,
         )
 

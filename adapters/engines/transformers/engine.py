@@ -134,9 +134,10 @@ class TransformersEngine:
             adapters: versioned name → adapter folder. Names not given are retired.
 
         Raises:
-            AdapterError: a folder is damaged or doesn't fit the base; what was published stays.
+            AdapterError: a folder is damaged, doesn't fit the base, or finds no memory; what was published
+                stays.
             ModelError: the base model had still to be loaded, and can't be.
-            EngineError: there is no memory for them, or the engine is being closed.
+            EngineError: the engine is being closed.
         """
         self.load()
         self._have_done(lambda voices: self._publish(voices, adapters))

@@ -16,7 +16,7 @@ from torch import Tensor
 from adapters.engines.transformers.folder import check_folder
 from adapters.engines.transformers.memory import is_out_of_memory
 from adapters.engines.transformers.mixing import Mixing
-from adapters.errors import AdapterError, EngineError
+from adapters.errors import AdapterError
 
 
 class Voices:
@@ -103,9 +103,9 @@ class Voices:
         except Exception as error:  # peft and safetensors raise whatever comes
             self._discard(key)
             if is_out_of_memory(error):
-                raise EngineError(
+                raise AdapterError(
                     f"{name} finds no room in memory beside the {len(self.keys)} adapters that are there. "
-                    "Retire one, or free some memory, and try again."
+                    "Retire one, or free some memory, and restart Elara."
                 ) from error
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
             raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=reason)) from error
