@@ -107,8 +107,7 @@ class Voices:
                     f"{name} finds no room in memory beside the {len(self.keys)} adapters that are there. "
                     "Retire one, or free some memory, and restart Elara."
                 ) from error
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-            raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=reason)) from error
+            raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=_say(error))) from error
         if wrong:
             self._discard(key)
             raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=wrong))
@@ -178,6 +177,13 @@ class Voices:
         if hasattr(self._model, "peft_config"):
             del self._model.peft_config
         self._peft = None
+
+
+def _say(error: Exception) -> str:
+    """What a library complains of, in one line; torch's first one only announces the others."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    line = lines[1] if lines[0].endswith(":") and lines[1:] else lines[0]
+    return line[:200].rstrip(".") + "."
 
 
 _UNFIT = "{name} must be made for {base}, and doesn't fit it: {reason} Train it again on this base model."
