@@ -82,6 +82,6 @@ def test_with_the_transformers_engine_a_bad_adapter_leaves_the_others_theirs(
             services.chat.check("patient", "What is asthma?", {"max_new_tokens": 8})
         )
         *_, answer = asked
-        assert answer.adapter == "patient@1"
+        assert answer.answer.adapter == "patient@1"
     finally:
         services.close()
