@@ -27,7 +27,7 @@ from adapters.engines.transformers.request import Answer, Arrival
 from adapters.engines.transformers.voices import Voices
 from adapters.engines.transformers.worker import Worker
 from adapters.engines.window import check_room
-from adapters.errors import AdapterError, EngineError
+from adapters.errors import AdapterError, EngineBusy, EngineError
 from adapters.templating import render_prompt
 from db.errors import ElaraError
 
@@ -91,7 +91,7 @@ class TransformersEngine:
         self._thread: threading.Thread | None = None
         self._tokenizer: Any = None  # makes prompts
         self._decoder: Any = None  # the same once more, for the engine's thread
-        self._line = Line(waiting)
+        self._line = Line()
         self._published: dict[str, _Published] = {}
         self._answers: set[Answer] = set()
         self._speakers: Counter[str | None] = Counter()  # answers in the engine, by voice
@@ -194,7 +194,7 @@ class TransformersEngine:
                 self._published = {}
                 self._answers.clear()
                 self._speakers.clear()
-                self._line = Line(self._waiting)
+                self._line = Line()
         give_back()
         atexit.unregister(self.close)
 
@@ -298,6 +298,7 @@ class TransformersEngine:
         with self._changed:
             if self._thread is None or self._closing:
                 raise EngineError(_NOT_LOADED)
+            self._check_queue()
             answer = Answer(
                 request=request,
                 prompt_tokens=len(prompt),
@@ -312,6 +313,15 @@ class TransformersEngine:
             self._speakers[answer.voice] += 1
             self._changed.notify_all()
         return answer
+
+    def _check_queue(self) -> None:
+        """Refuse who would wait behind too many; those who needn't wait don't count."""
+        waiting = len(self._answers) - self._rows
+        if waiting >= self._waiting:
+            raise EngineBusy(
+                f"At most {self._waiting} questions may wait for an answer at once, and {waiting} do. "
+                "Try again in a moment."
+            )
 
     def _voice(self, adapter: str | None) -> str | None:
         if adapter is None:

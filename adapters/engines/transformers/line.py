@@ -1,44 +1,29 @@
-"""Those who wait: a bounded line, in turn by adapter, so that no audience waits behind all of another's."""
+"""Those who wait: in turn by adapter, so that no audience waits behind all of another's."""
 
 import threading
 from collections import OrderedDict, deque
 
 from adapters.engines.transformers.request import Answer
-from adapters.errors import EngineBusy
 
 
 class Line:
-    """Answers that haven't begun, or were put back. Safe from any thread.
+    """Answers that haven't begun, or were put back. Safe from any thread."""
 
-    Args:
-        bound: most that may wait.
-    """
-
-    def __init__(self, bound: int) -> None:
-        self._bound = bound
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: OrderedDict[str | None, deque[Answer]] = OrderedDict()
 
     def __len__(self) -> int:
         with self._lock:
-            return self._count()
+            return sum(map(len, self._waiting.values()))
 
     def put(self, answer: Answer) -> None:
-        """Join at the end.
-
-        Raises:
-            EngineBusy: too many wait.
-        """
+        """Join at the end."""
         with self._lock:
-            if (count := self._count()) >= self._bound:
-                raise EngineBusy(
-                    f"At most {self._bound} questions may wait for an answer at once, and {count} do. "
-                    "Try again in a moment."
-                )
             self._waiting.setdefault(answer.request.adapter, deque()).append(answer)
 
     def put_back(self, answer: Answer) -> None:
-        """Join at the front of one's adapter; never refused."""
+        """Join at the front of one's adapter."""
         with self._lock:
             self._waiting.setdefault(answer.request.adapter, deque()).appendleft(answer)
 
@@ -64,6 +49,3 @@ class Line:
                 if not own:
                     del self._waiting[answer.request.adapter]
             return gone
-
-    def _count(self) -> int:
-        return sum(map(len, self._waiting.values()))

@@ -26,7 +26,7 @@ class Bench:
         self.ends = ends_of(self.tokenizer)
         self.voices = Voices(AutoModelForCausalLM.from_pretrained(base), str(base), "")
         self.keys = {name: self.voices.add(name, folder) for name, folder in folders.items()}
-        self.line = Line(100)
+        self.line = Line()
         self.prefixes = Prefixes(prefix_bytes)
         self.left = []
         self.worker = Worker(
