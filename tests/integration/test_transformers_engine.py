@@ -257,6 +257,14 @@ def test_a_version_published_again_from_elsewhere_is_the_new_one(own_engine, fol
         assert [tokens_of[request.request_id]] == solo(base, folder, [request])
 
 
+def test_peft_never_warns_of_what_would_spoil_an_adapter(own_engine, folders, recwarn):
+    """It only warns where it wraps a model twice, lacks weights, or loses the adapter in use."""
+    for wanted in ("a@1", "b@1"), ("b@1",), (), ("a@1",), ():
+        own_engine.publish({name: folders[name] for name in wanted})
+    said = [str(warning.message) for warning in recwarn]
+    assert not [text for text in said if "peft_config" in text or "adapter" in text.lower()]
+
+
 def damage_file(folder):
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:500])
 

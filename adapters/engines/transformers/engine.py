@@ -229,8 +229,8 @@ class TransformersEngine:
         while self._wait(worker):
             for errand in self._take_errands():
                 errand.run(voices)
-            self._retire(voices, prefixes)
             try:
+                self._retire(voices, prefixes)
                 worker.work()
             except Exception as error:  # noqa: BLE001 -- whatever it is, it belongs to the readers
                 worker.fail(_as_elara_error(error))

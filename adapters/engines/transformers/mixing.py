@@ -51,12 +51,13 @@ class Mixing:
 
     def __init__(self) -> None:
         self._rows: tuple[str | None, ...] = ()
-        self._masks: dict[Layout, Tensor] = {}
+        self._mixed = False
+        self._masks: dict[tuple[Layout, Any], Tensor] = {}  # by layout and device
 
     def speak(self, voices: Sequence[str | None]) -> None:
         """Say whose row is whose; None is the base model."""
         if self._rows != (rows := tuple(voices)):
-            self._rows, self._masks = rows, {}
+            self._rows, self._mixed, self._masks = rows, len(set(rows)) > 1, {}
 
     def attach(self, layers: Sequence[Any]) -> None:
         """Let peft's layers compute in this way, with the adapters that they have now."""
@@ -69,7 +70,7 @@ class Mixing:
         if stack is None:
             return result
         given = given.to(stack.down.dtype)
-        if len(set(self._rows)) > 1:
+        if self._mixed:
             kept = linear(given, stack.down) * self._mask(stack)
             return result + linear(kept, stack.up).to(result.dtype)
         if (place := stack.find(self._rows[0])) is None:
@@ -80,14 +81,15 @@ class Mixing:
 
     def _mask(self, stack: _Stack) -> Tensor:
         """(rows, 1, all ranks); the same for all layers of a layout."""
-        if stack.layout not in self._masks:
+        key = stack.layout, stack.down.device
+        if key not in self._masks:
             kept = [
-                [scale if key == voice else 0.0 for key, rank, scale in stack.layout for _ in range(rank)]
+                [scale if own == voice else 0.0 for own, rank, scale in stack.layout for _ in range(rank)]
                 for voice in self._rows
             ]
             mask = torch.tensor(kept, dtype=stack.down.dtype, device=stack.down.device)
-            self._masks[stack.layout] = mask[:, None]
-        return self._masks[stack.layout]
+            self._masks[key] = mask[:, None]
+        return self._masks[key]
 
 
 def _stack(layer: Any) -> _Stack | None:

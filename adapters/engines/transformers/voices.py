@@ -101,7 +101,7 @@ class Voices:
         try:
             wrong = self._load(key, folder)
         except Exception as error:  # peft and safetensors raise whatever comes
-            self._discard(key)
+            self.remove(key)
             if is_out_of_memory(error):
                 raise AdapterError(
                     f"{name} finds no room in memory beside the {len(self.keys)} adapters that are there. "
@@ -109,7 +109,7 @@ class Voices:
                 ) from error
             raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=_say(error))) from error
         if wrong:
-            self._discard(key)
+            self.remove(key)
             raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=wrong))
         self._mixing.attach(self._layers())
         return key

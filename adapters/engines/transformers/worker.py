@@ -125,17 +125,14 @@ class Worker:
 
     def _join(self) -> None:
         """Let those go that are over, and those in that have read their prompt."""
-        over = [answer for answer in self._batch.answers if answer.is_over]
-        over += [answer for answer, _ in self._arrived if answer.is_over]
-        self._keep([answer for answer in self._batch.answers if not answer.is_over])
-        for answer in over:
-            self._left(answer)
-
-    def _keep(self, staying: list[Answer]) -> None:
-        keep = [row for row, answer in enumerate(self._batch.answers) if answer in staying]
-        arrived = [(answer, prompt.cache) for answer, prompt in self._arrived if not answer.is_over]
+        begun = [*self._batch.answers, *(answer for answer, _ in self._arrived)]
+        over = {answer for answer in begun if answer.is_over}  # looked at once: it may change at any time
+        keep = [row for row, answer in enumerate(self._batch.answers) if answer not in over]
+        arrived = [(answer, prompt.cache) for answer, prompt in self._arrived if answer not in over]
         self._batch.change(keep, arrived)
         self._arrived = []
+        for answer in over:
+            self._left(answer)
 
     def _within_memory(self, work: Callable[[], bool]) -> bool:
         """Do some work; where memory runs out, make room instead. False when nothing was to be done."""

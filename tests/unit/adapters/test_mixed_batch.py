@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from adapters.engines.transformers.line import Line
 from adapters.engines.transformers.prefixes import Prefixes
+from adapters.engines.transformers.request import Answer
 from adapters.engines.transformers.voices import Voices
 from adapters.engines.transformers.worker import Worker
 from adapters.errors import EngineError
@@ -120,6 +121,22 @@ def test_a_cancelled_row_leaves_at_the_next_step_and_disturbs_nobody(llama):
     assert victim in bench.left
     for answer, tokens in zip(answers, expected(base, folders, requests), strict=True):
         assert answer is victim or written(answer) == tokens
+
+
+def test_one_that_is_cancelled_between_two_looks_is_not_lost(llama, monkeypatch):
+    bench = Bench(*llama)
+    answers = [bench.put(ask(str(number))) for number in range(3)]
+    looks, is_over = [], Answer.is_over.fget
+
+    def look(answer):
+        if answer is answers[1]:
+            looks.append(answer)
+            return len(looks) > 3
+        return is_over(answer)
+
+    monkeypatch.setattr(Answer, "is_over", property(look))
+    bench.finish()
+    assert sorted(map(id, bench.left)) == sorted(map(id, answers))
 
 
 def test_those_who_were_cancelled_before_their_turn_never_begin(llama):
