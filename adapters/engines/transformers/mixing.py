@@ -1,7 +1,7 @@
 """Several LoRAs in one layer at once, each for its own rows.
 
 peft can do that too (`adapter_names`), one adapter after the other: seven small computations for each of them
-in each layer, which with five adapters took three quarters of the model's own time; this takes a tenth. Here the
+in each layer, which with five adapters took three quarters of the model's own time; this takes a tenth. The
 adapters of a layer lie side by side in two matrices; all rows go through both, and between them each row keeps
 its own part:
 
