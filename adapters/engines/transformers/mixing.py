@@ -2,8 +2,8 @@
 
 peft can do that too (`adapter_names`), one adapter after the other: seven small computations for each of them
 in each layer, which with five adapters took three quarters of the model's own time; this takes a tenth. The
-adapters of a layer lie side by side in two matrices; all rows go through both, and between them each row keeps
-its own part:
+adapters of a layer lie side by side in two matrices; all rows go through both, and between them each row
+keeps its own part:
 
     y = W·x + B·(m ∘ A·x),   A = [A₁; A₂; …],   B = [B₁ B₂ …],   m = the row's own scale, 0 for all others
 
