@@ -31,6 +31,10 @@ class EngineError(ElaraError):
     """The engine can't answer now."""
 
 
+class EngineBusy(EngineError):
+    """So many wait for an answer already that nobody else may."""
+
+
 class ContextOverflow(EngineError):
     """The messages don't fit the model's context window.
 

@@ -12,6 +12,7 @@ ElaraError                      db.errors; message = rule, value and remedy
 │   └── NotANumber              adapters.errors; a loss or weight stopped being a number
 ├── ModelError                  adapters.errors; base model missing or damaged
 ├── EngineError                 adapters.errors; no answer now
+│   ├── EngineBusy              adapters.errors; too many wait for one already
 │   └── ContextOverflow         adapters.errors; the text exceeds the model's window
 ├── InvalidInput                what a user typed breaks a rule
 │   └── IdentifiersFound        likely identifiers, and nobody has said yet what to do about them
@@ -25,6 +26,7 @@ from adapters.errors import (
     AdapterError,
     ContextOverflow,
     DatasetError,
+    EngineBusy,
     EngineError,
     ModelError,
     NotANumber,
@@ -39,6 +41,7 @@ __all__ = [
     "ContextOverflow",
     "DatasetError",
     "ElaraError",
+    "EngineBusy",
     "EngineError",
     "HomeInUse",
     "IdentifiersFound",

@@ -47,6 +47,30 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0, ge=0, le=256, description="CPU threads for answering; 0 lets the engine choose."
     )
+    engine: str = Field(
+        default="auto",
+        pattern="^(auto|llamacpp|transformers)$",
+        description="What answers: llamacpp, transformers, or auto, which is transformers where there is an "
+        "NVIDIA graphics card and llamacpp elsewhere.",
+    )
+    dtype: str = Field(
+        default="auto",
+        pattern="^(auto|bf16|fp16|fp32|8bit|4bit)$",
+        description="How the transformers engine keeps the base model: bf16, fp16, fp32, 8bit, 4bit, or "
+        "auto, which is bf16 where the hardware computes in it.",
+    )
+    batch_rows: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="How many answers the transformers engine writes at once, whatever their adapters.",
+    )
+    max_waiting: int = Field(
+        default=64,
+        ge=1,
+        le=10_000,
+        description="How many questions may wait for the transformers engine; more are told that it is busy.",
+    )
     max_runs: int = Field(
         default=1,
         ge=1,

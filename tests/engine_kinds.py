@@ -10,6 +10,7 @@ from openai_server import LlamaRouter, running
 from adapters.engines.base import Engine
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.engines.remote import RemoteEngine
+from adapters.engines.transformers.engine import TransformersEngine
 
 BASE = "smollm2-135m"
 WINDOW = 1024
@@ -48,7 +49,13 @@ def remote(ground: Ground) -> Iterator[MakeEngine]:
         yield lambda: RemoteEngine(BASE, server.url, context_tokens=WINDOW)
 
 
+@contextmanager
+def transformers(ground: Ground) -> Iterator[MakeEngine]:
+    yield lambda: TransformersEngine(BASE, ground.models, context_tokens=WINDOW, dtype="fp32", threads=1)
+
+
 KINDS: dict[str, Kind] = {
     "llama.cpp": llamacpp,
     "remote": remote,
+    "transformers": transformers,
 }

@@ -16,7 +16,8 @@ from adapters.engines.base import Completion, EngineStats, GenerationRequest, To
 from adapters.engines.llama_call import Call, Draft
 from adapters.engines.llama_server import LlamaServer
 from adapters.engines.tally import Tally
-from adapters.errors import AdapterError, ContextOverflow, EngineError, ModelError
+from adapters.engines.window import check_room
+from adapters.errors import AdapterError, EngineError, ModelError
 from db.errors import ElaraError
 
 ADAPTER_FILE = "adapter.gguf"
@@ -217,7 +218,7 @@ class LlamaCppEngine:
         generation, slot = self._enter(call)
         try:
             prompt_tokens = generation.server.count_tokens(call.request.turns)
-            self._check_room(prompt_tokens, call.request.sampling.max_new_tokens)
+            check_room(prompt_tokens, call.request.sampling.max_new_tokens, self._context_tokens)
             worker = threading.Thread(target=self._work, args=(call, generation, slot), daemon=True)
             worker.start()
         except BaseException:
@@ -334,18 +335,6 @@ class LlamaCppEngine:
             free = old.finished
         if free:
             self._free(old)
-
-    def _check_room(self, prompt_tokens: int, max_new_tokens: int) -> None:
-        """The prompt and the longest answer must fit the window together."""
-        limit = self._context_tokens - max_new_tokens
-        if prompt_tokens > limit:
-            raise ContextOverflow(
-                f"Messages and answer must fit {self._context_tokens} tokens; the messages take "
-                f"{prompt_tokens} and up to {max_new_tokens} are kept for the answer. "
-                "Shorten the messages or the answer.",
-                prompt_tokens=prompt_tokens,
-                limit=limit,
-            )
 
 
 def _adapter_file(name: str, folder: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 
 from adapters.engines.base import Completion, EngineStats, Token
-from adapters.errors import AdapterError, ContextOverflow
+from adapters.errors import AdapterError, ContextOverflow, EngineBusy
 from db.vocabulary import FinishReason
 
 
@@ -41,7 +41,7 @@ class Tally:
             if not ended:
                 self._count(cancelled=1)
             raise
-        except (AdapterError, ContextOverflow):
+        except (AdapterError, ContextOverflow, EngineBusy):
             raise  # refused, with nothing wrong in the engine
         except Exception:
             self._count(failed=1)

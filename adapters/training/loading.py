@@ -1,4 +1,4 @@
-"""Bringing a base model into memory for training."""
+"""Bringing a base model into memory, for training and for the transformers engine."""
 
 import os
 import sys
@@ -112,24 +112,39 @@ def load(source: Source, hyperparameters: Hyperparameters) -> LoadedBase:
         ModelError: the weights can't be loaded.
         RecipeError: the precision asked for needs a graphics card.
     """
+    precision = choose_precision(hyperparameters.precision)
+    return load_as(source, precision, _storage_dtype(precision), hyperparameters.quantization)
+
+
+def load_as(source: Source, precision: str, dtype: Any, quantization: str = "none") -> LoadedBase:
+    """Load model and tokenizer, on the graphics card where there is one.
+
+    Args:
+        source: where the weights are.
+        precision: what is computed in: bf16, fp16 or fp32.
+        dtype: torch's type in which weights are kept that aren't quantised.
+        quantization: ``none``, ``8bit`` or ``4bit``.
+
+    Raises:
+        ModelError: the weights can't be loaded.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
-    precision = choose_precision(hyperparameters.precision)
     source = _pin(source)
     settings: dict[str, Any] = {
-        "dtype": _storage_dtype(precision),
+        "dtype": dtype,
         "revision": source.revision or None,
         "use_safetensors": True,
     }
     if torch.cuda.is_available():
         settings["device_map"] = "auto"
-    if hyperparameters.quantization != "none":
-        settings["quantization_config"] = _quantization(hyperparameters.quantization, precision)
+    if quantization != "none":
+        settings["quantization_config"] = _quantization(quantization, precision)
     with _explained(source):
         tokenizer = _load_tokenizer(source)
         model = AutoModelForCausalLM.from_pretrained(source.location, **settings)
-    if hyperparameters.quantization != "none":
+    if quantization != "none":
         _release_file(model)
     return LoadedBase(source, model, tokenizer, source.revision, precision)
 

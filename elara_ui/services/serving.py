@@ -9,6 +9,7 @@ from threading import Event, Lock, Thread
 
 from adapters import catalog, embedded
 from adapters.engines.base import Engine, EngineStats
+from adapters.engines.choice import wants_transformers
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.engines.remote import RemoteEngine
 from db.session import Database
@@ -208,11 +209,26 @@ class ServingService:
                 context_tokens=self._settings.context_tokens,
             )
         model = embedded.fetch(self._home.models, report, placed=self._settings.model_file)
+        if wants_transformers(self._settings.engine):
+            return self._make_transformers_engine()
         return LlamaCppEngine(
             base_model=self.base_model,
             gguf=model,
             context_tokens=self._settings.context_tokens,
             base_slots=self._settings.base_slots,
+            threads=self._settings.threads or None,
+        )
+
+    def _make_transformers_engine(self) -> Engine:
+        from adapters.engines.transformers.engine import TransformersEngine  # loads torch
+
+        return TransformersEngine(
+            base_model=self.base_model,
+            models=self._home.models,
+            context_tokens=self._settings.context_tokens,
+            dtype=self._settings.dtype,
+            rows=self._settings.batch_rows,
+            waiting=self._settings.max_waiting,
             threads=self._settings.threads or None,
         )
 

@@ -241,17 +241,17 @@ def test_adapters_are_swapped_under_load_without_a_wrong_or_dropped_answer(
     coming_and_going = staying | {"loud-c@1": folders["loud-c@1"]}
     own_engine.publish(coming_and_going)
     listener = Listener(own_engine, (None, "loud-a@1", "loud-b@1", "loud-c@1"))
-    swapped = threading.Event()
+    swapped, turned_away = threading.Event(), threading.Event()
 
-    def keep_asking(voice: str | None) -> tuple[int, int]:
-        """How many answers came, and how many requests were refused."""
-        answered = refused = 0
+    def keep_asking(voice: str | None) -> int:
+        """How many answers came."""
+        answered = 0
         while not swapped.is_set() or not answered:
             try:
                 last = complete(own_engine, request(adapter=voice))
             except AdapterError:
                 assert voice == "loud-c@1"
-                refused += 1
+                turned_away.set()
                 time.sleep(0.05)
                 continue
             assert last.finish_reason is not FinishReason.CANCELLED
@@ -259,7 +259,7 @@ def test_adapters_are_swapped_under_load_without_a_wrong_or_dropped_answer(
             assert listener.recognise(last.text) == voice
             answered += 1
             time.sleep(0.02)  # llama.cpp lets the others speak only while the lowest slot is silent
-        return answered, refused
+        return answered
 
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(keep_asking, voice) for voice in (None, *coming_and_going)]
@@ -268,11 +268,10 @@ def test_adapters_are_swapped_under_load_without_a_wrong_or_dropped_answer(
                 time.sleep(0.5)
                 own_engine.publish(published)
                 assert own_engine.adapters == published.keys()
+                assert published is coming_and_going or turned_away.wait(60)  # nobody is swapped in silence
         finally:
             swapped.set()
-    outcomes = [each.result() for each in asking]
-    assert all(answered for answered, _ in outcomes)
-    assert outcomes[-1][1] > 0
+    assert all(each.result() for each in asking)
 
 
 def test_a_retired_adapter_finishes_its_answer_and_takes_no_new_ones(

@@ -60,3 +60,28 @@ def test_an_adapter_llama_cpp_refuses_leaves_the_others_theirs(services, tmp_pat
     with pytest.raises(AdapterError, match="nurse@1"):
         services.serving.publish({"nurse@1"})
     assert engine._current is generation  # the model wasn't loaded again
+
+
+def test_with_the_transformers_engine_a_bad_adapter_leaves_the_others_theirs(
+    home: Home, test_models: Path, embedded_hf: Path, tmp_path: Path
+):
+    home.models.rmdir()
+    home.models.symlink_to(test_models)
+    settings = Settings.read(home=home.root, engine="transformers", dtype="fp32", context_tokens=512)
+    services = build_services(settings)
+    try:
+        tensors = lora_tensors(3, config=OTHER_SIZE)
+        make_live(services, make_peft_folder(tmp_path / "odd", 3, tensors=tensors), "nurse")
+        make_live(services, make_peft_folder(tmp_path / "dora", 4, use_dora=True), "doctor")
+        make_live(services, make_peft_folder(tmp_path / "good", 1), "patient")
+        engine = services.serving.engine()
+        assert engine.adapters == {"patient@1"}
+        assert "doesn't fit" in services.serving.refusal("nurse@1")
+        assert "DoRA" in services.serving.refusal("doctor@1")
+        asked = services.chat.ask_once(
+            services.chat.check("patient", "What is asthma?", {"max_new_tokens": 8})
+        )
+        *_, answer = asked
+        assert answer.answer.adapter == "patient@1"
+    finally:
+        services.close()
