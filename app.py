@@ -41,6 +41,9 @@ def main() -> int:
     services.upkeep.start()
     try:
         launch_page(build_page(services), settings, routes=api_routes(services))
+    except ElaraError as error:
+        print(error.message, file=sys.stderr)
+        return 1
     finally:
         services.close()
         lock.release()

@@ -1,11 +1,13 @@
 """The page: header, tabs, and what ties them together."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 from starlette.routing import BaseRoute
 
+from elara_ui.errors import EngineError
 from elara_ui.services import Services
 from elara_ui.services.serving import ServingState
 from elara_ui.settings import Settings
@@ -21,6 +23,8 @@ from elara_ui.tabs.review import build_review_tab
 from elara_ui.tabs.serving_view import render_serving
 from elara_ui.theme import build_theme, read_stylesheet
 
+log = logging.getLogger(__name__)
+
 CARE_NOTICE = "<strong>Not for care.</strong> Explains; doesn't diagnose or treat."
 CARE_MORE = " The small embedded model is for trying it, and it makes mistakes."
 """Where the window is too narrow for both in one line, the first stays."""
@@ -29,6 +33,7 @@ REVIEWER_KEY = "elara-reviewer"
 SERVING_POLL_SECONDS = 1.0
 REMOTE_POLL_SECONDS = 15.0  # another machine may be lost and come back at any time
 RUN_POLL_SECONDS = 2.0
+LAUNCH_TRIES = 3
 PRIVATE = (
     *("elara.sqlite3", "models", "adapters", "runs", "snapshots", "evaluation", "recipes", "exports"),
     "backups",
@@ -178,9 +183,13 @@ def launch_page(
 
     Returns:
         The page's address.
+
+    Raises:
+        EngineError: the page doesn't answer on this machine.
     """
     page.queue(max_size=256, api_open=False)
-    _, address, _ = page.launch(
+    address = _launch(
+        page,
         server_name=settings.host,
         server_port=settings.port,
         share=False,
@@ -203,6 +212,26 @@ def launch_page(
     if wait:
         page.block_thread()
     return str(address)
+
+
+def _launch(page: gr.Blocks, **options: Any) -> str:
+    """Launch, more than once where the machine is too busy for its own page.
+
+    Gradio asks the page for an answer within 3 s, once, and gives up without one.
+    """
+    for tries_left in reversed(range(LAUNCH_TRIES)):
+        try:
+            return str(page.launch(**options)[1])
+        except ValueError as error:
+            page.close()
+            if "localhost" not in str(error):
+                raise
+            log.warning("The page didn't answer within 3 s; tries left: %d.", tries_left)
+    raise EngineError(
+        "The page must answer on this machine within 3 s; at "
+        f"{options['server_name']}:{options['server_port']} it didn't. Let NO_PROXY name localhost and "
+        "127.0.0.1 if a proxy is set, or give the machine some rest, and start again."
+    )
 
 
 def watch_serving(services: Services) -> tuple[str, gr.Timer]:

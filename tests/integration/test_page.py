@@ -5,11 +5,13 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import quote
 
+import gradio
 import httpx
 import pytest
 from fake_engine import FakeEngine
 
 from db.home import Home
+from elara_ui.errors import EngineError
 from elara_ui.services import Services, build_services
 from elara_ui.settings import Settings
 
@@ -122,6 +124,24 @@ def test_launch_leaves_every_door_shut(services: Services, monkeypatch: pytest.M
     assert {name: given[name] for name in shut} == shut
     assert given["max_file_size"] == 2**20
     assert page.api_open is False
+
+
+@pytest.mark.parametrize("answers", [(False, True), (False, False, False)])
+def test_a_page_that_is_slow_to_answer_is_launched_again_and_its_absence_explained(
+    services: Services, monkeypatch: pytest.MonkeyPatch, answers: tuple[bool, ...]
+) -> None:
+    from elara_ui import blocks
+
+    page, given = blocks.build_page(services), iter(answers)
+    monkeypatch.setattr(gradio.networking, "url_ok", lambda url: next(given))
+    if answers[-1]:
+        address = blocks.launch_page(page, services.settings, wait=False)
+        assert httpx.get(address).status_code == 200
+        page.close()
+    else:
+        with pytest.raises(EngineError, match="NO_PROXY"):
+            blocks.launch_page(page, services.settings, wait=False)
+    assert next(given, None) is None
 
 
 @pytest.mark.usefixtures("page")
