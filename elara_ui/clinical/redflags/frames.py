@@ -39,7 +39,7 @@ class Frames:
         something has come back.
         """
         words = self.passage.words
-        stirring = self._turns("astir")
+        stirring = {words[hit.start].turn for hit in self._hits("astir") if not self._is_resumed(hit)}
         now = {words[hit.start].clause for hit in self._hits("now")}
         for date in self._hits("dated"):
             told = words[date.start]
@@ -81,6 +81,9 @@ class Frames:
         turn = self.passage.words[date.start].turn
         ends = [hit.start for hit in self._hits("settled") if hit.start >= date.end]
         return max((at for at in ends if self.passage.words[at].turn == turn), default=None)
+
+    def _is_resumed(self, hit: Hit) -> bool:
+        return any(start.start < hit.start and hit.end <= start.end for start in self._hits("resumed"))
 
     def _present_clauses(self) -> AbstractSet[int]:
         return {word.clause for word in self.passage.words if self._is_present(word)}
