@@ -53,17 +53,16 @@ class Frames:
 
     def lesson_sentences(self) -> Iterator[int]:
         """Sentences of a turn that speaks of a course, an exam or a quiz, where nobody is at hand."""
-        lessons = self._turns("lesson") - self._turns("at_stake")
+        lessons = self._turns("lesson") - self._turns("at_stake") - self._turns("owned")
         own = self._sentences_about_oneself()
         for sentence, turn in {word.sentence: word.turn for word in self.passage.words}.items():
             if turn in lessons and sentence not in own:
                 yield sentence
 
     def screen_sentences(self) -> Iterator[int]:
-        """Sentences about what befell a player or an actor, seen on a screen."""
-        words = self.passage.words
-        performers = {words[hit.start].sentence for hit in self._hits("performer")}
-        yield from performers & {words[hit.start].sentence for hit in self._hits("on_screen")}
+        """Sentences about what befell a player or somebody in a film, seen on a screen."""
+        strangers = self._sentences("somebody") - self._sentences("at_stake") - self._sentences_about_oneself()
+        yield from (self._sentences("performer") | strangers) & self._sentences("on_screen")
 
     def screen_spans(self) -> Iterator[tuple[int, int]]:
         """What a film or a game is about, up to where its clause ends or speaks of oneself."""
@@ -104,6 +103,9 @@ class Frames:
 
     def _hits(self, cue: str) -> Sequence[Hit]:
         return self.cues.get(cue, ())
+
+    def _sentences(self, cue: str) -> AbstractSet[int]:
+        return {self.passage.words[hit.start].sentence for hit in self._hits(cue)}
 
     def _turns(self, cue: str) -> AbstractSet[int]:
         return {self.passage.words[hit.start].turn for hit in self._hits(cue)}
