@@ -61,8 +61,9 @@ class Frames:
 
     def screen_sentences(self) -> Iterator[int]:
         """Sentences about what befell a player or somebody in a film, seen on a screen."""
-        strangers = self._sentences("somebody") - self._sentences("at_stake") - self._sentences_about_oneself()
-        yield from (self._sentences("performer") | strangers) & self._sentences("on_screen")
+        strangers = self._sentences("somebody") - self._sentences_about_oneself()
+        seen = (self._sentences("performer") | strangers) & self._sentences("on_screen")
+        yield from seen - self._sentences("at_stake")
 
     def screen_spans(self) -> Iterator[tuple[int, int]]:
         """What a film or a game is about, up to where its clause ends or speaks of oneself."""

@@ -35,6 +35,7 @@ MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read f
 # judged by what was learned from the others (docs/safety.md has the figures).
 ALARMING = 0.6  # above it a message counts though no rule fires
 HARMLESS = 0.05  # below it a short message doesn't count though a rule fires
+_FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
 _FEWEST = 8  # words; what is shorter is left to the rules
 _SHORT = 80  # words; in a longer one a danger may be told in passing
 _NOT_MEANT = Status.NEGATED | Status.FIGURATIVE | Status.HYPOTHETICAL
@@ -179,7 +180,7 @@ class Rules:
         read = likeness.compare(words)
         if reasons and read.probability < HARMLESS and self._may_stumble(own, reasons):
             return ()
-        if read.probability < ALARMING:
+        if read.probability < ALARMING or len(read.telling) < _FEWEST_TELLING:
             return reasons
         kind, certainty = read.kinds[0]
         if reasons and (certainty < _SECOND_KIND or kind in {reason.category for reason in reasons}):
