@@ -78,6 +78,11 @@ class Context:
             if word.sentence in textbook:
                 self._status[at] |= Status.TEXTBOOK
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody asks for help at once."""
+        return bool(self._cues["at_once"])
+
     def status(self, start: int, end: int) -> int:
         """What is meant by the words from `start` to before `end`: a sum of Status."""
         status = self._status[start]
