@@ -1,7 +1,8 @@
-"""What a message speaks of beyond its clauses: a lesson, something long over and settled, something on a screen.
+"""What a message speaks of beyond its clauses: a lesson, something long over, something on a screen.
 
-Each needs two signs, its own and that nothing stirs: a date and, behind the event, that it is over; the words of
-a course and nobody at hand. Where either is missing the words count as they stand. It knows nothing of medicine.
+Each frame takes two signs, its own and that nothing stirs: a date and, behind the event, that it is over; the
+words of a course, and nobody at hand. Where either is missing the words count as they stand. It knows nothing
+of medicine.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ class Frames:
     cues: Cues
 
     def settled_clauses(self) -> Iterator[int]:
-        """Clauses told of a dated event before it is said to be over: "in 2009, like a bat … discharged, well now".
+        """Clauses of a dated event that is said to be over: "in 2009, like a bat …, discharged, all good".
 
         A date alone speaks for its own clause (`past`). With an end it speaks for the rest of its sentence,
         up to that end, except for clauses in the present. Nothing of it holds where the turn says that
