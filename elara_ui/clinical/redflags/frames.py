@@ -17,6 +17,8 @@ Cues = Mapping[str, Sequence[Hit]]
 
 # A clause with one of these is about how things stand, whatever date is told beside it.
 _PRESENT: Final = frozenset({"is", "are", "am", "has", "have", "does", "do", "keeps", "feels", "wont", "can"})
+_LEAST_AGE: Final = 13  # years; a smaller number behind "at" may be an hour
+_CLOCK: Final = frozenset({"am", "pm", "o'clock", "weeks", "week", "hours", "minutes", "percent"})
 _ONESELF: Final = frozenset({"i", "me", "my", "mine", "myself"})
 
 
@@ -45,7 +47,7 @@ class Frames:
         for date in self._hits("dated"):
             told = words[date.start]
             end = self._end_of_it(date)
-            if end is None or told.turn in stirring:
+            if end is None or told.turn in stirring or self._is_clock(date):
                 continue
             rest = {word.clause for word in words[date.start : end] if word.sentence == told.sentence}
             if told.clause not in now:
@@ -82,6 +84,15 @@ class Frames:
         turn = self.passage.words[date.start].turn
         ends = [hit.start for hit in self._hits("settled") if hit.start >= date.end]
         return max((at for at in ends if self.passage.words[at].turn == turn), default=None)
+
+    def _is_clock(self, date: Hit) -> bool:
+        """Whether "at 9" may be a time of day or weeks of pregnancy, not an age."""
+        words, text = self.passage.words, self.passage.text
+        last = words[date.end - 1]
+        if words[date.start].raw != "at" or last.number is None:
+            return False
+        following = words[date.end].raw if date.end < len(words) else ""
+        return last.number < _LEAST_AGE or text[last.end : last.end + 1] in {":", "."} or following in _CLOCK
 
     def _is_resumed(self, hit: Hit) -> bool:
         return any(start.start < hit.start and hit.end <= start.end for start in self._hits("resumed"))

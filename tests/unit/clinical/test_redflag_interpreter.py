@@ -100,12 +100,18 @@ def test_what_only_looks_denied_past_or_general_fires(rules: Rules, text: str) -
         "Seizure free for 26 months until this morning, she's been fitting for six minutes",
         "Had heavy bleeding on day 2, midwife discharged me, day 9 now and it's pouring out with big clots",
         "I feel completely well apart from crushing chest pain since 2 o'clock",
+        "at 10 my left arm went dead, back to normal by 11",
+        "At 3 she took my tablets, ten of them, back to normal now",
+        "I had a seizure at 19, all good since, then one today",
+        "I used to be suicidal in 2010, it has come back and I've got the tablets lined up",
         # the family's past beside one's own present
         "My dad died of a heart attack in 2001 and I have the same crushing pain in my chest",
         "Grandpa bled to death from a cut artery, and I've just put the chainsaw through my thigh, "
         "it's pumping out",
         "Grandpa choked to death in 1990 and now my nan is choking on a sweet",
         "As kids we were hit by dad. Now he's hitting my son",
+        "my wife bled to death almost after the birth, still soaking pads",
+        "As children do, he put a button battery in his mouth and swallowed it",
         # a course, an exam, homework, and somebody at hand
         "revising for my osce and my flatmate has just collapsed",
         "Doing the epilepsy e-learning module at work and a pupil is fitting in front of me, four "
@@ -159,6 +165,7 @@ def test_a_live_danger_fires_beside_a_past_a_lesson_or_a_film(rules: Rules, text
         "What comes after that stage?",
         "For my paeds MCQ: 3 week old, temp 38.4, floppy. First-line antibiotic and why?",
         "Care certificate workbook: resident found on the floor, unresponsive, what's the first step?",
+        "I was suicidal at 20, it never came back, I'm well. Can I be a foster carer?",
         "Stuck on a flashcard: saddle numbness, leg weakness, retention. Which nerve roots?",
         "In that hospital drama last night a woman bled out after giving birth. Is that as rare as they say?",
         "Choked on a bit of toast at breakfast, coughed it up, fine since. Is it safe to eat toast "
