@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from elara_ui.clinical.redflags.frames import Frames
 from elara_ui.clinical.redflags.phrases import Hit
 from elara_ui.clinical.redflags.text import Passage, Word
 
@@ -59,6 +60,7 @@ class Context:
         for hit in hits:
             if hit.concept.startswith(CUE):
                 self._cues[hit.concept.removeprefix(CUE)].append(hit)
+        self._frames = Frames(passage, self._cues)
         self._sentences = _spans(passage.words)
         self._figurative = [_Scope(hit.start, hit.end) for hit in self._cues["figurative"]]
         self._other_sense = frozenset(cue.start for cue in self._cues["other_sense"])
@@ -67,12 +69,19 @@ class Context:
         self._mark(self._inabilities(), Status.UNABLE)
         self._mark((_Scope(cue.end, cue.end + _INABILITY_REACH) for cue in self._cues["able"]), Status.ABLE)
         self._mark(self._hypotheses(), Status.HYPOTHETICAL)
-        past, textbook = self._past_clauses(), frozenset(self._textbook_sentences())
+        self._mark((_Scope(*span) for span in self._frames.screen_spans()), Status.FIGURATIVE)
+        past = self._past_clauses() | frozenset(self._frames.settled_clauses())
+        textbook = frozenset(self._textbook_sentences())
         for at, word in enumerate(passage.words):
             if word.clause in past:
                 self._status[at] |= Status.PAST
             if word.sentence in textbook:
                 self._status[at] |= Status.TEXTBOOK
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody asks for help at once."""
+        return bool(self._cues["at_once"])
 
     def status(self, start: int, end: int) -> int:
         """What is meant by the words from `start` to before `end`: a sum of Status."""
@@ -172,11 +181,15 @@ class Context:
         return frozenset(found - now)
 
     def _textbook_sentences(self) -> Iterator[int]:
-        staged = self._turns_of("fiction") | self._vignettes()
+        yield from self._frames.screen_sentences()
         owned = self._turns_of("owned")  # "It's for a story … really it's about me."
+        lessons = frozenset(self._frames.lesson_sentences())
+        staged = self._turns_of("fiction") | self._vignettes()
         for sentence, span in self._sentences.items():
             turn = self._words[span.start].turn
-            if turn not in owned and (turn in staged or self._asks_in_general(span)):
+            if turn in owned:
+                continue
+            if turn in staged or sentence in lessons or self._asks_in_general(span):
                 yield sentence
 
     def _asks_in_general(self, span: _Scope) -> bool:

@@ -35,6 +35,7 @@ MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read f
 # judged by what was learned from the others (docs/safety.md has the figures).
 ALARMING = 0.6  # above it a message counts though no rule fires
 HARMLESS = 0.05  # below it a short message doesn't count though a rule fires
+_FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
 _FEWEST = 8  # words; what is shorter is left to the rules
 _SHORT = 80  # words; in a longer one a danger may be told in passing
 _NOT_MEANT = Status.NEGATED | Status.FIGURATIVE | Status.HYPOTHETICAL
@@ -142,7 +143,7 @@ class Rules:
         reasons = tuple(self._reasons(passage, find_concepts(passage, hits, context)))
         if self.likeness is not None:
             own = _live(passage, context) if len(turns) == 1 else self.live_words(turns)
-            reasons = self._weigh(self.likeness, *own, reasons)
+            reasons = self._weigh(self.likeness, *own, reasons, urgent=context.is_urgent)
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
@@ -167,19 +168,26 @@ class Rules:
         return _live(passage, Context(passage, self.phrases.find(passage.words), self.greetings))
 
     def _weigh(
-        self, likeness: Likeness, own: Passage, words: Placed, reasons: tuple[Reason, ...]
+        self,
+        likeness: Likeness,
+        own: Passage,
+        words: Placed,
+        reasons: tuple[Reason, ...],
+        *,
+        urgent: bool,
     ) -> tuple[Reason, ...]:
         """What the rules found, and what the words say beside it.
 
         A rule can stumble over a sense that it doesn't know ("battered by burpees"): where a short message
-        reads like no emergency at all, it doesn't count. In a message that reads like one, something counts.
+        reads like no emergency at all and nobody asks for help at once, it doesn't count. In a message that
+        reads like one, something counts.
         """
         if len(words) < _FEWEST:
             return reasons
         read = likeness.compare(words)
-        if reasons and read.probability < HARMLESS and self._may_stumble(own, reasons):
+        if reasons and read.probability < HARMLESS and not urgent and self._may_stumble(own, reasons):
             return ()
-        if read.probability < ALARMING:
+        if read.probability < ALARMING or len(read.telling) < _FEWEST_TELLING:
             return reasons
         kind, certainty = read.kinds[0]
         if reasons and (certainty < _SECOND_KIND or kind in {reason.category for reason in reasons}):

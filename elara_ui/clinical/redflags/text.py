@@ -128,6 +128,8 @@ class Reader:
         """The base form of a word, as far as it is in the vocabulary."""
         if word in self.forms:
             return self.forms[word]
+        if word.endswith("'s"):
+            return self.base_of(word[:-2])  # "mum's face" speaks of mum
         if len(word) > 3:
             for stem in _stems(word):
                 if stem in self.vocabulary:

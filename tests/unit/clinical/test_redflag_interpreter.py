@@ -78,6 +78,118 @@ def test_what_only_looks_denied_past_or_general_fires(rules: Rules, text: str) -
     assert "acute_coronary" in fired(rules, text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        # dated, and back or new
+        "had a stroke in 2019 and now my face is drooping again",
+        "I had a stroke in 2019, made a full recovery, was discharged from follow up, and since "
+        "lunch my left arm won't lift",
+        "Coiled in 2009 and all good for years. Worst headache of my life this evening, like a bat "
+        "to the back of the head",
+        "Subarachnoid in 2009, discharged years ago, but the worst headache of my life came on ten "
+        "minutes ago",
+        "Had an ectopic in January, discharged in March. Pregnant again, 6 weeks, terrible pain on "
+        "one side, shoulder tip pain",
+        "My waters went at 25 weeks with my first. I'm 26 weeks now and they've gone again",
+        "at 22 weeks my waters went, they discharged me, contractions have started",
+        "Detached retina 2012, fixed, fine ever since. Today a curtain is coming down over the other eye",
+        "Was suicidal at 22, happy for years. I'm 40 now and I want to kill myself again",
+        "At 16 I cut myself, I am 52 now and want to end my life",
+        "I was stabbed in 2012, fully healed. Been stabbed again, I was stabbed outside the shop",
+        "Seizure free for 26 months until this morning, she's been fitting for six minutes",
+        "Had heavy bleeding on day 2, midwife discharged me, day 9 now and it's pouring out with big clots",
+        "I feel completely well apart from crushing chest pain since 2 o'clock",
+        "at 10 my left arm went dead, back to normal by 11",
+        "At 3 she took my tablets, ten of them, back to normal now",
+        "I had a seizure at 19, all good since, then one today",
+        "I used to be suicidal in 2010, it has come back and I've got the tablets lined up",
+        # the family's past beside one's own present
+        "My dad died of a heart attack in 2001 and I have the same crushing pain in my chest",
+        "Grandpa bled to death from a cut artery, and I've just put the chainsaw through my thigh, "
+        "it's pumping out",
+        "Grandpa choked to death in 1990 and now my nan is choking on a sweet",
+        "As kids we were hit by dad. Now he's hitting my son",
+        "my wife bled to death almost after the birth, still soaking pads",
+        "As children do, he put a button battery in his mouth and swallowed it",
+        # a course, an exam, homework, and somebody at hand
+        "revising for my osce and my flatmate has just collapsed",
+        "Doing the epilepsy e-learning module at work and a pupil is fitting in front of me, four "
+        "minutes now",
+        "We're in the middle of our first aid course and one of the trainees has collapsed, he isn't "
+        "breathing",
+        "our viva examiner has just collapsed at the desk",
+        "Homework can wait, mum's face has just dropped",
+        "MCQ revision tonight but I've taken 30 paracetamol, what happens next?",
+        "Quiz question 3 can wait. Swallowed a whole packet of paracetamol an hour ago",
+        "Scout badge work stopped because a cub has been hit on the head and is being sick and drowsy",
+        "Interview prep question: what do I do, my baby is blue",
+        "OSCE tomorrow and I want to die",
+        "MCQ aside, my patient has BP 70/40, temp 39.6 and is confused, right now in front of me",
+        # a film or a player, and somebody at hand
+        "Watching a film and dad has gone grey with crushing chest pain",
+        "That series about suicide got to me because I've been planning to kill myself",
+        "My player has collapsed on the pitch, no pulse, you can see it on TV",
+        # idioms taken at their word, and what has passed yet counts
+        "The sofa collapsed on my dad and he can't feel his legs",
+        "Choking at the dinner table, he can't cough or speak, it's the steak",
+        "choked on a fishbone, fine since apart from drooling and can't swallow my own spit",
+        "Nosebleed yesterday stopped in ten minutes, but today it's been pouring for forty minutes "
+        "and I'm on warfarin",
+        "Pump cannula kinked overnight, ketones 1.8 and I feel sick",
+        "Off chemo 2 weeks and shaking with a temp of 38.9",
+        "Addison's, sick day, doubled my hydrocortisone but I keep vomiting it up",
+        "he's an epileptic and it's been eight minutes, he's still going",
+        "Face drooped yesterday for ten minutes, all gone by bedtime, fine today",
+        "took 24 paracetamol yesterday, feel completely fine today",
+        "I will be gone by morning, look after the dog",
+        "My husband never stops hitting me",
+    ],
+)
+def test_a_live_danger_fires_beside_a_past_a_lesson_or_a_film(rules: Rules, text: str) -> None:
+    assert fired(rules, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Had a heart attack in June 2014, crushing pain down the arm, the works. Discharged from "
+        "follow up, all good since. "
+        "Can I fly to Japan?",
+        "Broke my back off a ladder in 1998, couldn't feel my legs for a fortnight. Made a full "
+        "recovery. Is yoga alright?",
+        "I was septic at 24, temp of 40 and talking rubbish. Fully recovered, having a baby. Should "
+        "I tell the midwife?",
+        "Lifeguard training next week, they asked us to read about hypothermia: casualty stops "
+        "shivering, mumbling, grey. "
+        "What comes after that stage?",
+        "For my paeds MCQ: 3 week old, temp 38.4, floppy. First-line antibiotic and why?",
+        "Care certificate workbook: resident found on the floor, unresponsive, what's the first step?",
+        "I was suicidal at 20, it never came back, I'm well. Can I be a foster carer?",
+        "Stuck on a flashcard: saddle numbness, leg weakness, retention. Which nerve roots?",
+        "In that hospital drama last night a woman bled out after giving birth. Is that as rare as they say?",
+        "Choked on a bit of toast at breakfast, coughed it up, fine since. Is it safe to eat toast "
+        "on the bus?",
+        "My uncle's sofa collapsed at the party, can we claim on the home insurance?",
+        "Vaccine at 3, ankle went down nicely by tea, he's asleep now. How long will the swelling last?",
+    ],
+)
+def test_what_is_settled_taught_or_seen_on_a_screen_does_not_fire(rules: Rules, text: str) -> None:
+    assert fired(rules, text) == ()
+
+
+def test_a_date_alone_settles_nothing_but_its_own_clause(rules: Rules) -> None:
+    told = "I had a bleed in the brain in 2009, worst headache of my life, like a bat to the skull"
+    assert fired(rules, told)
+    assert fired(rules, f"{told}. Fully recovered. May I dive?") == ()
+    assert fired(rules, f"{told}. Fully recovered. It has come back this evening.")
+
+
+def test_a_rule_is_not_overruled_where_help_is_asked_for_at_once(rules: Rules) -> None:
+    text = "we came back from the shops and my baby is blue"
+    assert fired(rules, f"{text}, what do I do")
+
+
 def test_a_family_that_plays_it_down_lowers_nothing(rules: Rules) -> None:
     said = "my nan's face has dropped on one side"
     assert (

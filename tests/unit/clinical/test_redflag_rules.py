@@ -25,8 +25,9 @@ FILES = (
     "redflag_tenth_set.jsonl",
 )
 # Written by authors who had seen neither the rules nor the other messages; the twelfth has the hardest
-# look-alikes. What they taught was learned by words (likeness.tsv), not by rules.
+# look-alikes. Their emergencies taught words alone (likeness.tsv); their look-alikes, cues and conditions.
 BLIND_FILES = ("redflag_eleventh_set.jsonl", "redflag_twelfth_set.jsonl")
+MOST_FALSE_ALARMS = {"redflag_eleventh_set.jsonl": 4, "redflag_twelfth_set.jsonl": 20}  # of 280 and 320
 # Look-alikes that fire, known and left so: mending them would take real alarms away (docs/safety.md).
 KNOWN_FALSE_ALARMS = {"fifth-look-105", "fifth-look-118", "fifth-look-183", "ninth-look-17"}
 LEAST_MESSAGES, LEAST_PER_CATEGORY = 400, 8
@@ -82,6 +83,16 @@ def test_every_emergency_of_the_blind_sets_is_found_most_of_them_by_kind(rules: 
     assert sum(set(expected) <= set(found) for expected, found in told) >= 0.97 * len(told)
 
 
+@pytest.mark.parametrize("name", BLIND_FILES)
+def test_few_lookalikes_of_the_blind_sets_fire(rules: Rules, name: str) -> None:
+    fired = [
+        message["id"]
+        for message in read(name)
+        if not message["expected"] and rules.triage(turns(message)).emergency
+    ]
+    assert len(fired) <= MOST_FALSE_ALARMS[name], fired
+
+
 def test_known_false_alarms_are_few_and_still_fire(rules: Rules) -> None:
     known = [message for message in LOOKALIKES if message["id"] in KNOWN_FALSE_ALARMS]
     assert len(known) == len(KNOWN_FALSE_ALARMS) < 0.02 * len(LOOKALIKES)
@@ -114,8 +125,9 @@ def test_no_message_stands_in_the_rules_word_for_word(rules: Rules) -> None:
         (HERE.parents[2] / "elara_ui/clinical/redflags" / name).read_text(encoding="utf-8").lower()
         for name in ("rules.yaml", "language.yaml")
     )
+    written = re.sub(r"source: \{.*\}", "", written)  # titles of public pages
     written = re.sub(r"\s+", " ", written)
-    for message in MESSAGES:
+    for message in (*MESSAGES, *(each for name in BLIND_FILES for each in read(name))):
         words = re.findall(r"[\w']+", turns(message)[-1]["content"].lower())
         runs = [" ".join(words[at : at + 7]) for at in range(len(words) - 6)]
         assert not [run for run in runs if run in written], message["id"]
