@@ -43,7 +43,7 @@ def answer(engine, wanted):
 
 
 def make_engine(gguf):
-    return LlamaCppEngine("smollm2-135m", gguf, context_tokens=WINDOW, base_slots=2)
+    return LlamaCppEngine("smollm2-135m", gguf, context_tokens=WINDOW, slots=2)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
     messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
     tokenizer = AutoTokenizer.from_pretrained(embedded_hf)
     expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    server = LlamaServer(embedded_gguf, {}, (None,), WINDOW, None)
+    server = LlamaServer(embedded_gguf, {}, 1, WINDOW, None)
     assert server.render(turns) == expected
     assert server.count_tokens(turns) == len(tokenizer(expected, add_special_tokens=False)["input_ids"])
     assert tokenizer(server.render(turns), add_special_tokens=False)["input_ids"] == render_prompt(
@@ -236,4 +236,4 @@ def test_a_missing_or_damaged_base_model_is_a_model_error(tmp_path, embedded_ggu
 
 def test_a_window_beyond_the_models_is_refused_with_its_size(embedded_gguf):
     with pytest.raises(ModelError, match="8192"):
-        LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=9000, base_slots=1).load()
+        LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=9000, slots=1).load()
