@@ -37,12 +37,12 @@ class Settings(BaseSettings):
         le=8192,
         description="Context window of one conversation, prompt and answer together, in tokens.",
     )
-    base_slots: int = Field(
-        default=2,
+    slots: int = Field(
+        default=4,
         ge=1,
-        le=16,
-        description="How many people the base model answers at once; an adapter answers one person at a "
-        "time. Each of these costs one window of memory.",
+        le=64,
+        description="How many answers of one audience llama.cpp writes at once; audiences take turns. Each "
+        "of these costs one window of memory.",
     )
     threads: int = Field(
         default=0, ge=0, le=256, description="CPU threads for answering; 0 lets the engine choose."

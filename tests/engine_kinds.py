@@ -39,7 +39,7 @@ Kind = Callable[[Ground], AbstractContextManager[MakeEngine]]
 
 @contextmanager
 def llamacpp(ground: Ground) -> Iterator[MakeEngine]:
-    yield lambda: LlamaCppEngine(BASE, ground.gguf, context_tokens=WINDOW, base_slots=2, threads=1)
+    yield lambda: LlamaCppEngine(BASE, ground.gguf, context_tokens=WINDOW, slots=2, threads=1)
 
 
 @contextmanager

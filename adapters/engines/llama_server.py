@@ -1,8 +1,8 @@
 """One llama.cpp server inside this process, with a fixed set of adapters. `llamacpp.LlamaCppEngine` owns it.
 
-llama.cpp keeps a prompt cache a slot, and reuses it without asking which adapter computed it. So every slot
-here belongs to one voice (the base model or one adapter), the caches are separate, and every request names
-its slot and the scale of every adapter, zeros included.
+llama.cpp keeps a prompt cache a slot, and reuses it without asking which adapter computed it. So the caches
+are separate, every request names its slot and the scale of every adapter, zeros included, and a slot's cache
+is used only in the voice (the base model or one adapter) that filled it: `llama_slots` knows which that was.
 
 A prompt that is partly remembered is computed in other batches than a new one, and rounds differently in the
 last bits: where two tokens are all but equally likely, the same greedy request may then choose the other. So
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.engines.base import GenerationRequest, Turn
+from adapters.engines.llama_slots import Seat
 from adapters.engines.text import defuse
 from adapters.errors import AdapterError, EngineError, ModelError
 from adapters.templating import TEMPLATE_SETTINGS, open_with_system, puts_system_first
@@ -42,7 +43,7 @@ class LlamaServer:
     Args:
         gguf: the base model's file.
         adapters: versioned name → GGUF LoRA file.
-        slots: the voice of each slot, None for the base model alone.
+        slots: how many answers can be written at once.
         context_tokens: window of one slot, tokens.
         threads: compute threads; None takes all cores for prompts and half of them for answers, whose
             threads wait for each other at every token: with a training run beside, two threads on two cores
@@ -57,13 +58,13 @@ class LlamaServer:
         self,
         gguf: Path,
         adapters: Mapping[str, Path],
-        slots: Sequence[str | None],
+        slots: int,
         context_tokens: int,
         threads: int | None,
     ) -> None:
         self.adapters = dict(adapters)
         self._key = secrets.token_urlsafe(32)  # the server also listens on a local port; nobody else may ask
-        self._server = self._start(gguf, len(slots), context_tokens, threads)
+        self._server = self._start(gguf, slots, context_tokens, threads)
         # The server's destructor waits for ever when its loop has not begun yet: one token proves it has.
         self._probe()
         self._check_window(context_tokens)
@@ -86,20 +87,20 @@ class LlamaServer:
         """
         return self._render_as_given(self._place(turns))
 
-    def generate(self, request: GenerationRequest, slot: int, receive: Callable[[Chunk], bool]) -> None:
+    def generate(self, request: GenerationRequest, seat: Seat, receive: Callable[[Chunk], bool]) -> None:
         """Answer in this thread, until the end or until told to stop.
 
         Args:
             request: what to answer.
-            slot: a slot of the request's voice; when it is busy, llama.cpp makes the request wait.
+            seat: where; nobody else may speak there, nor in another voice anywhere.
             receive: called with every chunk, also between batches of the prompt; True stops.
         """
         sampling = request.sampling
         body = {
             **_conversation(self._place(request.turns)),
-            "id_slot": slot,
+            "id_slot": seat.slot.index,
             "lora": self._scales(request.adapter),
-            "cache_prompt": sampling.seed is None and sampling.temperature > 0,
+            "cache_prompt": seat.may_reuse and sampling.seed is None and sampling.temperature > 0,
             "temperature": sampling.temperature,
             "repeat_penalty": sampling.repetition_penalty,
             "repeat_last_n": _PENALTY_TOKENS,

@@ -1,8 +1,8 @@
 """The engine for laptops: llama.cpp in this process, on a GGUF base model. Loads no torch.
 
-A set of published adapters is one *generation*: one server whose slots are dealt out to the voices. llama.cpp
-can't take an adapter in while it runs, so publishing builds the next generation beside the current one, flips
-the pointer, and lets the old one go when its last answer has ended.
+A set of published adapters is one *generation*: one server whose slots are dealt out to whoever asks.
+llama.cpp can't take an adapter in while it runs, so publishing builds the next generation beside the current
+one, flips the pointer, and lets the old one go when its last answer has ended.
 """
 
 import atexit
@@ -15,6 +15,7 @@ from pathlib import Path
 from adapters.engines.base import Completion, EngineStats, GenerationRequest, Token, Turn
 from adapters.engines.llama_call import Call, Draft
 from adapters.engines.llama_server import LlamaServer
+from adapters.engines.llama_slots import Slots
 from adapters.engines.tally import Tally
 from adapters.engines.window import check_room
 from adapters.errors import AdapterError, EngineError, ModelError
@@ -26,42 +27,18 @@ _SMALL_WINDOW = 256  # tokens; enough to see whether a file loads
 
 
 @dataclass(eq=False)
-class _Slot:
-    """A prompt cache of one voice.
-
-    Args:
-        index: the server's number for it.
-        voice: adapter name, None for the base model.
-        busy: requests that run in it or wait for it.
-        turns: what it was last given; a request that begins the same way needn't compute that again.
-    """
-
-    index: int
-    voice: str | None
-    busy: int = 0
-    turns: tuple[Turn, ...] = ()
-
-    def shared_turns(self, turns: Sequence[Turn]) -> int:
-        """How many turns at the beginning are the same as last time."""
-        same = 0
-        for mine, theirs in zip(self.turns, turns, strict=False):
-            if mine != theirs:
-                break
-            same += 1
-        return same
-
-
-@dataclass(eq=False)
 class _Generation:
     """A server and its slots.
 
     Args:
+        server: what computes.
+        slots: whose turn it is.
         users: answers in progress and threads that only count; the server may be freed at none.
         retired: another generation has taken its place.
     """
 
     server: LlamaServer
-    slots: tuple[_Slot, ...]
+    slots: Slots
     users: int = 0
     retired: bool = False
 
@@ -70,24 +47,18 @@ class _Generation:
         """Whether nobody uses it and nobody will."""
         return self.retired and not self.users
 
-    def best_slot(self, request: GenerationRequest) -> _Slot:
-        """Of the voice's slots the freest; among equals the one that remembers most of the conversation."""
-        own = [slot for slot in self.slots if slot.voice == request.adapter]
-        return min(own, key=lambda slot: (slot.busy, -slot.shared_turns(request.turns)))
-
 
 class LlamaCppEngine:
     """Serves one GGUF base model and its adapters; implements `adapters.engines.base.Engine`.
 
-    Each slot keeps `context_tokens` of keys and values in memory (23 kB a token for the embedded model), so
-    memory grows with `base_slots` plus one a published adapter.
+    Each slot keeps `context_tokens` of keys and values in memory (23 kB a token for the embedded model);
+    adapters add their own weights only.
 
     Args:
         base_model: catalogue id of the base model.
         gguf: its file.
         context_tokens: window of one request, prompt and answer together, tokens.
-        base_slots: requests to the base model alone that can run at once; an adapter has one slot, so
-            requests to the same adapter wait for each other.
+        slots: answers written at once, in the same voice; others wait their turn (`llama_slots`).
         threads: compute threads; None as `LlamaServer` chooses.
     """
 
@@ -96,17 +67,17 @@ class LlamaCppEngine:
         base_model: str,
         gguf: Path,
         context_tokens: int = 4096,
-        base_slots: int = 2,
+        slots: int = 4,
         threads: int | None = None,
     ) -> None:
         self._base_model = base_model
         self._gguf = gguf
         self._context_tokens = context_tokens
-        self._base_slots = base_slots
+        self._slots = slots
         self._threads = threads
         self._tally = Tally()
         self._building = threading.Lock()  # held while a generation is made; answers go on meanwhile
-        self._changed = threading.Condition()  # guards everything below and every slot
+        self._changed = threading.Condition()  # guards everything below
         self._current: _Generation | None = None
         self._calls: set[Call] = set()
         self._in_memory: set[_Generation] = set()  # the current one and those that still drain
@@ -199,9 +170,9 @@ class LlamaCppEngine:
     def stats(self) -> EngineStats:
         """What it does now and has done so far; never waits."""
         with self._changed:
-            busy = [slot.busy for generation in self._in_memory for slot in generation.slots]
-        running = sum(1 for each in busy if each)
-        return self._tally.read(running, sum(busy) - running, len(self.adapters))
+            slots = [generation.slots for generation in self._in_memory]
+        running, waiting = sum(each.running for each in slots), sum(each.waiting for each in slots)
+        return self._tally.read(running, waiting, len(self.adapters))
 
     def close(self) -> None:
         """Cancel what is in progress, wait for it to end, and free everything. It may be loaded again."""
@@ -215,29 +186,32 @@ class LlamaCppEngine:
 
     def _start(self, call: Call) -> int:
         """Send the request to its worker thread; returns the prompt's length, tokens."""
-        generation, slot = self._enter(call)
+        generation = self._enter(call)
         try:
             prompt_tokens = generation.server.count_tokens(call.request.turns)
             check_room(prompt_tokens, call.request.sampling.max_new_tokens, self._context_tokens)
-            worker = threading.Thread(target=self._work, args=(call, generation, slot), daemon=True)
+            worker = threading.Thread(target=self._work, args=(call, generation), daemon=True)
             worker.start()
         except BaseException:
-            self._leave(call, generation, slot)
+            self._leave(call, generation)
             raise
         return prompt_tokens
 
-    def _work(self, call: Call, generation: _Generation, slot: _Slot) -> None:
-        """The life of a worker thread: one answer."""
+    def _work(self, call: Call, generation: _Generation) -> None:
+        """The life of a worker thread: one answer, once it is its turn."""
         try:
-            if not call.cancelled.is_set():
-                generation.server.generate(call.request, slot.index, call.receive)
+            if seat := generation.slots.take(call.request, call.cancelled):
+                try:
+                    generation.server.generate(call.request, seat, call.receive)
+                finally:
+                    generation.slots.give_back(seat)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it belongs to the reader of the stream
             call.arrivals.put(_as_elara_error(error))
         finally:
-            self._leave(call, generation, slot)
+            self._leave(call, generation)
             call.arrivals.put(None)
 
-    def _enter(self, call: Call) -> tuple[_Generation, _Slot]:
+    def _enter(self, call: Call) -> _Generation:
         """Take a place in the current generation, which now can't be freed."""
         with self._changed:
             generation = self._loaded()
@@ -248,17 +222,13 @@ class LlamaCppEngine:
                     f"An adapter must be published before it can answer; “{adapter}” isn't "
                     f"(published: {known}). Ask again, or ask one of these or the base model."
                 )
-            slot = generation.best_slot(call.request)
             generation.users += 1
-            slot.busy += 1
-            slot.turns = call.request.turns
             self._calls.add(call)
-            return generation, slot
+            return generation
 
-    def _leave(self, call: Call, generation: _Generation, slot: _Slot) -> None:
+    def _leave(self, call: Call, generation: _Generation) -> None:
         """Give the place back."""
         with self._changed:
-            slot.busy -= 1
             self._calls.discard(call)
         self._release(generation)
 
@@ -303,19 +273,18 @@ class LlamaCppEngine:
             )
         # A thread inside llama.cpp at the interpreter's end would abort the process.
         atexit.register(self.close)
-        voices: list[str | None] = [None] * self._base_slots + list(files)
         try:
-            server = LlamaServer(self._gguf, files, voices, self._context_tokens, self._threads)
+            server = LlamaServer(self._gguf, files, self._slots, self._context_tokens, self._threads)
         except AdapterError as error:
             raise self._narrow(error, files) from error
-        return _Generation(server, tuple(_Slot(i, voice) for i, voice in enumerate(voices)))
+        return _Generation(server, Slots(self._slots))
 
     def _narrow(self, error: AdapterError, files: dict[str, Path]) -> AdapterError:
         """Find which of several adapters can't be loaded by loading each alone; a bad base shows too."""
-        LlamaServer(self._gguf, {}, (None,), _SMALL_WINDOW, self._threads).close()
+        LlamaServer(self._gguf, {}, 1, _SMALL_WINDOW, self._threads).close()
         for name, file in files.items():
             try:
-                LlamaServer(self._gguf, {name: file}, (None,), _SMALL_WINDOW, self._threads).close()
+                LlamaServer(self._gguf, {name: file}, 1, _SMALL_WINDOW, self._threads).close()
             except AdapterError as found:
                 return found
         return error

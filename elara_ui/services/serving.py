@@ -215,7 +215,7 @@ class ServingService:
             base_model=self.base_model,
             gguf=model,
             context_tokens=self._settings.context_tokens,
-            base_slots=self._settings.base_slots,
+            slots=self._settings.slots,
             threads=self._settings.threads or None,
         )
 

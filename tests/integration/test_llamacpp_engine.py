@@ -42,8 +42,8 @@ def answer(engine, wanted):
     return completion(engine, wanted).text
 
 
-def make_engine(gguf):
-    return LlamaCppEngine("smollm2-135m", gguf, context_tokens=WINDOW, base_slots=2)
+def make_engine(gguf, slots=4):
+    return LlamaCppEngine("smollm2-135m", gguf, context_tokens=WINDOW, slots=slots)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
     messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
     tokenizer = AutoTokenizer.from_pretrained(embedded_hf)
     expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    server = LlamaServer(embedded_gguf, {}, (None,), WINDOW, None)
+    server = LlamaServer(embedded_gguf, {}, 1, WINDOW, None)
     assert server.render(turns) == expected
     assert server.count_tokens(turns) == len(tokenizer(expected, add_special_tokens=False)["input_ids"])
     assert tokenizer(server.render(turns), add_special_tokens=False)["input_ids"] == render_prompt(
@@ -97,15 +97,29 @@ def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
     server.close()
 
 
-def test_remembered_prompts_never_cross_voices(own_engine, embedded_gguf, folders):
+@pytest.fixture(scope="module")
+def fresh(embedded_gguf, folders):
+    """What each voice says when it never shared an engine: at first, and once its prompt is remembered."""
+    return {voice: fresh_answers(embedded_gguf, folders, request(adapter=voice)) for voice in set(ORDER)}
+
+
+def test_remembered_prompts_never_cross_voices(own_engine, folders, fresh):
     """The first and the later answers of a voice are compared each with their like: see `llama_server`."""
-    fresh = {voice: fresh_answers(embedded_gguf, folders, request(adapter=voice)) for voice in ORDER}
     assert len({text for first_and_later in fresh.values() for text in first_and_later}) >= 3
     own_engine.publish(folders)
     seen = set()
     for voice in ORDER:
         assert answer(own_engine, request(adapter=voice)) == fresh[voice][voice in seen]
         seen.add(voice)
+
+
+def test_a_slot_that_changes_its_voice_forgets_the_last_one_s_prompt(embedded_gguf, folders, fresh):
+    engine, last = make_engine(embedded_gguf, slots=1), "nobody"
+    engine.publish(folders)
+    for voice in ORDER:
+        assert answer(engine, request(adapter=voice)) == fresh[voice][voice == last]
+        last = voice
+    engine.close()
 
 
 def test_control_tokens_in_a_question_stay_text(engine):
@@ -236,4 +250,4 @@ def test_a_missing_or_damaged_base_model_is_a_model_error(tmp_path, embedded_ggu
 
 def test_a_window_beyond_the_models_is_refused_with_its_size(embedded_gguf):
     with pytest.raises(ModelError, match="8192"):
-        LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=9000, base_slots=1).load()
+        LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=9000, slots=1).load()

@@ -26,7 +26,7 @@ OTHER_SIZE = {**EMBEDDED_CONFIG, "hidden_size": 512, "num_attention_heads": 8}
 def services(home: Home, embedded_gguf: Path):
     services = build_services(
         Settings.read(home=home.root),
-        engine_factory=lambda report: LlamaCppEngine("smollm2-135m", embedded_gguf, 512, base_slots=1),
+        engine_factory=lambda report: LlamaCppEngine("smollm2-135m", embedded_gguf, 512, slots=1),
     )
     yield services
     services.close()

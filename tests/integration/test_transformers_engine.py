@@ -395,7 +395,7 @@ def test_on_the_embedded_model_both_engines_say_the_same(test_models, embedded_g
     """Template, adapters and penalty mean the same in both; as they round differently, beginnings count."""
     folders = {f"{name}@1": make_adapter(tmp_path / name, seed) for name, seed in (("a", 1), ("b", 2))}
     here = TransformersEngine("smollm2-135m", test_models, context_tokens=WINDOW, dtype="fp32")
-    there = LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=WINDOW, base_slots=1)
+    there = LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=WINDOW, slots=1)
     requests = [ask(adapter=voice, repetition_penalty=1.3, max_new_tokens=24) for voice in (None, *folders)]
     try:
         for engine in (here, there):
