@@ -4,6 +4,7 @@ Set ELARA_SCREENSHOTS=1 to leave pictures of the page under docs/images.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -211,6 +212,7 @@ def test_4_conversations_are_found_renamed_downloaded_and_deleted(page: Page) ->
     page.locator(".el-row", has_text="history of medicine").click()
     expect(page.locator("#thread .el-bubble")).to_contain_text("history of medicine")
     page.get_by_role("button", name="This conversation").click()
+    expect(page.get_by_label("Title")).to_have_value(re.compile("history of medicine"))  # else it comes later
     page.get_by_label("Title").fill("Old medicine <b>")
     page.get_by_role("button", name="Rename").click()
     expect(page.locator(".el-row-title", has_text="Old medicine <b>")).to_be_visible()
