@@ -1,4 +1,4 @@
-"""Adapter versions: which exist, and which is live for each audience."""
+"""Adapter versions: which exist, and which is live for each audience on each base model."""
 
 from typing import Any
 
@@ -89,21 +89,29 @@ def list_all(session: Session, audience: str | None = None) -> list[Adapter]:
     return list(session.scalars(query))
 
 
-def live(session: Session, audience: str) -> Adapter | None:
-    """The adapter that answers for an audience; None when the base model does."""
+def live(session: Session, audience: str, base_model: str) -> Adapter | None:
+    """The adapter that answers for an audience on a base model; None when the base model does itself."""
     return session.scalar(
-        select(Adapter).where(Adapter.audience == audience, Adapter.status == AdapterStatus.LIVE)
+        select(Adapter).where(
+            Adapter.audience == audience,
+            Adapter.base_model == base_model,
+            Adapter.status == AdapterStatus.LIVE,
+        )
     )
 
 
-def all_live(session: Session) -> list[Adapter]:
-    """The live adapters, by audience."""
-    query = select(Adapter).where(Adapter.status == AdapterStatus.LIVE).order_by(Adapter.audience)
+def all_live(session: Session, base_model: str) -> list[Adapter]:
+    """The live adapters of a base model, by audience."""
+    query = (
+        select(Adapter)
+        .where(Adapter.base_model == base_model, Adapter.status == AdapterStatus.LIVE)
+        .order_by(Adapter.audience)
+    )
     return list(session.scalars(query))
 
 
 def promote(session: Session, name: str) -> Adapter:
-    """Make an adapter its audience's live one; the one before it is retired in the same transaction.
+    """Make an adapter its audience's live one on its base model; the one before it there is retired with it.
 
     A retired adapter can be promoted again, which is how one goes back. Promoting the live one
     changes nothing.
@@ -114,10 +122,14 @@ def promote(session: Session, name: str) -> Adapter:
     adapter = get(session, name)
     if adapter.status == AdapterStatus.LIVE:
         return adapter
-    # At once, before the flush below: the table allows one live adapter an audience at any moment.
+    # At once, before the flush below: the table allows one live adapter an audience and base model.
     session.execute(
         update(Adapter)
-        .where(Adapter.audience == adapter.audience, Adapter.status == AdapterStatus.LIVE)
+        .where(
+            Adapter.audience == adapter.audience,
+            Adapter.base_model == adapter.base_model,
+            Adapter.status == AdapterStatus.LIVE,
+        )
         .values(status=AdapterStatus.RETIRED)
     )
     adapter.status = AdapterStatus.LIVE

@@ -16,6 +16,7 @@ from db.models.review import (
     ReviewEvent,
     ReviewItem,
 )
+from db.models.serving import AddedModel, ServingChoice
 from db.models.training import (
     Adapter,
     Run,
@@ -28,6 +29,7 @@ from db.models.training import (
 
 __all__ = [
     "Adapter",
+    "AddedModel",
     "Adjudication",
     "AdjudicationEvent",
     "Assignment",
@@ -44,6 +46,7 @@ __all__ = [
     "Run",
     "RunPoint",
     "RunSample",
+    "ServingChoice",
     "Snapshot",
     "SnapshotJudgement",
     "SnapshotRow",

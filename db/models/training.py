@@ -168,7 +168,13 @@ class Adapter(Base):
     __tablename__ = "adapters"
     __table_args__ = (
         UniqueConstraint("audience", "version"),
-        Index("ix_adapters_one_live", "audience", unique=True, sqlite_where=text("status = 'live'")),
+        Index(
+            "ix_adapters_one_live",
+            "audience",
+            "base_model",
+            unique=True,
+            sqlite_where=text("status = 'live'"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)

@@ -126,7 +126,7 @@ def build_services(
             database, asking, serving, conversations, recipes, limit, triage
         ),  # sends nothing to review
         pairs,
-        serving.base_model,
+        lambda: serving.base_model,
     )
     runs = RunService(database, home, settings.max_runs, recipes)
     retention = RetentionService(database, home, settings.retention_days)
@@ -161,7 +161,7 @@ def build_services(
         recipe_book=RecipeService(home, recipes),
         training=training,
         runs=runs,
-        adapters=AdapterService(database, home, serving.base_model),
+        adapters=AdapterService(database, home, lambda: serving.base_model),
         exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=distillation,

@@ -1,5 +1,6 @@
 """Which adapters there are and which of them answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,10 +35,10 @@ class AdapterService:
     Args:
         database: where their status is.
         home: where their files are.
-        served: catalogue id of the base model that answers.
+        served: tells the catalogue id of the base model that answers now.
     """
 
-    def __init__(self, database: Database, home: Home, served: str) -> None:
+    def __init__(self, database: Database, home: Home, served: Callable[[], str]) -> None:
         self._database = database
         self._home = home
         self._served = served
@@ -58,14 +59,16 @@ class AdapterService:
             return describe_adapter(session, self._home, adapter_store.get(session, name))
 
     def live(self) -> dict[str, str]:
-        """Audience → name of its live adapter; audiences without one are absent."""
+        """Audience → name of the adapter that answers it on the base model served; else it is absent."""
         with self._database.reading() as session:
-            return {found.audience: found.name for found in adapter_store.all_live(session)}
+            return {found.audience: found.name for found in adapter_store.all_live(session, self._served())}
 
     def live_versions(self) -> dict[str, AdapterSummary]:
-        """Audience → its live adapter; audiences without one are absent."""
+        """Audience → the adapter that answers it on the base model served; else it is absent."""
         with self._database.reading() as session:
-            return {found.audience: _summarise(found) for found in adapter_store.all_live(session)}
+            return {
+                found.audience: _summarise(found) for found in adapter_store.all_live(session, self._served())
+            }
 
     def promote(self, name: str) -> AdapterSummary:
         """Make an adapter the one that answers its audience; the one before is retired.
@@ -77,12 +80,13 @@ class AdapterService:
             AdapterError: it was trained on another base model than the one served, or its files are
                 damaged; what was live stays.
         """
+        served = self._served()
         with self._database.session() as session:
             base_model = adapter_store.get(session, name).base_model
-            if base_model != self._served:
+            if base_model != served:
                 raise AdapterError(
-                    f"{name} was trained on {base_model}, but {self._served} answers here, and an adapter "
-                    f"only fits its own base model. Train one on {self._served} instead."
+                    f"{name} was trained on {base_model}, but {served} answers here, and an adapter "
+                    f"only fits its own base model. Train one on {served} instead."
                 )
             return _summarise(registry.promote(session, self._home, name))
 

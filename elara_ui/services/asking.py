@@ -138,8 +138,8 @@ class AskingService:
             return self._serving.publish({question.adapter}), question.adapter
         engine = self._serving.engine()
         with self._database.reading() as session:
-            live = adapter_store.live(session, question.recipe.audience)
-        if live is None or live.base_model != engine.base_model:
+            live = adapter_store.live(session, question.recipe.audience, engine.base_model)
+        if live is None:
             return engine, None
         if reason := self._serving.refusal(live.name):
             raise AdapterError(reason)

@@ -6,7 +6,7 @@ again, after a stop or a restart, goes on with the questions that its batch lack
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -113,11 +113,16 @@ class ComparingService:
         home: where stored questions are.
         chat: answers; it should send nothing to review by itself.
         pairs: sends comparisons.
-        base_model: the one that is served.
+        base_model: tells the one that is served now.
     """
 
     def __init__(
-        self, database: Database, home: Home, chat: ChatService, pairs: PairsService, base_model: str
+        self,
+        database: Database,
+        home: Home,
+        chat: ChatService,
+        pairs: PairsService,
+        base_model: Callable[[], str],
     ) -> None:
         self._database = database
         self._home = home
@@ -138,7 +143,7 @@ class ComparingService:
         """What can answer for an audience: the base model alone, and its adapters on the model served."""
         with self._database.reading() as session:
             made = adapter_store.list_all(session, audience)
-        return [BASE_ALONE, *(each.name for each in made if each.base_model == self._base_model)]
+        return [BASE_ALONE, *(each.name for each in made if each.base_model == self._base_model())]
 
     def asked(self, audience: str, number: int) -> tuple[str, ...]:
         """The questions that people asked last, the newest first.
@@ -269,9 +274,9 @@ class ComparingService:
             return
         with self._database.reading() as session:
             adapter = adapter_store.get(session, voice.adapter)
-        if (adapter.audience, adapter.base_model) != (audience, self._base_model):
+        if (adapter.audience, adapter.base_model) != (audience, self._base_model()):
             raise InvalidInput(
-                f"Both answer for {audience} on {self._base_model}, but {adapter.name} speaks for "
+                f"Both answer for {audience} on {self._base_model()}, but {adapter.name} speaks for "
                 f"{adapter.audience} on {adapter.base_model}. Choose another adapter."
             )
 

@@ -70,7 +70,7 @@ class AdapterPublisher:
         process) is in force for the next message.
         """
         with self._database.reading() as session:
-            live = [item for item in adapter_store.all_live(session) if item.base_model == engine.base_model]
+            live = adapter_store.all_live(session, engine.base_model)
         self._publish(engine, live)
         reasons = {each.name: self._reason_against(each) for each in live}
         self._left_out = {name: reason for name, reason in reasons.items() if reason}

@@ -30,7 +30,7 @@ def vllm_command(database: Database, home: Home, base_model: str, context_tokens
     if not source:
         raise InvalidInput(f"vLLM loads models from the hub or a folder; {base_model} is in neither.")
     with database.reading() as session:
-        live = [each for each in adapter_store.all_live(session) if each.base_model == base_model]
+        live = adapter_store.all_live(session, base_model)
         folders = {each.name: registry.folder(home, each) for each in live}
     for folder in folders.values():
         registry.verify(folder)

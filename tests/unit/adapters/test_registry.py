@@ -156,10 +156,10 @@ def test_promoting_checks_the_files_first(database, home, registered):
     with database.session() as session:
         with pytest.raises(AdapterError, match="was changed"):
             registry.promote(session, home, "patient@1")
-        assert adapters.live(session, "patient") is None
+        assert adapters.live(session, "patient", "smollm2-135m") is None
 
 
 def test_promoting_makes_it_live(database, home, registered):
     with database.session() as session:
         registry.promote(session, home, "patient@1")
-        assert adapters.live(session, "patient").name == "patient@1"
+        assert adapters.live(session, "patient", "smollm2-135m").name == "patient@1"

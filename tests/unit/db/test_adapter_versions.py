@@ -8,6 +8,8 @@ from db.errors import Conflict, NotFound
 from db.session import Database
 from db.vocabulary import AdapterStatus
 
+BASE = "smollm2-135m"
+
 
 @pytest.fixture
 def session(database: Database):
@@ -20,7 +22,7 @@ def add(session, audience="patient", version=None, **values):
     """Record the audience's next adapter."""
     version = version or adapters.next_version(session, audience)
     described = {
-        "base_model": "smollm2-135m",
+        "base_model": BASE,
         "run_id": None,
         "path": f"adapters/{audience}/{version}",
         "sha256": "0" * 64,
@@ -36,7 +38,7 @@ def test_versions_count_up_within_an_audience(session):
 
 def test_a_new_adapter_is_a_candidate(session):
     assert add(session).status == AdapterStatus.CANDIDATE
-    assert adapters.live(session, "patient") is None
+    assert adapters.live(session, "patient", BASE) is None
 
 
 def test_a_version_can_not_be_taken_twice_and_the_session_goes_on(session):
@@ -56,7 +58,7 @@ def test_promoting_retires_the_one_before(session):
     adapters.promote(session, "patient@1")
     adapters.promote(session, "patient@2")
     assert (first.status, second.status) == (AdapterStatus.RETIRED, AdapterStatus.LIVE)
-    assert adapters.live(session, "patient") is second
+    assert adapters.live(session, "patient", BASE) is second
     assert second.promoted_at is not None
 
 
@@ -64,7 +66,7 @@ def test_going_back_is_promoting_the_old_one(session):
     for name in (add(session).name, add(session).name):
         adapters.promote(session, name)
     assert adapters.promote(session, "patient@1").status == AdapterStatus.LIVE
-    assert [adapter.name for adapter in adapters.all_live(session)] == ["patient@1"]
+    assert [adapter.name for adapter in adapters.all_live(session, BASE)] == ["patient@1"]
 
 
 def test_promoting_the_live_one_changes_nothing(session):
@@ -73,10 +75,18 @@ def test_promoting_the_live_one_changes_nothing(session):
     assert adapters.promote(session, "patient@1").promoted_at == since
 
 
+def test_promoting_touches_no_other_base_model(session):
+    ours, theirs = add(session), add(session, base_model="acme/other")
+    for adapter in (ours, theirs):
+        adapters.promote(session, adapter.name)
+    assert adapters.live(session, "patient", BASE) is ours
+    assert adapters.all_live(session, "acme/other") == [theirs]
+
+
 def test_promoting_touches_no_other_audience(session):
     for audience in ("patient", "doctor"):
         adapters.promote(session, add(session, audience).name)
-    assert [adapter.name for adapter in adapters.all_live(session)] == ["doctor@1", "patient@1"]
+    assert [adapter.name for adapter in adapters.all_live(session, BASE)] == ["doctor@1", "patient@1"]
 
 
 def test_the_database_itself_refuses_two_live_adapters(session):
@@ -89,7 +99,7 @@ def test_the_database_itself_refuses_two_live_adapters(session):
 def test_retiring_the_live_one_leaves_the_base_model(session):
     adapters.promote(session, add(session).name)
     adapters.retire(session, "patient@1")
-    assert adapters.live(session, "patient") is None
+    assert adapters.live(session, "patient", BASE) is None
 
 
 def test_adapters_are_listed_by_audience_newest_first(session):
