@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.models.base import Base, utc_now
@@ -28,6 +28,9 @@ class ServingChoice(Base):
     base_model: Mapped[str] = mapped_column(String(255), doc="Catalogue id, hub id or path")
     engine: Mapped[str] = mapped_column(String(16), doc="llamacpp, transformers or remote")
     weights: Mapped[str] = mapped_column(
-        String(16), default="", doc="Q4, Q8, F16 of llama.cpp; bf16, 8bit, … of transformers; empty: default"
+        String(16), doc="Q4, Q8 or F16 of llama.cpp; bf16, 8bit, … of transformers; empty for the usual"
+    )
+    configured: Mapped[str] = mapped_column(
+        Text, doc="What the settings asked for then; where they ask for something else now, the choice lapses"
     )
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("base_model", sa.String(length=255), nullable=False),
         sa.Column("engine", sa.String(length=16), nullable=False),
         sa.Column("weights", sa.String(length=16), nullable=False),
+        sa.Column("configured", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_serving_choices"),
     )

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from db import lineage, reading_grades, reviews, run_points, run_queue
+from db import adapters, lineage, reading_grades, reviews, run_points, run_queue
 from db import session as session_module
 from db.errors import StorageError
 from db.home import Home
@@ -239,6 +239,38 @@ def test_the_watching_of_runs_can_be_taken_back(home: Home, first_release: Path)
         command.downgrade(config, "0001")
     engine.dispose()
     assert (columns(first_release, "runs"), columns(first_release, "run_points")) == before
+
+
+def test_going_back_to_one_live_adapter_an_audience_keeps_the_one_promoted_last(home: Home):
+    from alembic import command
+
+    migrate(home)
+    database = Database.open(home.database)
+    with database.session() as session:
+        for version, base_model in ((1, "one"), (2, "other")):
+            adapters.add(
+                session,
+                audience="patient",
+                version=version,
+                base_model=base_model,
+                run_id=None,
+                path=f"adapters/patient/{version}",
+                sha256="0" * 64,
+                metrics={},
+            )
+            adapters.promote(session, f"patient@{version}")
+    database.close()
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(f"sqlite:///{home.database}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0009")
+    engine.dispose()
+    with closing(sqlite3.connect(home.database)) as connection:
+        status = dict(connection.execute("SELECT name, status FROM adapters").fetchall())
+    assert status == {"patient@1": "retired", "patient@2": "live"}
+    assert not columns(home.database, "serving_choices")
 
 
 @pytest.fixture
