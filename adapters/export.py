@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +45,13 @@ _UNSUPPORTED = (
 _DTYPES: Mapping[str, str] = MappingProxyType({"F32": "<f4", "F16": "<f2", "BF16": "<u2"})
 
 
+class Precision(Enum):
+    """In what the factors are written."""
+
+    SINGLE = np.float32
+    HALF = np.float16  # half the size; llama.cpp reads either
+
+
 @dataclass(frozen=True)
 class _Pair:
     """The two factors of one adapted matrix.
@@ -62,13 +70,19 @@ def can_convert(architecture: str) -> bool:
     return architecture in _ARCHITECTURES
 
 
-def convert_lora(peft_folder: Path, out: Path, base_config: Mapping[str, Any]) -> None:
+def convert_lora(
+    peft_folder: Path,
+    out: Path,
+    base_config: Mapping[str, Any],
+    precision: Precision = Precision.SINGLE,
+) -> None:
     """Write a PEFT LoRA as a GGUF LoRA. `out` appears whole or not at all.
 
     Args:
         peft_folder: holds ``adapter_config.json`` and ``adapter_model.safetensors``.
         out: the file to write; replaced when there.
         base_config: the base model's ``config.json``.
+        precision: in what the factors are written.
 
     Raises:
         AdapterError: the folder is damaged, or the adapter or its architecture has no form in GGUF.
@@ -80,7 +94,7 @@ def convert_lora(peft_folder: Path, out: Path, base_config: Mapping[str, Any]) -
         _gguf_name(module, architecture, base_config): _fit(module, pair, architecture, base_config)
         for module, pair in sorted(pairs.items())
     }
-    _write(out, architecture, _alpha(config), named)
+    _write(out, architecture, _alpha(config), named, precision)
 
 
 def _architecture(base_config: Mapping[str, Any]) -> str:
@@ -126,7 +140,7 @@ def _alpha(config: Mapping[str, Any]) -> float:
 def _read_pairs(path: Path) -> dict[str, _Pair]:
     """Module path in the base model → its two factors."""
     sides: dict[str, dict[str, Weights]] = {}
-    for key, tensor in _read_tensors(path).items():
+    for key, tensor in read_tensors(path).items():
         match = _KEY.fullmatch(key)
         if match is None:
             raise AdapterError(f"Only LoRA matrices have a form in GGUF; {path.name} also holds “{key}”.")
@@ -138,8 +152,12 @@ def _read_pairs(path: Path) -> dict[str, _Pair]:
     return {module: _Pair(found["A"], found["B"]) for module, found in sides.items()}
 
 
-def _read_tensors(path: Path) -> dict[str, Weights]:
-    """All tensors of a safetensors file as float32; numpy has no bfloat16, so those bits are widened."""
+def read_tensors(path: Path) -> dict[str, Weights]:
+    """All tensors of a safetensors file as float32; numpy has no bfloat16, so those bits are widened.
+
+    Raises:
+        AdapterError: it can't be read, or holds something else than numbers with a point.
+    """
     from safetensors import SafetensorError, deserialize
 
     try:
@@ -218,7 +236,9 @@ def _first(config: Mapping[str, Any], *names: str) -> Any:
     return next(config[name] for name in names if name in config)
 
 
-def _write(out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair]) -> None:
+def _write(
+    out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair], precision: Precision
+) -> None:
     """Write the file beside `out`, then put it in its place."""
     import gguf
 
@@ -228,8 +248,8 @@ def _write(out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
     for name, pair in pairs.items():
-        writer.add_tensor(f"{name}.lora_a", pair.a)
-        writer.add_tensor(f"{name}.lora_b", pair.b)
+        writer.add_tensor(f"{name}.lora_a", pair.a.astype(precision.value))
+        writer.add_tensor(f"{name}.lora_b", pair.b.astype(precision.value))
     try:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
