@@ -13,6 +13,7 @@ from adapters.starters import SOURCE, held_out_file, starter_file
 from adapters.training import supervisor
 from adapters.training.examples import Example, read_examples
 from adapters.training.preparation import EVALUATION, TRAIN, Prepared, prepare
+from adapters.training.record import FrozenRecipe
 from db import adapters as adapter_store
 from db import runs
 from db.home import Home
@@ -47,6 +48,19 @@ def prepare_starter(recipe: Recipe) -> Prepared:
         DatasetError: a file is missing or wrong.
     """
     return prepare(starter_examples(recipe.audience), starter_settings(recipe), recipe.max_explanation_length)
+
+
+def starter_recipe(recipe: Recipe) -> FrozenRecipe:
+    """What its manifest says of how an audience's starter adapter was made, if it is of today's recipe."""
+    settings = starter_settings(recipe)
+    return FrozenRecipe(
+        audience=recipe.audience,
+        base_model=catalog.EMBEDDED,
+        system_prompt=recipe.system_prompt,
+        max_explanation_length=recipe.max_explanation_length,
+        hyperparameters=settings,
+        probes=recipe.example_questions[: settings.probe_samples],
+    )
 
 
 def train_starter(

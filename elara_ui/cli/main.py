@@ -41,6 +41,7 @@ from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.serve import serve_command
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
+from elara_ui.cli.starters import train_starter_adapters
 from elara_ui.cli.text import (
     format_answer,
     format_preview,
@@ -80,6 +81,7 @@ cli.command()(relevance)
 cli.command()(retention)
 cli.command("serve-command")(serve_command)
 cli.command()(evaluate)
+cli.command("train-starters")(train_starter_adapters)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

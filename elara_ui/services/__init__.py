@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from adapters import catalog
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
@@ -32,6 +33,7 @@ from elara_ui.services.runs import RunService
 from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
+from elara_ui.services.starters import adopt_starters
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
@@ -112,6 +114,8 @@ def build_services(
     database = Database.open(home.database)
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
+    if settings.starters and not serving.is_remote and serving.base_model == catalog.EMBEDDED:
+        adopt_starters(database, home, recipes)
     triage = TriageService(settings.country)
     cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
     asking = AskingService(database, serving, triage, cache)
