@@ -14,7 +14,7 @@ class EvaluationSuite(Base):
     """One version of a user's questions; it never changes. Elara's own suites are files of the program."""
 
     __tablename__ = "evaluation_suites"
-    __table_args__ = (UniqueConstraint("name", "version"), UniqueConstraint("name", "sha256"))
+    __table_args__ = (UniqueConstraint("name", "version"), UniqueConstraint("sha256", "name"))
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(60))
@@ -50,7 +50,8 @@ class Evaluation(Base):
     )
     sampling: Mapped[dict[str, Any]] = mapped_column(default=dict, doc="How tokens were drawn, seed included")
     methods: Mapped[dict[str, Any]] = mapped_column(
-        default=dict, doc="Figure → how it was told, where there is more than one way; only equal ones compare"
+        default=dict,
+        doc="Figure → how it was told, where there is more than one way; only equal ones compare",
     )
     notes: Mapped[list[Any]] = mapped_column(default=list, doc="What could not be measured, and why")
     status: Mapped[str] = mapped_column(String(16), default=EvaluationStatus.QUEUED, index=True)

@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_evaluation_suites"),
         sa.UniqueConstraint("name", "version", name="uq_evaluation_suites_name"),
-        sa.UniqueConstraint("name", "sha256", name="uq_evaluation_suites_sha256"),
+        sa.UniqueConstraint("sha256", "name", name="uq_evaluation_suites_sha256"),
     )
     _create_evaluations()
     _create_answers()
