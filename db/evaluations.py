@@ -187,15 +187,15 @@ def add_answer(session: Session, evaluation_id: str, **values: Any) -> str:
     return answer.id
 
 
-def add_measures(session: Session, evaluation_id: str, found: Mapping[str, Mapping[str, float]]) -> None:
-    """Add measures to answers.
-
-    Args:
-        found: question id → measure → number.
-    """
-    for answer in answers(session, evaluation_id):
-        if answer.question_id in found:
-            answer.measures = {**answer.measures, **found[answer.question_id]}
+def add_measures(
+    session: Session, evaluation_id: str, question_id: str, measures: Mapping[str, float]
+) -> None:
+    """Add measures to the answer to one question; others stay."""
+    query = select(EvaluationAnswer).where(
+        EvaluationAnswer.evaluation_id == evaluation_id, EvaluationAnswer.question_id == question_id
+    )
+    for answer in session.scalars(query):
+        answer.measures = {**answer.measures, **measures}
 
 
 def answers(session: Session, evaluation_id: str) -> list[EvaluationAnswer]:
