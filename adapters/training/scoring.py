@@ -130,10 +130,18 @@ def score(content: bytes) -> Iterator[Document]:
 def _load(request: Request) -> tuple[Any, Any]:
     if request.adapter is None:
         source = loading.locate(request.models, request.base_model, Silence())
-        return load_model(source.location, source.revision or None)
+        model, tokenizer = load_model(source.location, source.revision or None)
+        return _place(model), tokenizer
     made = registry.verify(request.adapter).provenance
     model, tokenizer = load_base(request.models, made)
-    return put_on(model, request.adapter), tokenizer
+    return put_on(_place(model), request.adapter), tokenizer
+
+
+def _place(model: Any) -> Any:
+    """On the graphics card where there is one; else in 32 bits, as many processors reckon slowly with 16."""
+    import torch
+
+    return model.to("cuda") if torch.cuda.is_available() else model.float()
 
 
 def _encode(reference: Reference, system_prompt: str, tokenizer: Any) -> Encoded:
