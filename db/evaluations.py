@@ -221,6 +221,27 @@ def answer(session: Session, answer_id: str) -> EvaluationAnswer:
     return found
 
 
+def unscored(session: Session, suite: str, reviewer_id: str) -> list[str]:
+    """Answers with points, of finished evaluations of a suite, on which a reviewer has no verdict yet: ids.
+
+    Args:
+        suite: its name.
+        reviewer_id: empty for somebody who has given none at all.
+    """
+    scored = select(EvaluationVerdict.answer_id).where(EvaluationVerdict.reviewer_id == reviewer_id)
+    query = (
+        select(EvaluationAnswer.id)
+        .join(Evaluation)
+        .where(
+            Evaluation.suite == suite,
+            Evaluation.status == EvaluationStatus.DONE,
+            func.json_array_length(EvaluationAnswer.points) > 0,
+            EvaluationAnswer.id.not_in(scored),
+        )
+    )
+    return list(session.scalars(query))
+
+
 def put_figures(session: Session, evaluation_id: str, figures: Sequence[FigureRow]) -> None:
     """Write figures; those of the same names are replaced, others stay."""
     names = [figure.name for figure in figures]

@@ -15,6 +15,7 @@ from elara_ui.services.comparing import ComparingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
+from elara_ui.services.evaluation_rubric import RubricService
 from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
@@ -80,6 +81,7 @@ class Services:
     safety: SafetyService
     suites: SuiteService
     evaluations: EvaluationService
+    rubric: RubricService
     retention: RetentionService
     upkeep: Upkeep
 
@@ -182,6 +184,7 @@ def build_services(
         safety=safety,
         suites=suites,
         evaluations=EvaluationService(database, home, serving, private_chat, recipes, suites, safety),
+        rubric=RubricService(database),
         retention=retention,
         upkeep=Upkeep(runs, retention),
     )

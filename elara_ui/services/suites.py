@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from db import evaluations as evaluation_store
 from db.models import EvaluationSuite
 from db.session import Database
@@ -182,6 +184,21 @@ class SuiteService:
             return _describe(stored)
 
 
+def read_suite_prompts(session: Session, held_out: Path = HELD_OUT_FOLDER) -> dict[str, str]:
+    """Every question of the held-out suites and of users' suites, with the suite it is of.
+
+    Args:
+        held_out: folder of Elara's own held-out questions.
+    """
+    own = (read_held_out(path, path.stem) for path in sorted(held_out.glob("*.jsonl")))
+    brought = map(_describe, evaluation_store.suites(session))
+    return {
+        question.question: f"the suite {suite.label}"
+        for suite in (*filter(None, own), *brought)
+        for question in suite.questions
+    }
+
+
 def to_row(question: SuiteQuestion) -> dict[str, Any]:
     """A question as it is stored and hashed: what it lacks is left out."""
     row: dict[str, Any] = {"id": question.question_id, "question": question.question}
@@ -211,10 +228,12 @@ def safety_suite() -> Suite:
 
 @cache
 def read_held_out(path: Path, audience: str) -> Suite | None:
-    """An audience's held-out questions with their reference answers; None where there is no such file."""
+    """An audience's held-out questions with their reference answers; None where there are none."""
     if not path.is_file():
         return None
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not rows:
+        return None
     questions = tuple(
         SuiteQuestion(row["id"], row["instruction"], row["response"], category=row.get("topic", ""))
         for row in rows
