@@ -23,6 +23,7 @@ from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, unchanged
 
 NO_COMPARISON = ""
+NOTHING = ("Nothing", NO_COMPARISON)
 PERCENT = 100
 
 
@@ -112,7 +113,11 @@ class EvaluationHandlers:
         updates: Updates = {self.parts.painted: now}
         if now.versions != painted.versions or now.suites != painted.suites:
             updates |= self._offer(now, first=not painted.versions)
-        return updates | (self._paint(state, now.views) if now.views != painted.views else {})
+        if now.views == painted.views:
+            return updates
+        if _is_same(state, painted.views, now.views):  # what somebody reads is left alone
+            return updates | {self.parts.list: evaluation_view.render_list(now.views, state.shown)}
+        return updates | self._paint(state, now.views)
 
     def choose_version(self, version: str, audience: str) -> Updates:
         """Offer the questions that fit; only the base model is asked for whom it shall speak."""
@@ -222,7 +227,7 @@ class EvaluationHandlers:
                 parts.detail: evaluation_view.render_evaluation(view),
                 parts.before: gr.update(
                     choices=[
-                        ("Nothing", NO_COMPARISON),
+                        NOTHING,
                         *((_name(each), each.evaluation_id) for each in rivals),
                     ],
                     value=before,
@@ -257,7 +262,7 @@ class EvaluationHandlers:
     def _paint_answers(self, view: EvaluationView | None, state: EvaluationState) -> Updates:
         """Answers side by side where there is a comparison, else those of the open evaluation."""
         parts = self.parts
-        if view is None:
+        if view is None or view.is_under_way:
             return {parts.comparison: "", parts.answers: "", parts.more: gr.update(visible=False)}
         comparison: Comparison | None = None
         if state.before:
@@ -271,6 +276,16 @@ class EvaluationHandlers:
             parts.answers: shown,
             parts.more: gr.update(visible=total > (state.page + 1) * evaluation_view.PAGE),
         }
+
+
+def _is_same(state: EvaluationState, before: Sequence[EvaluationView], now: Sequence[EvaluationView]) -> bool:
+    """Whether the evaluation that is open, and what it can be compared with, are as they were."""
+    shown = [
+        next((each for each in views if each.evaluation_id == state.shown), None) for views in (before, now)
+    ]
+    if shown[0] is None or shown[0] != shown[1]:
+        return False
+    return find_rivals(shown[0], before) == find_rivals(shown[0], now)
 
 
 def find_rivals(view: EvaluationView, views: Sequence[EvaluationView]) -> list[EvaluationView]:

@@ -1,4 +1,4 @@
-"""Scoring rubric points: one answer at a time, each point met or not, and no word of which version wrote it."""
+"""Scoring rubric points: one answer at a time, each met or not, and no word of which version wrote it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,8 @@ from elara_ui.tabs.markup import escape, markdown, notice
 from elara_ui.tabs.parts import Updates, components_of
 
 INTRODUCTION = (
-    '<p class="el-muted">For questions with points: tick what the answer has, leave the rest. You are not told '
-    "which version answered. The share of points met, by weight, joins the figures of its evaluation.</p>"
+    '<p class="el-muted">For questions with points: tick what the answer has, leave the rest. You are not '
+    "told which version answered. The share of points met, by weight, joins the figures of its evaluation.</p>"
 )
 
 

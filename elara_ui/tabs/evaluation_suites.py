@@ -13,8 +13,8 @@ from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, components_of
 
 INTRODUCTION = (
-    '<p class="el-muted">One JSON object a line. Only <code>id</code> and <code>question</code> are needed; a '
-    "<code>reference</code> answer gives a held-out loss, and <code>points</code> are what reviewers look for. "
+    '<p class="el-muted">One JSON object a line. Only <code>id</code> and <code>question</code> are needed; '
+    "a <code>reference</code> answer gives a held-out loss; <code>points</code> are what reviewers look for. "
     "Questions that hold something of a real person don’t belong here: they are stored with every answer.</p>"
     '<pre class="el-example">{"id": "burn-1", "question": "What helps a small burn?",\n'
     ' "reference": "Cool it under running water for 20 minutes.",\n'

@@ -34,7 +34,7 @@ def render_list(views: Sequence[EvaluationView], shown: str) -> str:
     """
     if not views:
         return NOTHING
-    rows = "".join(map(lambda view: _render_row(view, current=view.evaluation_id == shown), views))
+    rows = "".join(_render_row(view, current=view.evaluation_id == shown) for view in views)
     return (
         '<div class="el-table-box el-bounded"><table class="el-table"><thead><tr><th scope="col">Version</th>'
         '<th scope="col">Questions</th><th scope="col">State</th><th scope="col">Begun (UTC)</th><th></th></tr>'
