@@ -10,8 +10,8 @@ from elara_ui.services.evaluation_views import EvaluationView, FigureView
 from elara_ui.services.suites import Suite, to_row
 
 CHANCE = (
-    "Intervals are of 95 %; a difference is called one only where chance hardly explains it. Of many figures, "
-    "one may still differ by chance."
+    "Intervals are of 95 %; a difference is called one only where chance hardly explains it. Of many "
+    "figures, one may still differ by chance."
 )
 
 

@@ -16,7 +16,7 @@ from elara_ui.tabs.evaluation_handlers import (
 )
 from elara_ui.tabs.evaluation_rubric import RubricHandlers, build_rubric
 from elara_ui.tabs.evaluation_suites import SuiteHandlers, build_suites
-from elara_ui.tabs.evaluation_view import INTRODUCTION
+from elara_ui.tabs.evaluation_view import INTRODUCTION, NOTHING_YET
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.run_charts import TEAL
@@ -46,8 +46,8 @@ def build_evaluation_tab(services: Services, reviewer: gr.BrowserState) -> Evalu
     rubric = build_rubric(services, reviewer)
     _wire(handlers)
     suites.parts.added.change(
-        handlers.refresh,
-        [handlers.parts.state, handlers.parts.painted],
+        handlers.choose_version,
+        [handlers.parts.form.version, handlers.parts.form.audience],
         components_of(handlers.parts),
         show_progress="hidden",
     )
@@ -56,7 +56,7 @@ def build_evaluation_tab(services: Services, reviewer: gr.BrowserState) -> Evalu
 
 def _build(services: Services) -> EvaluationParts:
     form = _build_form(services)
-    listing = gr.HTML(js_on_load=ACT_SCRIPT, elem_id="evaluations")
+    listing = gr.HTML(NOTHING_YET, js_on_load=ACT_SCRIPT, elem_id="evaluations")
     message = gr.HTML(elem_id="evaluations-message")
     detail = gr.HTML(elem_id="evaluation")
     before = gr.Dropdown(
@@ -91,7 +91,7 @@ def _build(services: Services) -> EvaluationParts:
 
 def _build_form(services: Services) -> FormParts:
     recipes = services.recipes
-    with gr.Row(equal_height=True):
+    with gr.Row(elem_classes="el-freeze-row"):
         version = gr.Dropdown([], label="Version", min_width=170, elem_id="evaluation-version")
         audience = gr.Dropdown(
             [(recipe.title, recipe.audience) for recipe in recipes.values()],
@@ -102,7 +102,7 @@ def _build_form(services: Services) -> FormParts:
             elem_id="evaluation-audience",
         )
         suite = gr.Dropdown([], label="Questions", min_width=230, elem_id="evaluation-suite")
-        start = gr.Button("Evaluate", variant="primary", min_width=140, elem_id="evaluation-start")
+        start = gr.Button("Evaluate", variant="primary", scale=0, min_width=160, elem_id="evaluation-start")
     loss = gr.Checkbox(
         value=True,
         label="Take held-out loss too, where questions have reference answers (loads the weights once more)",

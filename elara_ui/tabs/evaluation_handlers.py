@@ -23,6 +23,7 @@ from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates, unchanged
 
 NO_COMPARISON = ""
+BASE_TITLE = "The base model alone"
 NOTHING = ("Nothing", NO_COMPARISON)
 PERCENT = 100
 
@@ -50,7 +51,6 @@ class Painted:
 
     views: tuple[EvaluationView, ...] = ()
     versions: tuple[str, ...] = ()
-    suites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class EvaluationHandlers:
         if now == painted:
             return unchanged(self.parts.painted)
         updates: Updates = {self.parts.painted: now}
-        if now.versions != painted.versions or now.suites != painted.suites:
+        if now.versions != painted.versions:
             updates |= self._offer(now, first=not painted.versions)
         if now.views == painted.views:
             return updates
@@ -187,13 +187,12 @@ class EvaluationHandlers:
     def _look(self) -> Painted:
         served = self._services.serving.base_model
         versions = (each.name for each in self._services.adapters.versions() if each.base_model == served)
-        suites = (suite.label for suite in self._services.suites.newest())
-        return Painted(self._services.evaluations.find(), tuple(versions), tuple(suites))
+        return Painted(self._services.evaluations.find(), (*versions, BASE_ALONE))
 
     def _offer(self, now: Painted, *, first: bool) -> Updates:
         """Fill the menus; what somebody has chosen stays."""
         form = self.parts.form
-        choices = [*((name, name) for name in now.versions), ("The base model alone", BASE_ALONE)]
+        choices = [(BASE_TITLE if name == BASE_ALONE else name, name) for name in now.versions]
         if not first:
             return {form.version: gr.update(choices=choices)}
         chosen = choices[0][1]

@@ -13,7 +13,7 @@ from elara_ui.tabs.parts import Updates, components_of
 
 INTRODUCTION = (
     '<p class="el-muted">For questions with points: tick what the answer has, leave the rest. You are not '
-    "told which version answered. The share of points met, by weight, joins the figures of its evaluation.</p>"
+    "told which version answered. The share of points met, by weight, joins its evaluation’s figures.</p>"
 )
 
 

@@ -14,7 +14,7 @@ INTRODUCTION = (
     '<p class="el-muted">The same questions to every version, at temperature 0: what changed is then the version. '
     "Figures come with 95 % intervals; rules on words see form, never truth, and none was clinically reviewed.</p>"
 )
-NOTHING = (
+NOTHING_YET = (
     '<p class="el-muted el-pad">Nothing was evaluated yet. Choose a version and its questions, then press Evaluate.'
     " It goes on in the background, after whoever chats.</p>"
 )
@@ -33,7 +33,7 @@ def render_list(views: Sequence[EvaluationView], shown: str) -> str:
         shown: id of the one that is open.
     """
     if not views:
-        return NOTHING
+        return NOTHING_YET
     rows = "".join(_render_row(view, current=view.evaluation_id == shown) for view in views)
     return (
         '<div class="el-table-box el-bounded"><table class="el-table"><thead><tr><th scope="col">Version</th>'
