@@ -16,6 +16,8 @@ from elara_ui.services.comparing import ComparingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
+from elara_ui.services.evaluation_rubric import RubricService
+from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
@@ -34,6 +36,7 @@ from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
 from elara_ui.services.starters import adopt_starters
+from elara_ui.services.suites import SuiteService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
@@ -78,13 +81,17 @@ class Services:
     snapshots: SnapshotService
     lineage: LineageService
     safety: SafetyService
+    suites: SuiteService
+    evaluations: EvaluationService
+    rubric: RubricService
     retention: RetentionService
     upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop a teacher, a comparison and the upkeep, free the engine and the database. Runs go on."""
+        """Stop what works in the background, free the engine and the database. Runs go on."""
         self.upkeep.close()
         self.teaching.close()
+        self.evaluations.close()
         self.comparing.close()
         self.serving.close()
         self.database.close()
@@ -146,6 +153,8 @@ def build_services(
         ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
+    safety = SafetyService(database, home, serving, private_chat, recipes)
+    suites = SuiteService(database, tuple(recipes))
     return Services(
         settings=settings,
         recipes=recipes,
@@ -176,7 +185,10 @@ def build_services(
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
-        safety=SafetyService(database, home, serving, private_chat, recipes),
+        safety=safety,
+        suites=suites,
+        evaluations=EvaluationService(database, home, serving, private_chat, recipes, suites, safety),
+        rubric=RubricService(database),
         retention=retention,
         upkeep=Upkeep(runs, retention),
     )
