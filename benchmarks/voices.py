@@ -206,8 +206,8 @@ def write_distinction(voices: Sequence[Voice]) -> str:
     return (
         "### Student, doctor and researcher apart\n\n"
         f"A bag of words tells whose answer it is in {adapted:.0%} of the adapters' answers, and in "
-        f"{base:.0%} of the base model's under the same three prompts (logistic regression, one topic left out "
-        "at a time; 33% is chance)."
+        f"{base:.0%} of the base model's under the same three prompts (logistic regression, one topic left "
+        "out at a time; 33% is chance)."
     )
 
 

@@ -23,7 +23,7 @@ def test_the_preset_goes_beneath_what_the_audience_sets() -> None:
     doctor, patient = (settings_for(find_recipe(name), MISTRAL) for name in ("doctor", "patient"))
     assert (doctor.num_epochs, doctor.batch_size, doctor.gradient_accumulation_steps) == (2, 1, 8)
     assert (doctor.lora_r, doctor.learning_rate) == (16, 1e-4)
-    assert (patient.num_epochs, patient.lora_r, patient.learning_rate) == (3, 16, 1e-4)
+    assert (patient.logging_steps, patient.lora_r, patient.learning_rate) == (1, 16, 1e-4)
     assert patient.quantization == "4bit"
 
 

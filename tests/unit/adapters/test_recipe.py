@@ -180,7 +180,7 @@ def test_settings_survive_json():
         ("title: Patient", "titel: Patient", "titel is unknown"),
         ("title: Patient\n", "", "title is missing"),
         ("temperature: 0.15", "heat: 0.15", "sampling must give only"),
-        ("num_epochs: 3", "num_epochs: 0", "num_epochs must be"),
+        ("logging_steps: 1", "logging_steps: 0", "logging_steps must be"),
         ("readability_aim: 6", "readability_aim: low", "readability_aim must be"),
         ("readability_aim: 6", "readability_aim: 6\nreadability_floor: low", "readability_floor must be"),
         ("title: Patient", "title: [", "can't be read as YAML"),

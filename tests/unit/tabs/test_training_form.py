@@ -96,7 +96,7 @@ def test_a_change_shuts_the_gate_and_changing_back_opens_it(form: FormHandlers, 
     values = fill(form, services)
     gate = preview(form, values)[form.parts.launching.gate]
     launch = form.parts.launching.launch
-    assert form.change(gate, *fill(form, services, lora_r=4))[launch]["interactive"] is False
+    assert form.change(gate, *fill(form, services, lora_r=8))[launch]["interactive"] is False
     assert form.change(gate, *values)[launch]["interactive"] is True
 
 
