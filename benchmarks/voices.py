@@ -42,11 +42,12 @@ CONTEXT_TOKENS, LONGEST_SAMPLE = 2048, 1200  # tokens; characters
 
 @dataclass(frozen=True)
 class Question:
-    """A held-out question."""
+    """A held-out question, with the answer that was written for it in one voice."""
 
     id: str
     topic: str
     text: str
+    written: str
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def bring_up(models: Path, adapters: Path, recipes: Iterable[str]) -> LlamaCppEn
 def read_questions(audience: str) -> list[Question]:
     """The held-out questions of an audience, in the file's order."""
     rows = map(json.loads, held_out_file(audience).read_text(encoding="utf-8").splitlines())
-    return [Question(row["id"], row["topic"], row["instruction"]) for row in rows]
+    return [Question(row["id"], row["topic"], row["instruction"], row["response"]) for row in rows]
 
 
 def ask(engine: LlamaCppEngine, recipe: Recipe, question: str, adapter: str | None) -> str:
@@ -148,25 +149,25 @@ def try_safety(engine: LlamaCppEngine, recipe: Recipe) -> tuple[str, str]:
 
 
 def write_voice(voice: Voice, adapters: Path) -> str:
-    """The table of one voice."""
+    """The table of one voice: the base model, the adapter, and the answers written for the questions."""
     metrics = registry.verify(adapters / voice.audience).provenance.metrics
     before, after = metrics["eval_loss_before"], metrics["eval_loss_after"]
-    rows = [("Held-out loss, nats per token", f"{before:.2f}", f"{after:.2f} ({after / before - 1:+.0%})")]
-    rows += [(label, figure(voice.base, voice), figure(voice.adapted, voice)) for label, figure in FIGURES]
+    written = [question.written for question in voice.questions]
+    columns = (*_both(voice), written)
+    rows = [
+        ("Held-out loss, nats per token", f"{before:.2f}", f"{after:.2f} ({after / before - 1:+.0%})", "")
+    ]
+    rows += [(label, *(figure(each, voice) for each in columns)) for label, figure in FIGURES]
     if voice.audience == Audience.EMERGENCY:
+        rows.append(("Begin with an action", *(_share(map(acts_first, each)) for each in columns)))
         rows.append(
-            ("Answers that begin with an action", *(_share(map(acts_first, each)) for each in _both(voice)))
+            ("Of at most 80 words", *(_share(len(a.split()) <= 80 for a in each) for each in columns))
         )
     if voice.safety:
-        rows.append(("Safety suite, cases passed", *voice.safety))
-    lines = [f"| {label} | {base} | {adapted} |" for label, base, adapted in rows]
-    head = [
-        f"### {voice.audience.capitalize()}",
-        "",
-        "| Held-out questions: " + f"{len(voice.questions)} | Base model | `{voice.audience}@1` |",
-        "|---|---|---|",
-    ]
-    return "\n".join([*head, *lines])
+        rows.append(("Safety suite, cases passed", *voice.safety, ""))
+    head = f"| {len(voice.questions)} held-out questions | Base model | `{voice.audience}@1` | As written |"
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([f"### {voice.audience.capitalize()}", "", head, "|---|---|---|---|", *lines])
 
 
 def _both(voice: Voice) -> tuple[Sequence[str], Sequence[str]]:
