@@ -85,7 +85,11 @@ def render_evaluation(view: EvaluationView | None) -> str:
 
 def _render_figures(view: EvaluationView) -> str:
     if not view.figures:
-        told = "Figures come when all questions are answered." if view.is_under_way else "It has no figures."
+        told = (
+            "Figures come when all questions are answered."
+            if view.is_under_way
+            else "It ended before its figures were reckoned. Start it again above."
+        )
         return f'<p class="el-muted">{told}</p>'
     rows = "".join(map(_render_figure, view.figures))
     return (
