@@ -11,7 +11,6 @@ from elara_ui.services.adapters import AdapterSummary
 from elara_ui.services.evaluation_views import EvaluationView
 from elara_ui.services.exporting import Target
 from elara_ui.services.files import StoredFile
-from elara_ui.tabs.evaluation_view import show_value
 from elara_ui.tabs.markup import button, escape, markdown, status_pill
 
 EXPORTS: Mapping[Target, tuple[str, str]] = {
@@ -88,8 +87,8 @@ def _list_figures(view: EvaluationView) -> str:
     """The figures that tell most, each in a few words."""
     found = (view.figure(name) for name in TELLING)
     return " · ".join(
-        f"{escape(figure.label)} <b>{show_value(figure, figure.value)}</b> "
-        f"<small>{show_value(figure, figure.low)} to {show_value(figure, figure.high)}</small>"
+        f"{escape(figure.label)} <b>{figure.show(figure.value)}</b> "
+        f"<small>{figure.show(figure.low)} to {figure.show(figure.high)}</small>"
         for figure in found
         if figure
     )
