@@ -155,6 +155,7 @@ def build_services(
     private_chat = PrivateChatService(chat, asking, serving, triage)
     safety = SafetyService(database, home, serving, private_chat, recipes)
     suites = SuiteService(database, tuple(recipes))
+    evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -187,8 +188,8 @@ def build_services(
         lineage=LineageService(database),
         safety=safety,
         suites=suites,
-        evaluations=EvaluationService(database, home, serving, private_chat, recipes, suites, safety),
+        evaluations=evaluations,
         rubric=RubricService(database),
         retention=retention,
-        upkeep=Upkeep(runs, retention),
+        upkeep=Upkeep(runs, retention, evaluations=evaluations),
     )

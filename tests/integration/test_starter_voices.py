@@ -1,4 +1,4 @@
-"""A new home, the embedded model, and the adapters that come with Elara: five voices from the first question."""
+"""A new home and the embedded model: the adapters that come with Elara answer from the first question."""
 
 import pytest
 from api_server import client_of, serving
