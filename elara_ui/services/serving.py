@@ -176,6 +176,10 @@ class ServingService:
             raise
         Thread(target=self._switch, args=(choice, life), name="switching", daemon=True).start()
 
+    def choose_for_next_start(self, choice: Choice) -> None:
+        """Remember a choice without serving it here; an app on this home notices it (`follow`)."""
+        self._book.write(choice)
+
     def follow(self) -> None:
         """Switch to what was chosen elsewhere, on the command line, since this was asked last."""
         chosen = self._book.newest()
