@@ -165,7 +165,7 @@ class ServingService:
         with self._lock:
             self._check_switch(choice)
             before = self._switching
-            self._switching = Switching(choice, f"Getting {choice.title} ready.")
+            self._switching = Switching(choice, "Getting it ready.")
             life = self._life
         try:
             if not insist:
