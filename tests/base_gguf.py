@@ -44,6 +44,23 @@ def write_base_gguf(model: Any, path: Path, tokenizer: Any = None) -> Path:
     return path
 
 
+def write_head(
+    path: Path, *, layers: int = 2, heads: int = 4, kv_heads: int = 4, width: int = 64, context: int = 512
+) -> Path:
+    """A file that says what it is, and has no weights: enough to be listed and reckoned with."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(layers)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    writer.add_embedding_length(width)
+    writer.add_token_list(["a", "bc"])
+    writer.add_context_length(context)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
 def _add_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
     """Tokens called t0, t1 …; llama.cpp gives no figures for those that are part of a character only."""
     writer.add_tokenizer_model("gpt2")

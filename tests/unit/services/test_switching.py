@@ -3,14 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
 
-import gguf
 import pytest
+from base_gguf import write_head
 from fake_engine import FakeEngine
 
-from adapters.base_files import folder_of
 from adapters.engines.choice import Choice, EngineKind
 from adapters.engines.serving_memory import ServingMemory
 from db.home import Home
@@ -21,8 +19,6 @@ from elara_ui.services.answers import Answer, ChatEvent, Finished
 from elara_ui.services.serving import ServingState
 from elara_ui.services.serving_choice import choose
 from elara_ui.settings import Settings
-
-OTHER = "owner/other"
 
 
 class Engines:
@@ -77,25 +73,9 @@ def start(home: Home, engines: Engines) -> Iterator[Callable[..., Services]]:
 
 @pytest.fixture
 def other(home: Home) -> Choice:
-    """A model that was downloaded."""
-    file = write_gguf(folder_of(home.models, OTHER) / "other-Q4_K_M.gguf")
-    return Choice(EngineKind.LLAMACPP, OTHER, file)
-
-
-def write_gguf(path: Path) -> Path:
-    """The head of a model's file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = gguf.GGUFWriter(path, "llama")
-    for add, value in (
-        (writer.add_context_length, 512),
-        (writer.add_block_count, 2),
-        (writer.add_head_count, 4),
-    ):
-        add(value)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.close()
-    return path
+    """A model that was placed on this machine."""
+    file = write_head(home.root / "other.gguf")
+    return Choice(EngineKind.LLAMACPP, str(file), file)
 
 
 def wait_for(truth: Callable[[], object], seconds: float = 5.0) -> None:
@@ -129,8 +109,8 @@ def test_a_switch_has_the_other_model_answer_and_frees_the_one_before(start, eng
     assert "smollm2-135m" in ask(services).text
     switch(services, other)
     answer = ask(services)
-    assert answer.text == f"This is what {OTHER} says."
-    assert services.serving.base_model == answer.base_model == OTHER
+    assert answer.text == f"This is what {other.base_model} says."
+    assert services.serving.base_model == answer.base_model == other.base_model
     assert services.serving.status.choice == other
     assert [engine.closed for engine in engines.made] == [True, False]
 
@@ -148,7 +128,7 @@ def test_under_load_every_answer_is_whole_and_from_one_model(start, engines, oth
     for answer in texts:
         assert answer.text == f"This is what {answer.base_model} says."
         assert answer.finish_reason is FinishReason.STOP
-    assert {answer.base_model for answer in texts} == {"smollm2-135m", OTHER}
+    assert {answer.base_model for answer in texts} == {"smollm2-135m", other.base_model}
     wait_for(lambda: services.serving.status.draining == 0)
     assert engines.made[0].closed
 
@@ -168,11 +148,11 @@ def test_an_answer_in_progress_ends_where_it_began_and_can_still_be_stopped(star
 
 
 def test_a_model_that_cannot_be_loaded_leaves_the_one_that_answers(start, engines, other) -> None:
-    engines.broken = {OTHER}
+    engines.broken = {other.base_model}
     services = start()
     switch(services, other)
     [warning] = services.serving.status.warnings
-    assert "owner/other · llama.cpp failed. Its file is damaged. Fetch it anew." in warning
+    assert "other.gguf · llama.cpp failed. Its file is damaged. Fetch it anew." in warning
     assert "smollm2-135m · llama.cpp goes on answering." in warning
     assert "smollm2-135m" in ask(services).text
     assert [engine.closed for engine in engines.made] == [False, True]
@@ -185,7 +165,7 @@ def test_one_switch_at_a_time(start, engines, other) -> None:
     services = start()
     engines.may_load.clear()
     services.serving.switch(other)
-    with pytest.raises(EngineError, match=r"One switch at a time: owner/other .* Wait until"):
+    with pytest.raises(EngineError, match=r"One switch at a time: other.gguf .* Wait until"):
         services.serving.switch(Choice(EngineKind.TRANSFORMERS, "smollm2-135m"))
     assert services.serving.status.is_switching
     assert "smollm2-135m" in ask(services).text  # meanwhile
@@ -211,7 +191,7 @@ def test_what_was_chosen_answers_after_a_restart(start, engines, other) -> None:
     switch(start(), other)
     services = start()
     assert services.serving.choice == other
-    assert ask(services).base_model == OTHER
+    assert ask(services).base_model == other.base_model
 
 
 def test_a_changed_setting_goes_before_what_was_chosen(start, other) -> None:
@@ -227,11 +207,11 @@ def test_without_what_was_chosen_the_settings_decide_and_say_so(start, engines, 
     if lost == "file":
         other.path.unlink()
     else:
-        engines.broken = {OTHER}
+        engines.broken = {other.base_model}
     services = start()
     assert services.serving.base_model == "smollm2-135m"
     [warning] = services.serving.status.warnings
-    assert warning.startswith("owner/other, which was chosen to answer, can't be served.")
+    assert warning.startswith(f"{other.base_model}, which was chosen to answer, can't be served.")
     assert warning.endswith("Until then smollm2-135m · llama.cpp answers, as the settings ask for.")
 
 
@@ -244,13 +224,13 @@ def test_a_model_too_large_is_refused_unless_somebody_insists(start, other, monk
     assert services.serving.status.switching is None
     services.serving.switch(other, insist=True)
     ended(services)
-    assert services.serving.base_model == OTHER
+    assert services.serving.base_model == other.base_model
 
 
 def test_a_choice_made_elsewhere_is_followed(start, home, other) -> None:
     services = start()
     elsewhere = build_services(services.settings)
-    elsewhere.serving.choose_for_next_start(choose(services.settings, OTHER))
+    elsewhere.serving.choose_for_next_start(choose(services.settings, other.base_model))
     elsewhere.close()
     services.serving.follow()
     ended(services)
@@ -266,7 +246,7 @@ def test_a_choice_made_elsewhere_under_other_settings_is_told(start, home, other
     elsewhere.close()
     services.serving.follow()
     [warning] = services.serving.status.warnings
-    assert "owner/other was chosen on the command line under other settings" in warning
+    assert f"{other.base_model} was chosen on the command line under other settings" in warning
     assert services.serving.base_model == "smollm2-135m"
 
 
@@ -276,4 +256,4 @@ def test_the_first_model_can_be_switched_away_from_when_it_cannot_be_loaded(star
     assert services.serving.status.state is ServingState.FAILED
     switch(services, other)
     assert services.serving.status.state is ServingState.READY
-    assert ask(services).base_model == OTHER
+    assert ask(services).base_model == other.base_model
