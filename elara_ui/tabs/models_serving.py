@@ -153,7 +153,7 @@ class ServingPanel:
         )
 
     def _show_dtype(self, title: str) -> Updates:
-        shown = title.endswith(EngineKind.TRANSFORMERS.title)
+        shown = title.endswith(EngineKind.TRANSFORMERS.label)
         return {self.parts.dtype: gr.update(visible=shown)}
 
     def _options(self) -> tuple[Choice, ...]:
