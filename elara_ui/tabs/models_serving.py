@@ -157,7 +157,8 @@ class ServingPanel:
         return {self.parts.dtype: gr.update(visible=shown)}
 
     def _options(self) -> tuple[Choice, ...]:
-        return list_options(self._services.settings, self._services.database)
+        services = self._services
+        return list_options(services.settings, services.database, services.serving.choice)
 
 
 def render_answers(status: ServingStatus) -> str:
