@@ -206,9 +206,9 @@ class Hub:
         page = f"{self.endpoint}/{repository}"
         if not self.token:
             return ModelError(
-                f"{repository} is handed out only to people who have accepted its terms, and there is no token "
-                f"to show that. Accept them at {page}, make a token at {self.endpoint}/settings/tokens that "
-                f"may read, and start Elara with it in {TOKEN}."
+                f"{repository} is handed out only to people who have accepted its terms, and there is no "
+                f"token to show that. Accept them at {page}, make a token at "
+                f"{self.endpoint}/settings/tokens that may read, and start Elara with it in {TOKEN}."
             )
         return ModelError(
             f"{repository} is handed out only to people who have accepted its terms, and the account of the "

@@ -1,4 +1,4 @@
-"""Bringing a base model's files from the hub: resumed where it was cut off, checked, and stopped on a word."""
+"""Bringing a base model's files from the hub: resumed where it was cut off, checked, stopped on a word."""
 
 import hashlib
 import shutil
@@ -51,7 +51,7 @@ def fetch_model(
                     hub, plan, file, folder, lambda grown, before=done: _tell(report, before + grown, stop)
                 )
                 done += file.size
-            files = {file.name: {"size": file.size, "sha256": file.sha256} for file in plan.files}
+            files = {_name(file): {"size": file.size, "sha256": file.sha256} for file in plan.files}
             model_store.write_record(folder, plan.model, plan.repository, plan.revision, files)
     except Timeout as error:
         raise ModelError(
@@ -78,8 +78,8 @@ def _tell(report: BytesReport, done: int, stop: Event) -> None:
 
 def _bring(hub: Hub, plan: DownloadPlan, file: HubFile, folder: Path, tell: BytesReport) -> None:
     """One file, unless it is there and has the size it should; checked before it gets its name."""
-    target = folder / file.name.rpartition("/")[2]
-    if target.is_file() and target.stat().st_size == file.size:
+    target = folder / _name(file)
+    if target.is_file() and _is_right(file, target):  # from an earlier start, perhaps of another commit
         tell(file.size)
         return
     part = target.with_name(target.name + model_store.PART)
@@ -95,32 +95,49 @@ def _bring(hub: Hub, plan: DownloadPlan, file: HubFile, folder: Path, tell: Byte
         raise _explain_refusal(hub, plan, file, error) from error
     except (download.Unavailable, download.DownloadFailed) as error:
         raise ModelError(
-            f"{plan.model.title} can't be downloaded whole: of {file.name}, {str(error).rstrip('.')}. What has "
-            "come is kept; check the connection and download again, and it goes on from there."
+            f"{plan.model.title} can't be downloaded whole: of {file.name}, {str(error).rstrip('.')}. What "
+            "has come is kept; check the connection and download again, and it goes on from there."
         ) from error
-    _check(plan, file, part)
+    if not _is_right(file, part, hashed=bool(file.sha256)):
+        size = part.stat().st_size
+        part.unlink()
+        raise ModelError(
+            f"{file.name} of {plan.repository} isn't the file that the hub promised ({size:,} bytes, "
+            f"expected {file.size:,}). It was removed; download again."
+        )
     part.replace(target)
+
+
+def _name(file: HubFile) -> str:
+    """What it is called here: its last part, whatever folder it is in there."""
+    return file.name.rpartition("/")[2]
 
 
 def _explain_refusal(hub: Hub, plan: DownloadPlan, file: HubFile, error: download.Refused) -> ModelError:
     if error.status in (401, 403):
         return hub.refuse_gated(plan.repository)
     return ModelError(
-        f"The hub doesn't hand out {file.name} of {plan.repository}: {error}. Try again later; the repository "
-        "may just be changing."
+        f"The hub doesn't hand out {file.name} of {plan.repository}: {error}. Try again later; the "
+        "repository may just be changing."
     )
 
 
-def _check(plan: DownloadPlan, file: HubFile, part: Path) -> None:
-    """The size, and git's own hash where the hub says no other; a SHA-256 was checked on the way."""
-    size = part.stat().st_size
-    if size == file.size and (file.sha256 or not file.blob or _git_hash(part) == file.blob):
-        return
-    part.unlink()
-    raise ModelError(
-        f"{file.name} of {plan.repository} isn't the file that the hub promised ({size:,} bytes, expected "
-        f"{file.size:,}). It was removed; download again."
-    )
+def _is_right(file: HubFile, path: Path, *, hashed: bool = False) -> bool:
+    """Whether a file has the size and the hash that the hub says, as far as it says them.
+
+    Args:
+        hashed: its SHA-256 has been checked already.
+    """
+    if path.stat().st_size != file.size:
+        return False
+    if file.sha256:
+        return hashed or _sha256(path) == file.sha256
+    return not file.blob or _git_hash(path) == file.blob
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _git_hash(path: Path) -> str:
@@ -138,7 +155,7 @@ def _check_room(plan: DownloadPlan, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ModelError(
-            f"Downloading the {plan.weights.value} weights of {plan.model.title} needs {needed / 1e9:.1f} GB free "
-            f"in {folder}, {_SPARE_BYTES / 1e9:.1f} of them to spare; there are {free / 1e9:.1f} GB. Free some "
-            "space, choose a smaller form, or another place with ELARA_HOME."
+            f"Downloading the {plan.weights.value} weights of {plan.model.title} needs {needed / 1e9:.1f} GB "
+            f"free in {folder}, {_SPARE_BYTES / 1e9:.1f} of them to spare; there are {free / 1e9:.1f} GB. "
+            "Free some space, choose a smaller form, or another place with ELARA_HOME."
         )
