@@ -28,13 +28,16 @@ class Source:
         entry: what the catalogue knows of it.
         location: a folder, or a hub id.
         sha256: of local weights; empty for a hub model.
-        revision: the commit of a hub model that is to be taken; empty takes the newest.
+        revision: the commit of a hub model that is to be taken; empty takes the one that is held, else the
+            newest.
+        held: the commit that lies at `location`, where a hub model was downloaded; else empty.
     """
 
     entry: BaseModel
     location: str
     sha256: str
     revision: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def locate(models: Path, base_model: str, progress: Listener) -> Source:
     """
     entry = catalog.find(base_model)
     stored = None if entry.embedded or entry.local else find_weights(models, entry, Weights.FULL)
-    if entry.embedded or entry.local or stored:
+    if entry.embedded or entry.local:
         _go_offline()
     if entry.embedded:
         progress.stage("fetching and unpacking the embedded model")
@@ -95,7 +98,7 @@ def locate(models: Path, base_model: str, progress: Listener) -> Source:
     if entry.local:
         return Source(entry, entry.source, _hash_weights(Path(entry.source)))
     if stored is not None:
-        return Source(entry, str(stored.place), _hash_weights(stored.place), stored.revision)
+        return Source(entry, str(stored.place), "", held=stored.revision)
     return Source(entry, entry.source, "")
 
 
@@ -168,6 +171,10 @@ def _pin(source: Source) -> Source:
     """
     if source.sha256:
         return source
+    if source.held:
+        if source.revision in ("", source.held):
+            return replace(source, revision=source.held)
+        source = replace(source, location=source.entry.source, held="")  # another commit: the hub has it
     from transformers.utils.hub import resolve_revision
 
     found = resolve_revision(source.location, source.revision or None)
