@@ -1,8 +1,10 @@
 """What is known of a base model before it is loaded."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 EMBEDDED = "smollm2-135m"
 GGUF_SUFFIX = ".gguf"
@@ -122,6 +124,11 @@ class BaseModel:
         """Its id on the Hugging Face hub; empty when it isn't there as far as is known."""
         return self.upstream or ("" if self.embedded or self.local else self.source)
 
+    @property
+    def trainable(self) -> bool:
+        """Whether adapters can be trained on it, as far as is known before it is loaded."""
+        return bool(self.target_modules) or not self.architecture
+
     def weight_bytes(self, bits: int) -> int:
         """Size of the weights alone, bytes.
 
@@ -132,3 +139,20 @@ class BaseModel:
             parameters × bits / 8; 0 when the number of parameters isn't known.
         """
         return self.parameters * bits // 8
+
+
+def to_document(model: BaseModel) -> dict[str, Any]:
+    """A model as JSON takes it, without its id, under which it is kept."""
+    return {name: value for name, value in asdict(model).items() if name != "id"}
+
+
+def from_document(model_id: str, document: Mapping[str, Any]) -> BaseModel:
+    """The same back; what another version of Elara wrote beside it is passed over."""
+    names = {field.name for field in fields(BaseModel)} - {"id"}
+    told = {name: value for name, value in document.items() if name in names}
+    shape = told.get("shape")
+    if isinstance(shape, Mapping):
+        known = {field.name for field in fields(Shape)}
+        told["shape"] = Shape(**{name: value for name, value in shape.items() if name in known})
+    told["target_modules"] = tuple(told.get("target_modules") or ())
+    return BaseModel(id=model_id, **told)

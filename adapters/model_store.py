@@ -144,14 +144,19 @@ def _embedded(models: Path) -> tuple[StoredWeights, ...]:
 def _named(place: Path) -> tuple[StoredWeights, ...]:
     """A file or folder that somebody named; a file goes by the form that is nearest to it."""
     if place.is_file():
-        return (StoredWeights(_form_of_file(place), place, _size_of_parts(place), own=False),)
+        return (StoredWeights(form_of_file(place), place, _size_of_parts(place), own=False),)
     if place.is_dir():
         size = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         return (StoredWeights(Weights.FULL, place, size, own=False),)
     return ()
 
 
-def _form_of_file(path: Path) -> Weights:
+def form_of_file(path: Path) -> Weights:
+    """The form that a GGUF file is nearest to, by the bits that its weights take.
+
+    Raises:
+        ModelError: it isn't a GGUF file.
+    """
     from adapters.gguf_header import read_header
 
     header = read_header(path)

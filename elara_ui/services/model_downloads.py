@@ -182,8 +182,8 @@ class ModelDownloads:
             log.exception("The download of %s failed", model.id)
             tell(
                 state=DownloadState.FAILED,
-                message="The download ended unexpectedly; the reason is in the log. Start it again: it goes on "
-                "from what has come.",
+                message="The download ended unexpectedly; the reason is in the log. Start it again: it goes "
+                "on from what has come.",
                 speed=0.0,
             )
 

@@ -1,19 +1,13 @@
-"""The base models: which there are, which fit this machine, which are on it; adding, downloading, deleting."""
+"""The base models: which there are, which fit this machine; adding, downloading and deleting them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
 
 from adapters import catalog, model_store
-from adapters.architectures import describe_folder
-from adapters.base_model import BaseModel, Shape, Weights
+from adapters.base_model import BaseModel, Weights, from_document, to_document
 from adapters.engines.choice import Choice, EngineKind
-from adapters.hub_files import TOKEN, Hub
+from adapters.hub_files import Hub
 from adapters.machine import MachineMemory, look_at_memory
 from adapters.memory_fit import (
-    Fit,
-    MemoryNeed,
     Recommendation,
     Window,
     judge,
@@ -22,63 +16,15 @@ from adapters.memory_fit import (
     weight_bytes,
 )
 from adapters.model_store import StoredWeights
-from db import added_models, runs
 from db import adapters as adapter_store
+from db import added_models, runs
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import InvalidInput, ModelError
 from elara_ui.services.model_downloads import Download, ModelDownloads
+from elara_ui.services.model_views import FormView, ModelView, forms_of, is_of
 
 __all__ = ["Download", "FormView", "ModelService", "ModelView"]
-
-
-@dataclass(frozen=True)
-class FormView:
-    """One form in which a model's weights can be had.
-
-    Args:
-        weights: the form.
-        size: of its files, bytes: as they are on disk, else as reckoned; 0 when not known.
-        need: memory that it takes to answer; None when not known.
-        fit: whether this machine has it.
-        stored: where it is here; None when it isn't, or not whole.
-        brought: of an unfinished download, bytes that are there.
-        download: how one stands that was started since the app was; None for none.
-        served: whether it answers now.
-    """
-
-    weights: Weights
-    size: int
-    need: MemoryNeed | None
-    fit: Fit
-    stored: StoredWeights | None
-    brought: int
-    download: Download | None
-    served: bool
-
-
-@dataclass(frozen=True)
-class ModelView:
-    """A base model as the page lists it.
-
-    Args:
-        model: what is known of it.
-        forms: in which its weights can be had.
-        added: whether somebody added it to the catalogue.
-        served: whether it answers now.
-        adapters: versions trained on it.
-    """
-
-    model: BaseModel
-    forms: tuple[FormView, ...]
-    added: bool
-    served: bool
-    adapters: tuple[str, ...]
-
-    @property
-    def is_here(self) -> bool:
-        """Whether it is on this machine in any form."""
-        return any(form.stored is not None for form in self.forms)
 
 
 class ModelService:
@@ -125,8 +71,9 @@ class ModelService:
         """
         if not self._is_local:
             raise InvalidInput(
-                "Base models are added, downloaded and deleted from the page only where Elara listens on this "
-                "machine alone, and other machines can reach this one. Use `python -m elara_ui models` on it."
+                "Base models are added, downloaded and deleted from the page only where Elara listens on "
+                "this machine alone, and other machines can reach this one. Use `python -m elara_ui models` "
+                "on it."
             )
 
     @property
@@ -141,7 +88,7 @@ class ModelService:
         listed = {entry.id for entry in catalog.CATALOG}
         return (
             *catalog.CATALOG,
-            *(_from_document(model_id, told) for model_id, told in added if model_id not in listed),
+            *(from_document(model_id, told) for model_id, told in added if model_id not in listed),
         )
 
     def find(self, model_id: str) -> BaseModel:
@@ -156,7 +103,12 @@ class ModelService:
 
     def trainable(self) -> tuple[BaseModel, ...]:
         """Those on which adapters can be trained, as far as is known: the embedded one first."""
-        return tuple(model for model in self.known() if model.target_modules or not model.architecture)
+        return tuple(model for model in self.known() if model.trainable)
+
+    def is_here(self, model: BaseModel) -> bool:
+        """Whether what training on it needs is on this machine: its full weights, or a file of its own."""
+        stored = model_store.list_weights(self._home.models, model)
+        return model.embedded or any(each.weights is Weights.FULL or not each.own for each in stored)
 
     def list(self) -> tuple[ModelView, ...]:
         """Every known model with what this machine makes of it."""
@@ -194,8 +146,8 @@ class ModelService:
         wanted = reference.strip()
         if not wanted:
             raise InvalidInput(
-                "A model is added by its hub id, written owner/name, or by the path of a folder or GGUF file. "
-                "Give one."
+                "A model is added by its hub id, written owner/name, or by the path of a folder or GGUF "
+                "file. Give one."
             )
         model = catalog.find(wanted)
         if any(model.id == entry.id for entry in catalog.CATALOG):
@@ -203,7 +155,7 @@ class ModelService:
         if not model.local:
             model = self._hub().describe(model.id)
         with self._database.session() as session:
-            added_models.put(session, model.id, _as_document(model))
+            added_models.put(session, model.id, to_document(model))
         return model
 
     def remove(self, model_id: str) -> None:
@@ -289,8 +241,8 @@ class ModelService:
         stored = model_store.find_weights(self._home.models, model, weights)
         if stored is None and not model.embedded:
             raise ModelError(
-                f"The {weights.value} weights of {model.title} must be on this machine to be served, and they "
-                "aren't. Download them first."
+                f"The {weights.value} weights of {model.title} must be on this machine to be served, and "
+                "they aren't. Download them first."
             )
         if weights.is_gguf:
             place = None if model.embedded or stored is None else stored.place
@@ -313,7 +265,7 @@ class ModelService:
         answers = served is not None and served.base_model == model.id
         forms = tuple(
             self._form(model, weights, machine, stored.get(weights), served if answers else None)
-            for weights in _forms(model, stored)
+            for weights in forms_of(model, stored)
         )
         return ModelView(model, forms, added, answers, adapters)
 
@@ -337,7 +289,7 @@ class ModelService:
             stored,
             brought,
             self.downloads.find(model.id, weights),
-            served is not None and _is_of(served, model, weights),
+            served is not None and is_of(served, model, weights),
         )
 
     def _versions(self) -> Mapping[str, tuple[str, ...]]:
@@ -350,7 +302,7 @@ class ModelService:
     def _check_unused(self, model: BaseModel, weights: Weights) -> None:
         what = f"The {weights.value} weights of {model.title}"
         served = self._serving()
-        if served is not None and served.base_model == model.id and _is_of(served, model, weights):
+        if served is not None and served.base_model == model.id and is_of(served, model, weights):
             raise ModelError(f"{what} answer now. Serve another model, then delete them.")
         going = self.downloads.find(model.id, weights)
         if going is not None and not going.state.ended:
@@ -359,33 +311,3 @@ class ModelService:
             busy = [run.id for run in runs.list_unended(session) if run.base_model == model.id]
         if busy and weights is Weights.FULL:
             raise ModelError(f"{what} are needed by run {busy[0]}. Let it end or stop it, then delete them.")
-
-
-def _forms(model: BaseModel, stored: Mapping[Weights, StoredWeights]) -> tuple[Weights, ...]:
-    """In which forms a model is offered: all of the hub's, one of a path's."""
-    if model.embedded:
-        return (Weights.Q4,)
-    return tuple(stored) if model.local else tuple(Weights)
-
-
-def _is_of(served: Choice, model: BaseModel, weights: Weights) -> bool:
-    """Whether what answers are these very weights."""
-    if served.kind is EngineKind.LLAMACPP:
-        return model.embedded or model.local or served.weights == weights.value
-    return served.kind is EngineKind.TRANSFORMERS and weights is Weights.FULL
-
-
-def _as_document(model: BaseModel) -> dict[str, Any]:
-    """What the database keeps of a model; its id is the row's own."""
-    return {name: value for name, value in asdict(model).items() if name != "id"}
-
-
-def _from_document(model_id: str, document: Mapping[str, Any]) -> BaseModel:
-    """The same back; what a later version of Elara wrote beside it is passed over."""
-    names = {field.name for field in fields(BaseModel)} - {"id"}
-    told = {name: value for name, value in document.items() if name in names}
-    shape = told.get("shape")
-    if isinstance(shape, Mapping):
-        told["shape"] = Shape(**{key: shape[key] for key in shape if key in Shape.__dataclass_fields__})
-    told["target_modules"] = tuple(told.get("target_modules") or ())
-    return BaseModel(id=model_id, **told)
