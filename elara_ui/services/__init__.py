@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from adapters.engines.choice import Choice
 from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
@@ -121,6 +122,7 @@ def build_services(
         home,
         Window(settings.context_tokens, settings.slots),
         lambda: serving.choice,
+        lambda: _coming(serving),
         settings.is_local,
     )
     triage = TriageService(settings.country)
@@ -188,3 +190,9 @@ def build_services(
         retention=retention,
         upkeep=Upkeep(runs, retention),
     )
+
+
+def _coming(serving: ServingService) -> Choice | None:
+    """What a switch under way brings up."""
+    switching = serving.status.switching
+    return switching.choice if switching is not None and not switching.failed else None

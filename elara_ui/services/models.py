@@ -18,6 +18,7 @@ from adapters.memory_fit import (
 from adapters.model_store import StoredWeights
 from db import adapters as adapter_store
 from db import added_models, runs
+from db import serving as choice_store
 from db.home import Home
 from db.session import Database
 from elara_ui.errors import InvalidInput, ModelError
@@ -35,6 +36,7 @@ class ModelService:
         home: where weights are kept.
         window: of the conversations that are served, which the memory is reckoned for.
         serving: tells what answers now; None while nothing does.
+        coming: tells what is to answer next, while somebody switches to it.
         is_local: whether nobody else can reach the page.
         hub: where models are looked up; told anew each time.
         look: at the machine's memory.
@@ -46,6 +48,7 @@ class ModelService:
         home: Home,
         window: Window,
         serving: Callable[[], Choice | None],
+        coming: Callable[[], Choice | None] = lambda: None,
         is_local: bool = True,
         hub: Callable[[], Hub] = Hub.from_environment,
         look: Callable[[], MachineMemory] = look_at_memory,
@@ -54,6 +57,7 @@ class ModelService:
         self._home = home
         self.window = window
         self._serving = serving
+        self._coming = coming
         self._is_local = is_local
         self._hub = hub
         self._look = look
@@ -165,10 +169,9 @@ class ModelService:
             NotFound: it wasn't added.
             ModelError: it answers now.
         """
-        served = self._serving()
-        if served is not None and served.base_model == model_id:
+        if any(choice.base_model == model_id for choice in self._in_use()):
             raise ModelError(
-                f"{model_id} answers now and so stays on the list. Serve another model, then remove it."
+                f"{model_id} is served and so stays on the list. Serve another one, then remove it."
             )
         with self._database.session() as session:
             added_models.remove(session, model_id)
@@ -299,11 +302,20 @@ class ModelService:
                 found[adapter.base_model] = (*found.get(adapter.base_model, ()), adapter.name)
             return found
 
+    def _in_use(self) -> tuple[Choice, ...]:
+        """What answers and what is to; where nothing does here, what another process was told to serve."""
+        served = self._serving()
+        if served is None:
+            with self._database.reading() as session:
+                chosen = choice_store.newest(session)
+                if chosen is not None and chosen.engine != EngineKind.REMOTE:
+                    served = Choice(EngineKind(chosen.engine), chosen.base_model, None, chosen.weights)
+        return tuple(choice for choice in (served, self._coming()) if choice is not None)
+
     def _check_unused(self, model: BaseModel, weights: Weights) -> None:
         what = f"The {weights.value} weights of {model.title}"
-        served = self._serving()
-        if served is not None and served.base_model == model.id and is_of(served, model, weights):
-            raise ModelError(f"{what} answer now. Serve another model, then delete them.")
+        if any(choice.base_model == model.id and is_of(choice, model, weights) for choice in self._in_use()):
+            raise ModelError(f"{what} are served. Serve another model, then delete them.")
         going = self.downloads.find(model.id, weights)
         if going is not None and not going.state.ended:
             raise ModelError(f"{what} are being downloaded. Stop that, then delete them.")

@@ -53,7 +53,7 @@ class ModelHandlers:
             parts.recommended: models_view.render_recommended(self._models.recommended(), views),
             parts.family: gr.update(choices=families, value=family),
             parts.list: models_view.render_models(
-                models_view.choose(views, family), state.shown, state.asked
+                models_view.choose(views, family), state.shown, state.asked, has_token=self._models.has_token
             ),
             parts.shelf: render_shelf(shelf),
             parts.state: state,
@@ -93,14 +93,13 @@ class ModelHandlers:
             if act == "forget":
                 return self._forget(family, item)
             model_id, weights = _read(item)
-            return self._handlers()[act](state, family, model_id, weights)
-        except (KeyError, ElaraError) as error:
-            said = (
-                error.message
-                if isinstance(error, ElaraError)
-                else "That button isn't known. Reload the page."
-            )
-            return self.refresh(replace(state, asked=None), family) | {self.parts.message: notice(said)}
+            handler = self._handlers().get(act)
+            if handler is None:
+                raise InvalidInput(f"The page knows no button {act[:40]!r}. Reload it.")
+            return handler(state, family, model_id, weights)
+        except ElaraError as error:
+            said = notice(error.message)
+            return self.refresh(replace(state, asked=None), family) | {self.parts.message: said}
 
     def _handlers(self) -> dict[str, Callable[[ModelsState, str, str, Weights], Updates]]:
         return {

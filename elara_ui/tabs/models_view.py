@@ -119,21 +119,24 @@ def _render_card(found: Recommendation, view: ModelView) -> str:
     )
 
 
-def render_models(views: Sequence[ModelView], shown: str, asked: Asked | None) -> str:
+def render_models(
+    views: Sequence[ModelView], shown: str, asked: Asked | None, *, has_token: bool = False
+) -> str:
     """The list, with one model opened.
 
     Args:
         views: those to show.
         shown: id of the opened one; empty for none.
         asked: what waits for its confirmation, told within that model.
+        has_token: whether Elara has a token of the hub.
     """
     if not views:
         return '<p class="el-muted el-pad">No model here yet.</p>'
-    rows = "".join(_render_row(view, view.model.id == shown, asked) for view in views)
+    rows = "".join(_render_row(view, view.model.id == shown, asked, has_token) for view in views)
     return f'<div class="el-model-list">{rows}</div>'
 
 
-def _render_row(view: ModelView, opened: bool, asked: Asked | None) -> str:
+def _render_row(view: ModelView, opened: bool, asked: Asked | None, has_token: bool) -> str:
     model = view.model
     size = f"{_billions(model.parameters)} parameters" if model.parameters else "size not known"
     facts = " · ".join(part for part in (size, escape(model.licence) or "licence not told") if part)
@@ -142,7 +145,7 @@ def _render_row(view: ModelView, opened: bool, asked: Asked | None) -> str:
         f'aria-expanded="{str(opened).lower()}"><span class="el-model-name"><b>{escape(model.title)}</b>'
         f"<small>{facts}</small></span><span class='el-model-chips'>{_render_chips(view)}</span></button>"
     )
-    body = _render_body(view, asked) if opened else ""
+    body = _render_body(view, asked, has_token) if opened else ""
     return f'<section class="el-model" aria-label="{escape(model.title)}">{head}{body}</section>'
 
 
@@ -159,26 +162,27 @@ def _render_chips(view: ModelView) -> str:
         chips.append('<span class="el-status">medical</span>')
     if view.model.gated:
         chips.append('<span class="el-status" title="Terms must be accepted on its page">terms</span>')
-    chips.append(_render_fit(_best_fit(view)))
+    chips.append(_render_best(view))
     return "".join(chips)
 
 
-def _render_body(view: ModelView, asked: Asked | None) -> str:
+def _render_body(view: ModelView, asked: Asked | None, has_token: bool) -> str:
     model = view.model
     own = asked if asked is not None and asked.model_id == model.id else None
     forms = "".join(_render_form(form, model) for form in view.forms)
     remove = f"<p>{button('Take off the list', 'forget', model.id)}</p>" if view.added else ""
     return (
-        f'<div class="el-model-body">{_render_facts(view)}<div class="el-forms">{forms}</div>'
+        f'<div class="el-model-body">{_render_facts(view, has_token)}<div class="el-forms">{forms}</div>'
         f"{_render_asked(own) if own else ''}{remove}</div>"
     )
 
 
-def _render_facts(view: ModelView) -> str:
+def _render_facts(view: ModelView, has_token: bool) -> str:
     model = view.model
     facts = {
         "About": model.notes,
         "Limits of use": model.use_limits,
+        "Access": _describe_access(model, has_token),
         "Architecture": _describe_build(model),
         "Languages": model.languages,
         "Window": f"{model.context_tokens:,} tokens" if model.context_tokens else "",
@@ -278,11 +282,27 @@ def _render_fit(fit: Fit) -> str:
     return f'<span class="el-fit el-fit-{fit.name.lower()}" title="{title}">{words}</span>'
 
 
-def _best_fit(view: ModelView) -> Fit:
-    """How the form fits that fits best."""
+def _render_best(view: ModelView) -> str:
+    """The form that fits best, of those that fit alike the one that keeps most of the model."""
     order = list(Fit)
-    known = [form.fit for form in view.forms if form.fit is not Fit.UNKNOWN]
-    return min(known, key=order.index, default=Fit.UNKNOWN)
+    forms = [form for form in view.forms if form.need is not None and form.weights.is_gguf] or list(
+        view.forms
+    )
+    if not forms:
+        return _render_fit(Fit.UNKNOWN)
+    best = min(reversed(forms), key=lambda form: order.index(form.fit))
+    memory = f"<small>{FORMS[best.weights][0]}, {_gb(best.need.total)}</small>" if best.need else ""
+    return f"{memory} {_render_fit(best.fit)}"
+
+
+def _describe_access(model: BaseModel, has_token: bool) -> str:
+    if not model.gated:
+        return ""
+    token = "one is set." if has_token else "none is set."
+    return (
+        "Its makers' files are handed out to accounts that have accepted the terms on its page. Elara shows "
+        f"the hub the token in HF_TOKEN; {token}"
+    )
 
 
 def _describe_build(model: BaseModel) -> str:
