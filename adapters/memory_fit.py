@@ -1,8 +1,8 @@
 """How much memory a base model takes to answer, and whether this machine has it.
 
 Weights, what is remembered of conversations, and the workspace are counted from the model's build. For the
-embedded model the sum was held against llama.cpp: 4 windows of 4,096 tokens took 524 MB and are reckoned at
-565, 4 of 8,192 took 904 and are reckoned at 942 (`tests/unit/adapters/test_memory_fit.py`).
+embedded model the sum was held against llama.cpp: 4 windows of 4,096 tokens took 550 MB and are reckoned at
+568, 4 of 8,192 took 929 and are reckoned at 945 (`tests/unit/adapters/test_memory_fit.py`).
 """
 
 from collections.abc import Mapping, Sequence

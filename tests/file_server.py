@@ -59,7 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append((self.path, wish))
         self.server.tokens.add(self.headers.get("Authorization"))
         if self.path in self.server.refusals:
-            return self._refuse(*self.server.refusals[self.path])
+            self._refuse(*self.server.refusals[self.path])
+            return
         content = self.server.files.get(self.path)
         if content is None or self.server.status:
             self._answer(self.server.status or 404, b"no")
