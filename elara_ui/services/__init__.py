@@ -190,7 +190,7 @@ def build_services(
         lineage=LineageService(database),
         safety=SafetyService(database, home, serving, private_chat, recipes),
         retention=retention,
-        upkeep=Upkeep(runs, retention),
+        upkeep=Upkeep(runs, retention, serving.follow),
     )
 
 
