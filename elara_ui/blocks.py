@@ -126,8 +126,8 @@ def build_page(services: Services) -> gr.Blocks:
         )
         models_tab.select(
             models.refresh,
-            [models.parts.state, models.parts.family],
-            components_of(models.parts),
+            models.inputs,
+            models.outputs,
             show_progress="hidden",
         )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)

@@ -250,7 +250,8 @@ class ModelService:
             )
         if weights.is_gguf:
             place = None if model.embedded or stored is None else stored.place
-            return Choice(EngineKind.LLAMACPP, model.id, place, "" if model.embedded else weights.value)
+            only = model.embedded or model.local  # one file: there is no form to tell it from
+            return Choice(EngineKind.LLAMACPP, model.id, place, "" if only else weights.value)
         return Choice(EngineKind.TRANSFORMERS, model.id, stored.place if stored else None, dtype)
 
     def close(self) -> None:

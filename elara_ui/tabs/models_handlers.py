@@ -57,12 +57,13 @@ class ModelHandlers:
             ),
             parts.shelf: render_shelf(shelf),
             parts.state: state,
-            parts.clock: gr.Timer(POLL_SECONDS, active=bool(self._models.downloads.going_on())),
+            parts.clock: gr.Timer(POLL_SECONDS, active=self.is_busy),
         }
 
-    def tick(self, state: ModelsState, family: str) -> Updates:
-        """Follow the downloads."""
-        return self.refresh(state, family)
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is downloaded or switched to, which is worth following."""
+        return bool(self._models.downloads.going_on()) or self._services.serving.status.is_switching
 
     def narrow(self, state: ModelsState, family: str) -> Updates:
         """Show the models of one family."""

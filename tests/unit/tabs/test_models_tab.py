@@ -20,7 +20,7 @@ from elara_ui.services import Services
 from elara_ui.services.model_downloads import Download, DownloadState
 from elara_ui.services.model_views import FormView, ModelView
 from elara_ui.tabs import models_view
-from elara_ui.tabs.models import build_models_tab
+from elara_ui.tabs.models import ModelsTab, build_models_tab
 from elara_ui.tabs.models_handlers import ModelHandlers, ModelsState
 from elara_ui.tabs.models_view import ALL, HERE, Asked, item_of
 
@@ -38,9 +38,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
 
 
 @pytest.fixture
-def tab(services: Services) -> ModelHandlers:
+def whole(services: Services) -> ModelsTab:
     with gr.Blocks():
         return build_models_tab(services)
+
+
+@pytest.fixture
+def tab(whole: ModelsTab) -> ModelHandlers:
+    return whole.handlers
 
 
 def press(tab: ModelHandlers, act: str, item: str, state: ModelsState = ModelsState()) -> Any:  # noqa: B008
@@ -64,17 +69,19 @@ def test_a_model_s_details_open_in_the_list_and_close_again(tab: ModelHandlers) 
 
 
 def test_a_download_is_followed_until_it_is_here_and_can_be_served(
-    tab: ModelHandlers, services: Services, server: FileServer, monkeypatch: pytest.MonkeyPatch
+    whole: ModelsTab, services: Services, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tab = whole.handlers
     put_model(server, f"{SMALL}-GGUF", {"m-Q8_0.gguf": BYTES})
     item = item_of(SMALL, Weights.Q8)
     begun = press(tab, "download", item)
     assert begun.message == ""
     finish(services)
-    painted = tab.tick(begun.state, ALL)
+    painted = whole.tick(begun.state, ALL)
     assert 'data-act="serve"' in painted[tab.parts.list]
     assert "on this machine" in painted[tab.parts.list]
     assert painted[tab.parts.clock].active is False
+    assert f"{SMALL} Q8 · llama.cpp" in painted[whole.serving.parts.model]["choices"]
     switched: list[object] = []
     monkeypatch.setattr(services.serving, "switch", lambda choice, insist: switched.append((choice, insist)))
     assert "coming up" in press(tab, "serve", item).message
