@@ -1,23 +1,14 @@
-"""Where the files of a base model are on this machine, found by its id. Loads nothing.
+"""Where the files of a base model are on this machine, for the engine that is to read them. Loads nothing."""
 
-A downloaded model is in ``models/owner--name/``: its GGUF files, one for each quantisation, and what
-transformers takes (config.json, safetensors, tokenizer), either or both.
-"""
-
-import re
-from collections.abc import Iterable
 from pathlib import Path
 
+from adapters import model_store
+from adapters.base_model import GGUF_SUFFIX, BaseModel
 from adapters.engines.choice import EngineKind
-
-_SPLIT = re.compile(r"-(\d{5})-of-\d{5}\.gguf$", re.IGNORECASE)
-# In a file's name; where it says nothing else, Q4_K_M, Q4_1, Q8_0, F16 and BF16 are what makers write.
-_NAMED = {"Q4": re.compile(r"[-_.](I?Q4)", re.IGNORECASE), "Q8": re.compile(r"[-_.]Q8", re.IGNORECASE),
-          "F16": re.compile(r"[-_.]B?F16", re.IGNORECASE)}  # fmt: skip
 
 
 def folder_of(models: Path, base_model: str) -> Path:
-    """Where a model of the hub lies once it has been downloaded.
+    """Where a model of the hub lies once it has been downloaded, a folder for each form of its weights.
 
     Args:
         models: folder of base models.
@@ -27,7 +18,7 @@ def folder_of(models: Path, base_model: str) -> Path:
 
 
 def find_base_files(models: Path, base_model: str, kind: EngineKind, weights: str = "") -> Path | None:
-    """A GGUF file for llama.cpp, or a folder for transformers; None where there is none here.
+    """A GGUF file for llama.cpp, or a folder for transformers; None where there is none here, or not whole.
 
     Args:
         models: folder of base models.
@@ -37,23 +28,27 @@ def find_base_files(models: Path, base_model: str, kind: EngineKind, weights: st
             smallest. Transformers quantises while it loads, so its folder is the same for all.
     """
     place = Path(base_model)
-    if not place.is_absolute():
-        place = folder_of(models, base_model)
-    if kind is EngineKind.LLAMACPP:
-        if place.suffix.lower() == ".gguf":
-            return place if place.is_file() else None
-        return _choose(place.glob("*.gguf"), weights) if place.is_dir() else None
-    has_all = (place / "config.json").is_file() and any(place.glob("*.safetensors"))
-    return place if kind is EngineKind.TRANSFORMERS and has_all else None
+    if place.is_absolute():
+        return _named(place, kind)
+    stored = model_store.list_weights(models, BaseModel(base_model, base_model, base_model))
+    wanted = [each for each in stored if each.weights.is_gguf is (kind is EngineKind.LLAMACPP)]
+    if kind is EngineKind.LLAMACPP and weights:
+        wanted = [each for each in wanted if each.weights == weights]
+    return min(wanted, key=lambda each: each.size).place if wanted else None
 
 
 def quantization_of(file: Path) -> str:
-    """Which of `adapters.engines.choice.QUANTIZATIONS` a GGUF file holds, by its name; empty for others."""
-    return next((name for name, pattern in _NAMED.items() if pattern.search(file.name)), "")
+    """Which of `adapters.engines.choice.QUANTIZATIONS` a GGUF file is nearest to, by its header.
+
+    Raises:
+        ModelError: it isn't a GGUF file.
+    """
+    return model_store.form_of_file(file).value
 
 
-def _choose(files: Iterable[Path], weights: str) -> Path | None:
-    """The file wanted; of a model in several parts the first, from which llama.cpp finds the others."""
-    found = [file for file in files if (part := _SPLIT.search(file.name)) is None or int(part[1]) == 1]
-    wanted = [file for file in found if not weights or quantization_of(file) == weights]
-    return min(wanted, key=lambda file: (file.stat().st_size, file.name), default=None)
+def _named(place: Path, kind: EngineKind) -> Path | None:
+    """What somebody named, if this engine reads it."""
+    if kind is EngineKind.LLAMACPP:
+        return place if place.suffix.lower() == GGUF_SUFFIX and place.is_file() else None
+    has_all = (place / "config.json").is_file() and any(place.glob("*.safetensors"))
+    return place if kind is EngineKind.TRANSFORMERS and has_all else None

@@ -102,6 +102,10 @@ class ServingPanel:
             self.parts.insist: gr.update(visible=False),
         } | self._show_dtype(chosen)
 
+    def follow(self) -> Updates:
+        """What answers, while somebody switches elsewhere on the page."""
+        return {self.parts.answers: render_answers(self._services.serving.status)}
+
     def choose(self, title: str) -> Updates:
         """Another model was chosen."""
         return {self.parts.message: "", self.parts.insist: gr.update(visible=False)} | self._show_dtype(title)
