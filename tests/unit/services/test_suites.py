@@ -83,7 +83,7 @@ def test_no_prompt_of_a_suite_may_come_into_a_training_set(services: Services, h
     "name", ["", "Mine", "a b", "../up", "x" * 61, "safety", "held-out", "held-out-patient"]
 )
 def test_a_name_that_breaks_its_rule_is_refused(services: Services, name: str):
-    with pytest.raises(InvalidInput, match="Change it|comes with Elara"):
+    with pytest.raises(InvalidInput, match=r"Change it|comes with Elara"):
         add_suite(services, name)
 
 
