@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database with nothing in it, to be copied: migrating anew takes a fifth of a second a test."""
+    """A migrated database with nothing in it, to copy: migrating anew takes 0.2 s a test."""
     home = Home(tmp_path_factory.mktemp("migrated") / "home")
     home.create()
     migrate(home)
