@@ -8,8 +8,8 @@ from threading import Event, Lock, Thread
 from adapters.engines.base import Engine
 from adapters.engines.choice import Choice, EngineKind
 from db.session import Database
-from elara_ui.errors import ElaraError, EngineError, InvalidInput, StorageError
-from elara_ui.services.engine_bringing import EngineBringer
+from elara_ui.errors import ElaraError, EngineError, InvalidInput
+from elara_ui.services.engine_bringing import EngineBringer, explain
 from elara_ui.services.engine_making import EngineFactory, EngineMaker
 from elara_ui.services.serving_choice import ChoiceBook, check_memory, configured_choice
 from elara_ui.services.serving_status import ServingState, ServingStatus, Switching
@@ -260,11 +260,11 @@ class ServingService:
             tenure = self._bring_chosen(tell) or self._bringer.bring_up(
                 configured_choice(self._settings), tell
             )
-        except ElaraError as error:
-            tell(ServingState.FAILED, error.message)
+        except Exception as error:  # noqa: BLE001 -- whoever waits must be told
+            tell(ServingState.FAILED, explain(error))
         else:
-            if self._adopt(tenure, life):
-                tell(ServingState.READY, "Ready.")
+            if self._adopt(tenure, life, "Ready."):
+                self._report(self.status)
         with self._lock:
             if life == self._life:
                 self._settled.set()
@@ -295,35 +295,41 @@ class ServingService:
 
         try:
             tenure = self._bringer.bring_up(choice, tell)
-        except ElaraError as error:
+        except Exception as error:  # noqa: BLE001 -- a switch must end, whatever it met
             served = self.choice
             goes_on = f" {served.title} goes on answering." if served is not None else ""
-            message = f"The switch to {choice.title} failed. {error.message}{goes_on}"
+            message = f"The switch to {choice.title} failed. {explain(error)}{goes_on}"
             self._tell_switch(Switching(choice, message, failed=True), life)
             return
-        if self._adopt(tenure, life):
-            self._settle_switch(choice, life)
+        if life == self._life:
+            self._remember(choice)
+        if self._adopt(tenure, life, f"{choice.title} answers now."):
+            self._report(self.status)
 
-    def _settle_switch(self, choice: Choice, life: int) -> None:
-        """Remember what answers now, and say so."""
+    def _remember(self, choice: Choice) -> None:
+        """Write down what is about to answer, for the next start."""
         notice, number = "", 0
         try:
             number = self._book.write(choice)
-        except StorageError as error:
-            notice = f"{choice.title} answers, but the next start won't know. {error.message}"
+        except Exception as error:  # noqa: BLE001 -- it can answer all the same
+            notice = f"{choice.title} answers, but the next start won't know. {explain(error)}"
         with self._lock:
-            self._switching, self._notice = None, notice
+            self._notice = notice
             self._known_choice = max(self._known_choice, number)
-        self._tell(ServingStatus(ServingState.READY, f"{choice.title} answers now."), life)
 
-    def _adopt(self, tenure: Tenure, life: int) -> bool:
-        """Have an engine answer from now on, and let the one before end its answers."""
+    def _adopt(self, tenure: Tenure, life: int, message: str) -> bool:
+        """Have an engine answer from now on, and let the one before end its answers.
+
+        Returns:
+            Whether it answers: not when Elara was stopped meanwhile.
+        """
         with self._lock:
             wanted = life == self._life
             old = self._current
             if wanted:
                 self._current = tenure
                 self._draining += [old] if old is not None else []
+                self._status, self._switching = ServingStatus(ServingState.READY, message), None
                 self._settled.set()
         if not wanted:
             tenure.end()
