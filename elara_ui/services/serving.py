@@ -1,5 +1,6 @@
 """Which base model answers in which engine: bringing it up, and switching to another one while it answers."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,8 @@ from elara_ui.settings import Settings
 
 __all__ = ["EngineFactory", "ServingService", "ServingState", "ServingStatus", "Switching"]
 
+FAILURE_SECONDS = 900.0
+"""How long a switch that failed is told in the header."""
 _COMING_UP = (ServingState.FETCHING, ServingState.LOADING)
 
 
@@ -50,6 +53,7 @@ class ServingService:
         self._current: Tenure | None = None
         self._draining: list[Tenure] = []
         self._switching: Switching | None = None
+        self._failed_at = 0.0
         self._notice = ""
         self._known_choice = 0  # number of the newest remembered choice that was looked at
         self._life = 0  # counts starts and stops: what comes up after its own has ended is freed
@@ -59,6 +63,7 @@ class ServingService:
         """How far the base model has come, and how it does, now."""
         with self._lock:
             self._draining = [tenure for tenure in self._draining if not tenure.has_ended]
+            self._forget_failure()
             tenure, notice = self._current, self._notice
             status = replace(self._status, switching=self._switching, draining=len(self._draining))
         if tenure is None or status.state is not ServingState.READY:
@@ -207,13 +212,6 @@ class ServingService:
                 f"{chosen.base_model} was chosen on the command line and doesn't answer. {error.message}"
             )
 
-    def dismiss(self) -> None:
-        """Forget what was told of a switch that failed, or of a choice that couldn't be kept."""
-        with self._lock:
-            self._notice = ""
-            if self._switching is not None and self._switching.failed:
-                self._switching = None
-
     def cancel(self, request_id: str) -> None:
         """Stop a request; never waits and never fails. Unknown ids are ignored."""
         with self._lock:
@@ -232,6 +230,12 @@ class ServingService:
             self._settled.set()
         for tenure in tenures:
             tenure.end()
+
+    def _forget_failure(self) -> None:
+        """A switch that failed is told for a while, not for as long as nobody switches again."""
+        failed = self._switching is not None and self._switching.failed
+        if failed and time.monotonic() - self._failed_at > FAILURE_SECONDS:
+            self._switching = None
 
     def _tenures(self) -> tuple[Tenure, ...]:
         return (*self._draining, *((self._current,) if self._current is not None else ()))
@@ -274,7 +278,7 @@ class ServingService:
         chosen = self._book.newest()
         if chosen is None:
             return None
-        self._known_choice = chosen.id
+        self._known_choice, self._notice = chosen.id, ""
         if not self._book.holds(chosen):
             return None
         try:
@@ -298,6 +302,7 @@ class ServingService:
         except Exception as error:  # noqa: BLE001 -- a switch must end, whatever it met
             served = self.choice
             goes_on = f" {served.title} goes on answering." if served is not None else ""
+            self._failed_at = time.monotonic()
             message = f"The switch to {choice.title} failed. {explain(error)}{goes_on}"
             self._tell_switch(Switching(choice, message, failed=True), life)
             return
