@@ -110,7 +110,7 @@ def _render_card(found: Recommendation, view: ModelView) -> str:
     memory = f" · {_gb(form.need.total)} of memory" if form and form.need else ""
     kept = f", kept in {found.dtype}" if found.dtype not in ("auto", "bf16") else ""
     chip = '<span class="el-status">medical</span>' if model.medical else ""
-    terms = " · has to be accepted" if model.gated else ""
+    terms = " · has to be accepted" if model.gated else " · limits of use" if model.use_limits else ""
     return (
         f'<article class="el-model-pick"><div class="el-head"><b>{escape(model.title)}</b>{chip}</div>'
         f"<p>{FORMS[found.weights][0]}{kept}{memory}</p><p class='el-muted'>{escape(model.licence)}{terms}</p>"
