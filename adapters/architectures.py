@@ -145,7 +145,7 @@ def _shape_of_header(header: GgufHeader) -> Shape | None:
         kv_heads=header.number("attention.head_count_kv") or heads,
         head_size=header.number("attention.key_length") or width // heads,
         width=width,
-        vocabulary=int(header.values.get("tokenizer.ggml.tokens") or header.number("vocab_size")),
+        vocabulary=int(header.values.get("tokenizer.ggml.tokens.length") or header.number("vocab_size")),
     )
 
 
