@@ -188,6 +188,7 @@ def _render_facts(view: ModelView, has_token: bool) -> str:
         "Window": f"{model.context_tokens:,} tokens" if model.context_tokens else "",
         "Adapters": ", ".join(view.adapters),
         "Training": "" if model.trainable else "Elara doesn't train adapters on this architecture.",
+        "GGUF files from": ", ".join(model.gguf),
         "Where": model.source if model.local else "",
     }
     items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in facts.items() if text)
