@@ -178,7 +178,7 @@ class ModelService:
             added_models.remove(session, model_id)
 
     def check_download(self, model_id: str, weights: Weights, accepted: bool) -> BaseModel:
-        """Refuse a download that makes no sense, before anything is asked of the hub.
+        """Refuse a download that makes no sense; a model that isn't on the list yet is added to it.
 
         Args:
             accepted: whether the model's licence and limits were read and accepted.
@@ -192,6 +192,8 @@ class ModelService:
             raise ModelError(
                 f"{model.title} is on this machine or comes by itself: there is nothing to download."
             )
+        if all(model.id != known.id for known in self.known()):
+            model = self.add(model.id)
         if model_store.find_weights(self._home.models, model, weights):
             raise ModelError(f"The {weights.value} weights of {model.title} are here already. Serve them.")
         if model.use_limits and not accepted:
