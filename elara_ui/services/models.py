@@ -8,6 +8,7 @@ from adapters.engines.choice import Choice, EngineKind
 from adapters.hub_files import Hub
 from adapters.machine import MachineMemory, look_at_memory
 from adapters.memory_fit import (
+    Fit,
     Recommendation,
     Window,
     judge,
@@ -288,15 +289,16 @@ class ModelService:
         brought = 0
         if stored is None and model.hub_id:
             brought = model_store.brought_bytes(model_store.folder_of(self._home.models, model, weights))
+        answers = served is not None and is_of(served, model, weights)
         return FormView(
             weights,
             stored.size if stored else weight_bytes(model, weights),
             need,
-            judge(need, weights, machine),
+            Fit.FITS if answers else judge(need, weights, machine),  # its memory isn't free: it has it
             stored,
             brought,
             self.downloads.find(model.id, weights),
-            served is not None and is_of(served, model, weights),
+            answers,
         )
 
     def _versions(self) -> Mapping[str, tuple[str, ...]]:

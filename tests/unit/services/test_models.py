@@ -89,6 +89,9 @@ def test_every_model_says_whether_it_fits_and_what_answers(models: ModelService)
     assert forms[Weights.Q4] is Fit.FITS
     assert forms[Weights.F16] is Fit.TOO_LARGE
     assert not views["Qwen/Qwen3-8B"].is_here
+    models._look = lambda: MachineMemory(Memory(16_000_000_000, 0))  # type: ignore[method-assign]
+    assert models.view("smollm2-135m").forms[0].fit is Fit.FITS  # what answers has its memory already
+    assert models.view(SMALL).forms[0].fit is Fit.TIGHT
 
 
 def test_a_downloaded_file_is_served_from_where_it_is(models: ModelService, server: FileServer) -> None:
