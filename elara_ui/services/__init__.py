@@ -166,6 +166,7 @@ def build_services(
     private_chat = PrivateChatService(chat, asking, serving, triage)
     safety = SafetyService(database, home, serving, private_chat, recipes)
     suites = SuiteService(database, tuple(recipes))
+    evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -199,10 +200,10 @@ def build_services(
         lineage=LineageService(database),
         safety=safety,
         suites=suites,
-        evaluations=EvaluationService(database, home, serving, private_chat, recipes, suites, safety),
+        evaluations=evaluations,
         rubric=RubricService(database),
         retention=retention,
-        upkeep=Upkeep(runs, retention, serving.follow),
+        upkeep=Upkeep(runs, retention, serving.follow, evaluations=evaluations),
     )
 
 

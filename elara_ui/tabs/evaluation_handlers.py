@@ -12,7 +12,7 @@ from elara_ui.clinical.safety import suite as safety
 from elara_ui.errors import ElaraError, IdentifiersFound
 from elara_ui.services import Services
 from elara_ui.services.evaluation_comparison import Comparison
-from elara_ui.services.evaluation_measures import find_measure
+from elara_ui.services.evaluation_measures import Kind, find_measure
 from elara_ui.services.evaluation_planning import Wish
 from elara_ui.services.evaluation_views import EvaluationView
 from elara_ui.services.questions import BASE_ALONE
@@ -26,6 +26,8 @@ NO_COMPARISON = ""
 BASE_TITLE = "The base model alone"
 NOTHING = ("Nothing", NO_COMPARISON)
 PERCENT = 100
+HEADROOM = 1.1
+"""Above the highest bar; all begin at 0, so that their lengths compare."""
 
 
 @dataclass(frozen=True)
@@ -246,14 +248,16 @@ class EvaluationHandlers:
             return {parts.measure: gr.update(visible=False), parts.chart: gr.update(visible=False)}
         names = [figure.name for figure in view.figures]
         chosen = measure if measure in names else names[0]
-        found = find_measure(chosen)
+        found, bars = find_measure(chosen), tabulate(chosen, view, rivals)
+        top = PERCENT if found.kind is Kind.SHARE else HEADROOM * bars["value"].max()
         return {
             parts.measure: gr.update(
                 choices=[(figure.label, figure.name) for figure in view.figures], value=chosen, visible=True
             ),
             parts.chart: gr.update(
-                value=tabulate(chosen, view, rivals),
-                y_title=f"{found.label}, {found.unit or '% of answers'}",
+                value=bars,
+                y_title=found.unit or "% of answers",
+                y_lim=[0, top],
                 visible=True,
             ),
         }

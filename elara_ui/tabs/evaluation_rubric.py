@@ -44,12 +44,12 @@ def build_rubric(services: Services, reviewer: gr.BrowserState) -> "RubricHandle
     """
     with gr.Accordion("Score rubric points", open=False, elem_id="rubric-points") as panel:
         gr.HTML(INTRODUCTION)
-        with gr.Row():
+        with gr.Row(elem_classes="el-freeze-row"):
             suites = gr.Dropdown([], label="Questions", min_width=180, elem_id="rubric-suite")
             name = gr.Textbox(
                 label="Your name or pseudonym", max_lines=1, min_width=180, elem_id="rubric-name"
             )
-            begin = gr.Button("Next answer", size="md", min_width=120, elem_id="rubric-next")
+            begin = gr.Button("Next answer", size="md", scale=0, min_width=160, elem_id="rubric-next")
         answer = gr.HTML(elem_id="rubric-answer")
         points = gr.CheckboxGroup([], label="The answer has", visible=False, elem_id="rubric-met")
         save = gr.Button("Save and go on", variant="primary", size="md", visible=False, elem_id="rubric-save")

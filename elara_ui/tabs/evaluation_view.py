@@ -85,7 +85,11 @@ def render_evaluation(view: EvaluationView | None) -> str:
 
 def _render_figures(view: EvaluationView) -> str:
     if not view.figures:
-        told = "Figures come when all questions are answered." if view.is_under_way else "It has no figures."
+        told = (
+            "Figures come when all questions are answered."
+            if view.is_under_way
+            else "It ended before its figures were reckoned. Start it again above."
+        )
         return f'<p class="el-muted">{told}</p>'
     rows = "".join(map(_render_figure, view.figures))
     return (
@@ -97,11 +101,11 @@ def _render_figures(view: EvaluationView) -> str:
 
 def _render_figure(figure: FigureView) -> str:
     unit = f" <small>{escape(figure.unit)}</small>" if figure.unit else ""
-    interval = f"{show_value(figure, figure.low)} to {show_value(figure, figure.high)}"
+    interval = f"{figure.show(figure.low)} to {figure.show(figure.high)}"
     return (
         f'<tr><th scope="row">{escape(figure.label)}<small class="el-meaning">{escape(figure.meaning)}</small></th>'
-        f"<td><b>{show_value(figure, figure.value)}</b>{unit}</td>"
-        f"<td>{interval}{_render_strip(figure)}</td><td>{figure.n}</td></tr>"
+        f"{_cell('Value', f'<b>{figure.show(figure.value)}</b>{unit}')}"
+        f"{_cell('95 % interval', interval + _render_strip(figure))}{_cell('Answers', str(figure.n))}</tr>"
     )
 
 
@@ -116,20 +120,14 @@ def _render_strip(figure: FigureView) -> str:
     )
 
 
-def show_value(figure: FigureView, value: float) -> str:
-    """A number in its figure's unit: a share in percent."""
-    return f"{100 * value:.0f} %" if figure.is_share else f"{value:.2f}"
-
-
 def render_comparison(comparison: Comparison | None) -> str:
     """What improved, what fell and what can't be told apart, the clear ones first."""
     if comparison is None:
         return ""
-    before, after = escape(comparison.before.label), escape(comparison.after.label)
-    order = list(Verdict)
-    rows = "".join(
-        map(_render_change, sorted(comparison.changes, key=lambda each: order.index(each.verdict)))
-    )
+    labels, order = (comparison.before.label, comparison.after.label), list(Verdict)
+    changes = sorted(comparison.changes, key=lambda each: order.index(each.verdict))
+    rows = "".join(_render_change(change, *labels) for change in changes)
+    before, after = map(escape, labels)
     notes = "".join(f'<p class="el-muted">{escape(note)}</p>' for note in comparison.notes)
     return (
         f'<section class="el-card" aria-label="Comparison"><h3>{after} against {before}</h3>'
@@ -154,21 +152,28 @@ def _summarise(comparison: Comparison) -> str:
     return notice("\n".join(told), "error" if worse else "good")
 
 
-def _render_change(change: Change) -> str:
+def _render_change(change: Change, before: str, after: str) -> str:
     kind, label = _VERDICTS[change.verdict]
     found, figure = change.change, change.before
-
-    def signed(value: float) -> str:
-        text = f"{100 * value:+.0f}" if figure.is_share else f"{value:+.2f}"
-        return text.replace("-", "−")
-
     unit = " points" if figure.is_share else ""
+    interval = f"{figure.show_change(found.low)} to {figure.show_change(found.high)}"
+    mark = f'<span class="el-verdict-mark {kind}">{label}</span>'
     return (
-        f'<tr><th scope="row">{escape(figure.label)}</th><td>{show_value(figure, figure.value)}</td>'
-        f"<td>{show_value(change.after, change.after.value)}</td>"
-        f"<td>{signed(found.value)}{unit} <small>{signed(found.low)} to {signed(found.high)}</small></td>"
-        f'<td><span class="el-verdict-mark {kind}">{label}</span></td></tr>'
+        f'<tr><th scope="row">{escape(figure.label)}</th>{_cell(before, figure.show(figure.value))}'
+        f"{_cell(after, figure.show(change.after.value))}"
+        f"{_cell('Change', f'{figure.show_change(found.value)}{unit} <small>{interval}</small>')}"
+        f"{_cell('Meaning', mark)}</tr>"
     )
+
+
+def _cell(label: str, content: str) -> str:
+    """A table's cell; where the window is narrow its column's name stands in it.
+
+    Args:
+        label: the column's name, plain text.
+        content: HTML.
+    """
+    return f'<td data-label="{escape(label)}">{content}</td>'
 
 
 def render_answers(answers: Sequence[AnswerView], page: int) -> str:

@@ -17,6 +17,7 @@ from elara_ui.errors import AdapterError, Conflict, InvalidInput, ModelError, No
 from elara_ui.services import Services, evaluation_runner
 from elara_ui.services.evaluation_comparison import Verdict
 from elara_ui.services.evaluation_planning import Wish
+from elara_ui.tabs.adapters_view import render_details
 
 MANY = tuple({"id": f"q{number}", "question": f"What is thing {number}?"} for number in range(8))
 
@@ -192,6 +193,20 @@ def test_a_wish_that_makes_no_sense_is_refused_before_anything_is_asked(
             services.evaluations.start(wish)
     assert services.evaluations.find() == ()
     assert engine.requests == []
+
+
+def test_an_adapters_details_have_its_newest_figures_on_each_suite(services: Services, adapter: str):
+    assert services.adapters.details(adapter).evaluations == ()
+    add_suite(services)
+    add_suite(services, "other", QUESTIONS[:1])
+    evaluate(services, adapter)
+    newest = evaluate(services, adapter)
+    other = evaluate(services, adapter, "other")
+    details = services.adapters.details(adapter)
+    assert details.evaluations == (newest, other)
+    shown = render_details(details, {})
+    assert "mine@1" in shown
+    assert "Relevance <b>" in shown
 
 
 def test_two_versions_are_compared_question_by_question(services: Services, engine: FakeEngine, adapter: str):
