@@ -42,7 +42,9 @@ class ModelsTab:
     def tick(self, state: ModelsState, family: str) -> Updates:
         """Follow downloads and a switch; at its end what can be switched to is listed anew."""
         painted = self.handlers.refresh(state, family)
-        return painted | (self.serving.follow() if self.handlers.is_busy else self.serving.refresh())
+        if self.handlers.is_busy:
+            return painted | self.serving.follow()
+        return painted | self.handlers.tell_end() | self.serving.refresh()
 
 
 def build_models_tab(services: Services) -> ModelsTab:

@@ -110,7 +110,7 @@ def _render_card(found: Recommendation, view: ModelView) -> str:
     memory = f" · {_gb(form.need.total)} of memory" if form and form.need else ""
     kept = f", kept in {found.dtype}" if found.dtype not in ("auto", "bf16") else ""
     chip = '<span class="el-status">medical</span>' if model.medical else ""
-    terms = " · has to be accepted" if model.gated else ""
+    terms = " · has to be accepted" if model.gated else " · limits of use" if model.use_limits else ""
     return (
         f'<article class="el-model-pick"><div class="el-head"><b>{escape(model.title)}</b>{chip}</div>'
         f"<p>{FORMS[found.weights][0]}{kept}{memory}</p><p class='el-muted'>{escape(model.licence)}{terms}</p>"
@@ -188,6 +188,7 @@ def _render_facts(view: ModelView, has_token: bool) -> str:
         "Window": f"{model.context_tokens:,} tokens" if model.context_tokens else "",
         "Adapters": ", ".join(view.adapters),
         "Training": "" if model.trainable else "Elara doesn't train adapters on this architecture.",
+        "GGUF files from": ", ".join(model.gguf),
         "Where": model.source if model.local else "",
     }
     items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in facts.items() if text)
@@ -283,14 +284,14 @@ def _render_fit(fit: Fit) -> str:
 
 
 def _render_best(view: ModelView) -> str:
-    """The form that fits best, of those that fit alike the one that keeps most of the model."""
-    order = list(Fit)
+    """The form to look at first: of those that fit the largest, else the smallest there is."""
     forms = [form for form in view.forms if form.need is not None and form.weights.is_gguf] or list(
         view.forms
     )
     if not forms:
         return _render_fit(Fit.UNKNOWN)
-    best = min(reversed(forms), key=lambda form: order.index(form.fit))
+    fitting = [form for form in forms if form.fit is Fit.FITS]
+    best = fitting[-1] if fitting else forms[0]
     memory = f"<small>{FORMS[best.weights][0]}, {_gb(best.need.total)}</small>" if best.need else ""
     return f"{memory} {_render_fit(best.fit)}"
 
