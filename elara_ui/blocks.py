@@ -97,10 +97,14 @@ def build_page(services: Services) -> gr.Blocks:
             with gr.Tab("Evaluate", id="evaluate") as evaluation_tab:
                 evaluation = build_evaluation_tab(services, reviewer)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
-        served = gr.State(services.serving.base_model)
         evaluation_poll = gr.Timer(RUN_POLL_SECONDS, active=False)
-        serving_poll.tick(
-            lambda: watch_serving(services), None, [header, serving_poll, served], show_progress="hidden"
+        served = gr.State(services.serving.base_model)
+        gr.on(  # where somebody switches the header follows at once; other pages see it at their next look
+            [serving_poll.tick, models.serving.parts.answers.change],
+            lambda: watch_serving(services),
+            None,
+            [header, serving_poll, served],
+            show_progress="hidden",
         )
         _wire_chat(page, chat, finetune, served)
         page.unload(make_leave(services))
