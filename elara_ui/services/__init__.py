@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from adapters import catalog
+from adapters.engines.choice import Choice
+from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
@@ -22,6 +24,7 @@ from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
+from elara_ui.services.models import ModelService
 from elara_ui.services.one_at_a_time import OneAtATime
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
@@ -55,6 +58,7 @@ class Services:
     recipes: Mapping[str, Recipe]
     database: Database
     serving: ServingService
+    models: ModelService
     conversations: ConversationService
     triage: TriageService
     chat: ChatService
@@ -93,6 +97,7 @@ class Services:
         self.teaching.close()
         self.evaluations.close()
         self.comparing.close()
+        self.models.close()
         self.serving.close()
         self.database.close()
 
@@ -123,11 +128,21 @@ def build_services(
     serving = ServingService(settings, database, report, engine_factory)
     if settings.starters and not serving.is_remote and serving.base_model == catalog.EMBEDDED:
         adopt_starters(database, home, recipes)
+    models = ModelService(
+        database,
+        home,
+        Window(settings.context_tokens, settings.slots),
+        lambda: serving.choice,
+        lambda: _coming(serving),
+        settings.is_local,
+    )
     triage = TriageService(settings.country)
     cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
     asking = AskingService(database, serving, triage, cache)
     conversations = ConversationService(database, triage)
-    training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
+    training = TrainingService(
+        database, home, recipes, settings.max_runs, settings.is_local, models.trainable
+    )
     pairs = PairsService(database)
     limit = settings.max_question_characters
     comparing = ComparingService(
@@ -161,6 +176,7 @@ def build_services(
         recipes=recipes,
         database=database,
         serving=serving,
+        models=models,
         conversations=conversations,
         triage=triage,
         chat=chat,
@@ -191,5 +207,11 @@ def build_services(
         evaluations=evaluations,
         rubric=RubricService(database),
         retention=retention,
-        upkeep=Upkeep(runs, retention, evaluations=evaluations),
+        upkeep=Upkeep(runs, retention, serving.follow, evaluations=evaluations),
     )
+
+
+def _coming(serving: ServingService) -> Choice | None:
+    """What a switch under way brings up."""
+    switching = serving.status.switching
+    return switching.choice if switching is not None and not switching.failed else None
