@@ -5,6 +5,7 @@ Times are UTC. Identifiers are random hex strings, so that rows made on two mach
 
 from db.models.base import Base, UtcDateTime, new_id, utc_now
 from db.models.chat import Conversation, Message, Response
+from db.models.release import BlindBatch, Canary, Release
 from db.models.retention import RetentionReport
 from db.models.review import (
     Adjudication,
@@ -34,9 +35,12 @@ __all__ = [
     "AdjudicationEvent",
     "Assignment",
     "Base",
+    "BlindBatch",
+    "Canary",
     "Conversation",
     "Message",
     "Preference",
+    "Release",
     "Response",
     "RetentionReport",
     "Review",

@@ -1,5 +1,6 @@
 """Asking the model: from a checked question to a finished answer, piece by piece; nothing is stored."""
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
@@ -17,11 +18,14 @@ from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, EngineError, InvalidInput
 from elara_ui.services.answer_cache import AnswerCache, Written, make_key
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started
+from elara_ui.services.canary import choose_candidate
 from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.questions import BASE_ALONE, Question
 from elara_ui.services.serving import ServingService
 from elara_ui.services.triage import TriageService, to_rows
 from elara_ui.services.window import LimitedText, fit_window
+
+log = logging.getLogger(__name__)
 
 Keep = Callable[[Response], Answer]
 """Takes a finished answer, which is in no session yet, and keeps it or doesn't."""
@@ -58,7 +62,7 @@ class AskingService:
 
         Args:
             history: the turns before it, oldest first, each question with its answer.
-            conversation_id: named to whoever follows.
+            conversation_id: named to whoever follows; a candidate may answer it (`choose_candidate`).
             keep: given the answer, or what had come of it when its reader left.
             found: what fired on the question.
 
@@ -68,7 +72,7 @@ class AskingService:
         """
         request_id, began = uuid4().hex, time.monotonic()
         yield Started(conversation_id, request_id, found)
-        engine, adapter = self._engine_for(question)
+        engine, adapter = self._engine_for(question, conversation_id)
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
@@ -84,7 +88,7 @@ class AskingService:
             again = known.recall(time.monotonic() - began)
             yield Finished(keep(self._describe(question, request, engine, again, dropped, found)))
             return
-        request, stream = self._begin(question, turns, request_id)
+        request, stream = self._begin(question, turns, request_id, conversation_id)
         writing = LimitedText(question.recipe.max_explanation_length, question.stop)
         completion: Completion | None = None
         try:
@@ -112,7 +116,7 @@ class AskingService:
         self._serving.cancel(request_id)
 
     def _begin(
-        self, question: Question, turns: Sequence[Turn], request_id: str
+        self, question: Question, turns: Sequence[Turn], request_id: str, conversation_id: str | None
     ) -> tuple[GenerationRequest, Iterator[Token | Completion]]:
         """Send the request; returns it with its stream, the first item of which has come.
 
@@ -120,7 +124,7 @@ class AskingService:
         new one is asked.
         """
         for last_try in (False, True):
-            engine, adapter = self._engine_for(question)
+            engine, adapter = self._engine_for(question, conversation_id)
             request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
             stream = engine.stream(request)
             try:
@@ -130,7 +134,7 @@ class AskingService:
                     raise
         raise AssertionError("the second try returns or raises")
 
-    def _engine_for(self, question: Question) -> tuple[Engine, str | None]:
+    def _engine_for(self, question: Question, conversation_id: str | None) -> tuple[Engine, str | None]:
         """The engine, and the adapter that shall answer."""
         if question.adapter == BASE_ALONE:
             return self._serving.engine(), None
@@ -138,7 +142,14 @@ class AskingService:
             return self._serving.publish({question.adapter}), question.adapter
         engine = self._serving.engine()
         with self._database.reading() as session:
-            live = adapter_store.live(session, question.recipe.audience, engine.base_model)
+            where = question.recipe.audience, engine.base_model
+            candidate = choose_candidate(session, *where, conversation_id)
+            live = adapter_store.live(session, *where)
+        if candidate is not None:
+            try:
+                return self._serving.publish({candidate}), candidate
+            except AdapterError as error:  # a candidate's faults must not cost anybody an answer
+                log.error("The candidate %s can't be served: %s", candidate, error.message)
         if live is None:
             return engine, None
         if reason := self._serving.refusal(live.name):

@@ -77,7 +77,7 @@ def test_a_correction_becomes_an_adapter_that_answers(services: Services, tmp_pa
     assert (adapter.name, adapter.status, adapter.run_id) == ("patient@1", AdapterStatus.CANDIDATE, run_id)
     assert ask(services).adapter is None  # a candidate doesn't answer
 
-    services.adapters.promote("patient@1")
+    services.release.promote("patient@1", "Rater A", "a test")
     after = ask(services)
     with services.database.reading() as session:
         assert response_store.get(session, after.response_id).adapter == "patient@1"
