@@ -5,6 +5,13 @@ Times are UTC. Identifiers are random hex strings, so that rows made on two mach
 
 from db.models.base import Base, UtcDateTime, new_id, utc_now
 from db.models.chat import Conversation, Message, Response
+from db.models.evaluation import (
+    Evaluation,
+    EvaluationAnswer,
+    EvaluationFigure,
+    EvaluationSuite,
+    EvaluationVerdict,
+)
 from db.models.release import BlindBatch, Canary, Release
 from db.models.retention import RetentionReport
 from db.models.review import (
@@ -38,6 +45,11 @@ __all__ = [
     "BlindBatch",
     "Canary",
     "Conversation",
+    "Evaluation",
+    "EvaluationAnswer",
+    "EvaluationFigure",
+    "EvaluationSuite",
+    "EvaluationVerdict",
     "Message",
     "Preference",
     "Release",

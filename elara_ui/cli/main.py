@@ -16,6 +16,7 @@ from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
 from elara_ui.cli.evaluate import evaluate
+from elara_ui.cli.evaluations import evaluations_cli, suites_cli
 from elara_ui.cli.insights import show_agreement, show_reading
 from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
 from elara_ui.cli.parts import (
@@ -82,6 +83,8 @@ cli.command()(relevance)
 cli.command()(retention)
 cli.command("serve-command")(serve_command)
 cli.command()(evaluate)
+cli.add_typer(suites_cli, name="suites")
+cli.add_typer(evaluations_cli, name="evaluations")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -63,6 +63,17 @@ def show_gate(name: NameArgument, as_json: JsonOption = False, home: HomeOption 
         raise typer.Exit(1)
 
 
+@release_cli.command("measure")
+def measure(name: NameArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Evaluate a version, and what it would replace, where the gate lacks figures. Takes some minutes."""
+    with open_services(home) as services:
+        for ended in services.gate.measure_now(name):
+            trouble = f": {ended.error}" if ended.error else ""
+            write_note(f"{ended.label} on {ended.suite_label}: {ended.status}{trouble}")
+        gate = services.gate.gate(name)
+    write_document(gate.to_dict()) if as_json else print(_format_gate(gate))
+
+
 @release_cli.command("promote")
 def promote(
     name: NameArgument,

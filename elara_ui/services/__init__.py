@@ -16,6 +16,8 @@ from elara_ui.services.comparing import ComparingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
+from elara_ui.services.evaluation_rubric import RubricService
+from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.gate_keeper import GateKeeper
 from elara_ui.services.importing import ImportingService
@@ -35,6 +37,7 @@ from elara_ui.services.runs import RunService
 from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
+from elara_ui.services.suites import SuiteService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
@@ -69,6 +72,7 @@ class Services:
     training: TrainingService
     runs: RunService
     adapters: AdapterService
+    gate: GateKeeper
     release: ReleaseService
     trials: TrialService
     blind: BlindBatchService
@@ -83,13 +87,17 @@ class Services:
     snapshots: SnapshotService
     lineage: LineageService
     safety: SafetyService
+    suites: SuiteService
+    evaluations: EvaluationService
+    rubric: RubricService
     retention: RetentionService
     upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop a teacher, a comparison and the upkeep, free the engine and the database. Runs go on."""
+        """Stop what works in the background, free the engine and the database. Runs go on."""
         self.upkeep.close()
         self.teaching.close()
+        self.evaluations.close()
         self.comparing.close()
         self.serving.close()
         self.database.close()
@@ -154,9 +162,11 @@ def build_services(
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
     safety = SafetyService(database, home, serving, private_chat, recipes)
+    suites = SuiteService(database, tuple(recipes))
+    evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
     reading = ReadingService(database, recipes)
     blind = BlindBatchService(database, home, comparing, served)
-    keeper = GateKeeper(database, recipes, safety, reading, blind)
+    keeper = GateKeeper(database, recipes, evaluations, reading, blind)
     strict = settings.strict_release
     trials = TrialService(database, home, served, recipes, keeper, strict=strict)
     return Services(
@@ -179,6 +189,7 @@ def build_services(
         training=training,
         runs=runs,
         adapters=AdapterService(database, home, served),
+        gate=keeper,
         release=ReleaseService(database, home, served, recipes, keeper, trials, runs, strict=strict),
         trials=trials,
         blind=blind,
@@ -193,6 +204,9 @@ def build_services(
         snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
         safety=safety,
+        suites=suites,
+        evaluations=evaluations,
+        rubric=RubricService(database),
         retention=retention,
         upkeep=Upkeep(runs, retention),
     )

@@ -137,6 +137,12 @@ class ServingService:
             self._publisher.publish(engine, names)
         return engine
 
+    def withdraw(self, name: str) -> None:
+        """Take an adapter that was tried from the engine again, unless it is live; waits for no model."""
+        with self._lock:
+            if self._engine is not None:
+                self._publisher.withdraw(self._engine, name)
+
     def refusal(self, name: str) -> str | None:
         """Why a live adapter doesn't answer, and what to do about it; None when nothing is wrong with it.
 
