@@ -19,6 +19,8 @@ from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import make_leave
+from elara_ui.tabs.release import build_release_tab
+from elara_ui.tabs.release_handlers import ReleaseHandlers
 from elara_ui.tabs.review import build_review_tab
 from elara_ui.tabs.serving_view import render_serving
 from elara_ui.theme import build_theme, read_stylesheet
@@ -90,11 +92,13 @@ def build_page(services: Services) -> gr.Blocks:
                 datasets = build_datasets_tab(services, reviewer)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services, reviewer)
+            with gr.Tab("Release", id="release") as release_tab:
+                release = build_release_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
         serving_poll.tick(
             lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
         )
-        _wire_chat(page, chat, finetune)
+        _wire_chat(page, chat, finetune, release)
         page.unload(make_leave(services))
         review_tab.select(
             review.choose,
@@ -120,18 +124,24 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(datasets.parts),
             show_progress="hidden",
         )
+        release_tab.select(
+            release.refresh,
+            [reviewer, *release.parts.chosen],
+            components_of(release.parts),
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab):
+        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab, release_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
 
 
-def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab) -> None:
+def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab, release: ReleaseHandlers) -> None:
     """Fill the chat when the page opens, and paint it again when an adapter has been made live."""
     page.load(None, None, None, js=THEME_SCRIPT)
     gr.on(
-        [page.load, finetune.adapters.parts.promoted.change],
+        [page.load, finetune.adapters.parts.promoted.change, release.parts.promoted.change],
         chat.refresh,
         [chat.parts.main.audience, chat.parts.state],
         components_of(chat.parts),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from adapter_factory import make_adapter, register_adapter
+from adapter_factory import register_adapter
 from fake_engine import FakeEngine
 
 from db import adapters as adapter_store
@@ -21,15 +21,10 @@ from elara_ui.settings import Settings
 WHY = "tried by hand"
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_adapter(tmp_path_factory.mktemp("weights") / "lora", seed=1, rank=1)
-
-
 @pytest.fixture
-def add(services: Services, home: Home, weights: Path) -> Callable[..., str]:
+def add(services: Services, home: Home, small_lora: Path) -> Callable[..., str]:
     """Registers one more candidate."""
-    return lambda **values: register_adapter(services.database, home, weights, **values)
+    return lambda **values: register_adapter(services.database, home, small_lora, **values)
 
 
 def ask(services: Services, conversation_id: str | None = None) -> tuple[str | None, str]:
@@ -67,10 +62,10 @@ def test_nobody_is_made_live_without_a_name_and_a_reason_for_what_is_not_met(
         services.release.promote(name, "Ada", WHY)
 
 
-def test_a_strict_home_takes_no_reason(home: Home, weights: Path) -> None:
+def test_a_strict_home_takes_no_reason(home: Home, small_lora: Path) -> None:
     strict = Settings.read(home=home.root, strict_release=True)
     services = build_services(strict, engine_factory=lambda report: FakeEngine())
-    name = register_adapter(services.database, home, weights)
+    name = register_adapter(services.database, home, small_lora)
     with pytest.raises(ReleaseRefused, match="ELARA_STRICT_RELEASE"):
         services.release.promote(name, "Ada", WHY)
     services.close()
