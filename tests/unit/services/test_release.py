@@ -1,21 +1,34 @@
 """Releasing: one way to become live, going back, and a history that says who and why."""
 
-from collections.abc import Callable, Iterator
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from adapter_factory import register_adapter
 from fake_engine import FakeEngine
 
+from adapters import registry
+from adapters.catalog import EMBEDDED
+from adapters.engines.base import Turn
+from adapters.hyperparameters import override
+from adapters.presets import settings_for
+from adapters.training import supervisor
+from adapters.training.examples import Example
 from db import adapters as adapter_store
 from db import releases
+from db import runs as run_store
 from db.home import Home
-from db.models import Adapter
-from db.vocabulary import AdapterStatus, ReleaseAction
+from db.vocabulary import AdapterStatus, ReleaseAction, Role, RunStatus
+from elara_ui.cli.parts import parse_settings
 from elara_ui.errors import AdapterError, Conflict, InvalidInput, NotFound, ReleaseRefused
 from elara_ui.services import Services, build_services
 from elara_ui.services.answers import Finished
 from elara_ui.services.canary import takes_part
+from elara_ui.services.training_data import parse_data, read_data
 from elara_ui.settings import Settings
 
 WHY = "tried by hand"
@@ -220,17 +233,50 @@ def test_a_candidate_that_cannot_be_served_costs_nobody_an_answer(
         assert voice is None
 
 
-@pytest.fixture
-def trained(services: Services, add: Callable[..., str]) -> Iterator[str]:
-    yield add()
-
-
-def test_a_release_is_never_changed_by_what_comes_later(services: Services, trained: str) -> None:
-    services.release.promote(trained, "Ada", WHY)
+def test_a_release_is_never_changed_by_what_comes_later(services: Services, add: Callable[..., str]) -> None:
+    name = add()
+    services.release.promote(name, "Ada", WHY)
     before = services.release.history("patient")
     services.release.roll_back("patient", "Ben")
     assert services.release.history("patient")[1:] == before
     with services.database.reading() as session:
-        kept = session.get_one(Adapter, adapter_store.get(session, trained).id)
-        assert kept.status == AdapterStatus.RETIRED
+        assert adapter_store.get(session, name).status == AdapterStatus.RETIRED
         assert len(releases.history(session)) == 2
+
+
+def test_a_retired_version_can_be_made_anew_from_what_is_kept(
+    services: Services, home: Home, add: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = override(settings_for(services.recipes["patient"], EMBEDDED), {"lora_r": 4, "seed": 7})
+    examples = [
+        Example((Turn(Role.USER, f"Question {number}?"), Turn(Role.ASSISTANT, f"Answer {number}.")))
+        for number in range(4)
+    ]
+    monkeypatch.setattr(supervisor, "_spawn", lambda *given: subprocess.Popen([sys.executable, "-c", ""]))
+    run_id = supervisor.launch(
+        services.database,
+        home,
+        audience="patient",
+        base_model=EMBEDDED,
+        hyperparameters=settings,
+        examples=examples,
+        source="starter",
+    )
+    with services.database.session() as session:
+        snapshot = run_store.get(session, run_id).snapshot
+        run_store.finish(session, run_id, RunStatus.SUCCEEDED, adapter="patient@1")
+    name = add(run_id=run_id, snapshot_sha256=snapshot.sha256)
+    services.release.promote(name, "Ada", WHY)
+    services.release.roll_back("patient", "Ben")
+
+    words = shlex.split(services.release.history("patient")[1].again)
+    data = parse_data(words[words.index("--dataset") + 1])
+    kept = read_data(services.database, home, "patient", data).examples
+    assert [each.question for each in kept] == [each.question for each in examples]
+    changed = parse_settings([after for word, after in pairwise(words) if word == "--set"])
+    assert override(settings_for(services.recipes["patient"], EMBEDDED), changed) == settings
+    with services.database.reading() as session:
+        folder = registry.folder(home, adapter_store.get(session, name))
+    assert registry.verify(folder).provenance.snapshot_sha256 == snapshot.sha256
+    with pytest.raises(Conflict):
+        services.runs.remove(run_id)
