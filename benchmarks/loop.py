@@ -145,7 +145,7 @@ def _loop(services: Services, given: argparse.Namespace) -> dict[str, Any]:
     rules = CurationRules(audiences=(recipe.audience,), eval_fraction=given.eval_fraction)
     frozen = services.curation.freeze(rules, "loop", accept_identifiers=True, leave_out_leaks=True)
     _say(f"training set loop@{frozen.version}: {frozen.rows} rows")
-    adapter = _train(services, recipe.audience, frozen.id, given)
+    adapter = _train(services, recipe.audience, frozen.snapshot_id, given)
     before = _evaluate(services, BASE_ALONE, suite.label, recipe.audience)
     after = _evaluate(services, adapter, suite.label, None)
     gain = _compare(services, before, after)
@@ -245,7 +245,7 @@ def _review(services: Services, recipe: Recipe, rows: Sequence[Row]) -> dict[str
         verdict, axes = judge(task.answer, row, recipe)  # type: ignore[union-attr]
         correction = row.reference if verdict is Disposition.ACCEPT_WITH_EDIT else None
         services.reviewing.submit(ReviewDraft(task.item_id, REVIEWER, verdict, axes, correction=correction))
-        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+        verdicts[str(verdict)] = verdicts.get(str(verdict), 0) + 1
     return verdicts
 
 

@@ -102,9 +102,14 @@ def count_version(
     )
     mean, squares = float(row[7] or 0), float(row[8] or 0)
     return VersionCounts(
-        *(int(number) for number in row[:6]),
-        grades=tuple((float(grade), int(number)) for grade, number in grades),
-        speed=Speed(int(row[6]), mean, max(0.0, squares - mean * mean) ** 0.5),
+        answers=row[0],
+        conversations=row[1],
+        thumbs_up=row[2],
+        thumbs_down=row[3],
+        red_flagged=row[4],
+        reassuring=row[5],
+        grades=tuple((grade, number) for grade, number in grades if grade is not None),
+        speed=Speed(row[6], mean, max(0.0, squares - mean * mean) ** 0.5),
     )
 
 

@@ -67,7 +67,7 @@ class ReleaseParts:
     @property
     def signed(self) -> list[gr.components.Component]:
         """What an action takes."""
-        return components_of(self.choice)  # type: ignore[return-value]
+        return components_of(self.choice)
 
 
 def build_release_tab(services: Services) -> ReleaseHandlers:
