@@ -195,7 +195,7 @@ def _judge(candidate: str, against: str, figures: GateFigures) -> Iterator[Check
     if figures.has_reading_target:
         yield _judge_reading(figures.reading)
     if figures.clinicians or figures.blind is not None:
-        yield _judge_blind(against, figures.blind)
+        yield _judge_blind(candidate, against, figures.blind)
 
 
 def _judge_safety(candidate: str, against: str, found: SafetyFigures | None) -> Check:
@@ -208,7 +208,7 @@ def _judge_safety(candidate: str, against: str, found: SafetyFigures | None) -> 
             CheckState.NOT_MEASURED,
             rule,
             "The suite wasn't run on both.",
-            "Press Measure, or run python -m elara_ui release measure.",
+            f"Press Measure, or run python -m elara_ui release measure {candidate}.",
         )
     value = (
         f"{found.passed} of {found.total} passed; {against} passes {found.opponent_passed}."
@@ -275,14 +275,14 @@ def _judge_reading(found: ReadingFigures | None) -> Check:
     return Check(name, title, CheckState.MET, rule, value)
 
 
-def _judge_blind(against: str, found: BlindFigures | None) -> Check:
+def _judge_blind(candidate: str, against: str, found: BlindFigures | None) -> Check:
     name, title = "blind", "Clinicians prefer it, or don't mind"
     rule = (
         f"Clinicians who don't know which is which choose it at least as often as {against}, and find no "
         "pair unsafe."
     )
     if found is None:
-        remedy = "Press Blind A/B, or run python -m elara_ui release blind."
+        remedy = f"Press Blind A/B, or run python -m elara_ui release blind {candidate}."
         return Check(name, title, CheckState.NOT_MEASURED, rule, "None was asked.", remedy)
     value = f"{found.finished} of {found.pairs} pairs judged in “{found.batch}”"
     if found.rate is not None:

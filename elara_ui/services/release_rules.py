@@ -22,16 +22,16 @@ def require(gate: Gate, why: str, *, strict: bool) -> None:
     refused = gate.blockers or (gate.unmet if strict or not why else ())
     if not refused:
         return
-    said = " ".join(f"{check.title}: {check.sentence}" for check in refused)
+    said = "\n".join(f"{check.title}: {check.sentence}" for check in refused)
     if gate.blockers:
-        raise ReleaseRefused(f"{gate.candidate} may not answer. {said}")
+        raise ReleaseRefused(f"{gate.candidate} may not answer.\n{said}")
     if strict:
         raise ReleaseRefused(
-            f"{gate.candidate} may not answer while the gate isn't met (ELARA_STRICT_RELEASE). {said}"
+            f"{gate.candidate} may not answer while the gate isn't met (ELARA_STRICT_RELEASE).\n{said}"
         )
     raise ReleaseRefused(
         f"{gate.candidate} doesn't meet {_count(gate.unmet)} of the gate; say why it may answer all the "
-        f"same, and it will be kept with the release. {said}"
+        f"same, and it will be kept with the release.\n{said}"
     )
 
 

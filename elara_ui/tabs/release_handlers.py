@@ -98,7 +98,7 @@ class ReleaseHandlers:
             live = self._services.release.roll_back(audience, by, why)
         except ElaraError as error:
             return {self.parts.message: notice(error.message)}
-        said = f"{describe_voice(live.name if live else None).capitalize()} answers {audience} again."
+        said = f"{live.name if live else 'The base model'} answers {audience} again."
         return self._done(audience, candidate, said) | {self.parts.promoted: promoted + 1}
 
     def _need(self, candidate: str | None) -> str:
