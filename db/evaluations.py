@@ -121,6 +121,18 @@ def _equals(name: str, value: str) -> Any:
     return getattr(Evaluation, name) == value
 
 
+def newest_on_each_suite(session: Session, weights_sha256: str) -> list[Evaluation]:
+    """The last finished one of these weights on each suite, by its name, with figures."""
+    query = (
+        select(Evaluation)
+        .options(selectinload(Evaluation.figures))
+        .where(Evaluation.weights_sha256 == weights_sha256, Evaluation.status == EvaluationStatus.DONE)
+        .order_by(Evaluation.finished_at)
+    )
+    latest = {evaluation.suite: evaluation for evaluation in session.scalars(query)}
+    return [latest[name] for name in sorted(latest)]
+
+
 def under_way(session: Session) -> list[Evaluation]:
     """Those that wait or run, in whatever process, the oldest first."""
     query = select(Evaluation).where(Evaluation.status.in_(UNDER_WAY)).order_by(Evaluation.created_at)

@@ -15,6 +15,7 @@ from elara_ui.tabs.adjudication import build_adjudication_tab
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.datasets import build_datasets_tab
+from elara_ui.tabs.evaluation import EvaluationTab, build_evaluation_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.parts import components_of
@@ -92,9 +93,12 @@ def build_page(services: Services) -> gr.Blocks:
                 datasets = build_datasets_tab(services, reviewer)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services, reviewer)
+            with gr.Tab("Evaluate", id="evaluate") as evaluation_tab:
+                evaluation = build_evaluation_tab(services, reviewer)
             with gr.Tab("Release", id="release") as release_tab:
                 release = build_release_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
+        evaluation_poll = gr.Timer(RUN_POLL_SECONDS, active=False)
         serving_poll.tick(
             lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
         )
@@ -132,8 +136,15 @@ def build_page(services: Services) -> gr.Blocks:
         )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab, release_tab):
-            other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
+        _wire_evaluation(evaluation_tab.select, evaluation_poll.tick, evaluation)
+        evaluation_tab.select(lambda: gr.Timer(active=True), None, evaluation_poll, show_progress="hidden")
+        quiet = (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab, release_tab)
+        for poll, others in (
+            (run_poll, (*quiet, evaluation_tab)),
+            (evaluation_poll, (*quiet, finetune_tab)),
+        ):
+            for other in others:
+                other.select(lambda: gr.Timer(active=False), None, poll, show_progress="hidden")
     return page
 
 
@@ -173,6 +184,18 @@ def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
         finetune.teaching.refresh,
         [finetune.teaching.parts.seen],
         components_of(finetune.teaching.parts),
+        show_progress="hidden",
+    )
+
+
+def _wire_evaluation(opened: Any, ticked: Any, evaluation: EvaluationTab) -> None:
+    """Paint evaluations anew when the tab opens and as time goes."""
+    parts = evaluation.main.parts
+    gr.on(
+        [opened, ticked],
+        evaluation.main.refresh,
+        [parts.state, parts.painted],
+        components_of(parts),
         show_progress="hidden",
     )
 

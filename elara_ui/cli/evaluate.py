@@ -1,7 +1,7 @@
 """The command line's verb for trying an adapter, or the base model alone, on a suite of questions."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -76,17 +76,14 @@ def _evaluate_safety(services: Services, wish: Wish, against: str | None, *, as_
 
 def _evaluate_suite(services: Services, wish: Wish, against: str | None, *, as_json: bool) -> None:
     """Any other suite: figures with intervals, and what became of them."""
-    if against and services.evaluations.newest_figures(against, wish.suite, wish.audience) is None:
-        raise InvalidInput(
-            f"{against} was not evaluated on {wish.suite} yet, so there is nothing to compare with. Evaluate it "
-            "first, or leave --against out."
-        )
+    evaluations = services.evaluations
+    audience = wish.audience or evaluations.shared_audience(wish.adapter, *([against] if against else ()))
+    if wish.adapter == BASE_ALONE:
+        wish = replace(wish, audience=audience)
+    if against:  # now, before minutes are spent
+        evaluations.require_newest(against, wish.suite, audience)
     view = _run(services, wish, "done")
-    comparison = (
-        services.evaluations.compare_newest(against, wish.adapter, wish.suite, wish.audience)
-        if against
-        else None
-    )
+    comparison = evaluations.compare_newest(against, wish.adapter, wish.suite, audience) if against else None
     if as_json:
         document = describe_evaluation(view)
         write_document(document | ({"comparison": describe_comparison(comparison)} if comparison else {}))

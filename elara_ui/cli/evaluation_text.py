@@ -10,8 +10,8 @@ from elara_ui.services.evaluation_views import EvaluationView, FigureView
 from elara_ui.services.suites import Suite, to_row
 
 CHANCE = (
-    "Intervals are of 95 %; a difference is called one only where chance hardly explains it. Of many figures, one "
-    "may still differ by chance."
+    "Intervals are of 95 %; a difference is called one only where chance hardly explains it. Of many "
+    "figures, one may still differ by chance."
 )
 
 
@@ -106,28 +106,24 @@ def format_suites(suites: Sequence[Suite]) -> str:
     return format_table([head, *rows])
 
 
-def show_value(figure: FigureView, value: float) -> str:
-    """A number in its figure's unit."""
-    return f"{value:.0%}" if figure.is_share else f"{value:.2f}"
-
-
 def _figure_row(figure: FigureView) -> list[str]:
     label = f"{figure.label} ({figure.unit})" if figure.unit else figure.label
-    low, high = show_value(figure, figure.low), show_value(figure, figure.high)
-    return [label, show_value(figure, figure.value), f"{low} to {high}", str(figure.n)]
+    low, high = figure.show(figure.low), figure.show(figure.high)
+    return [label, figure.show(figure.value), f"{low} to {high}", str(figure.n)]
 
 
 def _change_row(change: Change) -> list[str]:
     figure = change.before
 
-    def signed(value: float) -> str:
-        return f"{100 * value:+.0f} points" if figure.is_share else f"{value:+.2f}"
-
-    interval = f"{signed(change.change.value)} ({signed(change.change.low)} to {signed(change.change.high)})"
+    unit = " points" if figure.is_share else ""
+    interval = (
+        f"{figure.show_change(change.change.value)}{unit} ({figure.show_change(change.change.low)} to "
+        f"{figure.show_change(change.change.high)})"
+    )
     return [
         figure.label,
-        show_value(figure, change.before.value),
-        show_value(figure, change.after.value),
+        figure.show(change.before.value),
+        figure.show(change.after.value),
         interval,
         str(change.verdict),
     ]

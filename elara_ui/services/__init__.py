@@ -208,5 +208,5 @@ def build_services(
         evaluations=evaluations,
         rubric=RubricService(database),
         retention=retention,
-        upkeep=Upkeep(runs, retention),
+        upkeep=Upkeep(runs, retention, evaluations=evaluations),
     )

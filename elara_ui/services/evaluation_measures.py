@@ -53,6 +53,7 @@ class Measure:
         better: which way.
         meaning: one plain sentence.
         weight: the measure that weighs it in a mean; empty for none.
+        digits: behind the point, as shown; shares are shown in percent.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Measure:
     better: Better
     meaning: str
     weight: str = ""
+    digits: int = 2
 
 
 MEASURES: tuple[Measure, ...] = (
@@ -73,6 +75,7 @@ MEASURES: tuple[Measure, ...] = (
         Better.LOWER,
         "How surprised the model is by reference answers that it has not learned from.",
         LOSS_TOKENS,
+        digits=3,
     ),
     Measure(
         "reading_grade",
@@ -81,6 +84,7 @@ MEASURES: tuple[Measure, ...] = (
         Kind.MEDIAN,
         Better.NEITHER,
         "The years of school (Flesch–Kincaid) that half of the answers ask for at most.",
+        digits=1,
     ),
     Measure(
         "in_target",
@@ -97,6 +101,7 @@ MEASURES: tuple[Measure, ...] = (
         Kind.MEDIAN,
         Better.NEITHER,
         "Half of the answers are shorter than this.",
+        digits=0,
     ),
     Measure(
         "within_limit",
@@ -149,7 +154,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(
         "rubric",
         "Rubric points met",
-        "",
+        "share, mean",
         Kind.MEAN,
         Better.HIGHER,
         "The share of each question's points, by weight, that reviewers found in the answer.",
@@ -161,6 +166,7 @@ MEASURES: tuple[Measure, ...] = (
         Kind.MEDIAN,
         Better.HIGHER,
         "How fast an answer was written, on this machine and with what else it was doing.",
+        digits=1,
     ),
     Measure(
         "first_token_seconds",

@@ -181,7 +181,7 @@ def _check_audience(suite: Suite, audience: str) -> None:
 def is_alive(stored: Evaluation) -> bool:
     """Whether the very process that was to carry it out is there; never judged by the pid alone."""
     try:
-        started = psutil.Process(stored.pid).create_time()
+        started: float = psutil.Process(stored.pid).create_time()
     except psutil.Error:
         return False
     return abs(started - stored.pid_started_at) < CLOCK_TOLERANCE_SECONDS
@@ -190,4 +190,5 @@ def is_alive(stored: Evaluation) -> bool:
 @cache
 def _started_at() -> float:
     """When this process started, s since the epoch."""
-    return psutil.Process().create_time()
+    started: float = psutil.Process().create_time()
+    return started

@@ -105,8 +105,8 @@ def changed_clearly(before: Sequence[float], after: Sequence[float]) -> bool:
     gained = sum(new > old for old, new in zip(before, after, strict=True))
     lost = sum(new < old for old, new in zip(before, after, strict=True))
     changed, fewer = gained + lost, min(gained, lost)
-    tail = sum(comb(changed, hits) for hits in range(fewer + 1)) / 2**changed
-    return min(1.0, 2 * tail) < SIGNIFICANT
+    tail: float = sum(comb(changed, hits) for hits in range(fewer + 1)) / 2**changed
+    return 2 * tail < SIGNIFICANT
 
 
 def _weights(values: Sequence[float], weights: Sequence[float] | None) -> Any:

@@ -23,6 +23,7 @@ class FigureView:
         high: upper bound.
         n: answers that it is of.
         is_share: whether it is a share of answers.
+        digits: behind the point, as shown.
         better: which way is better.
         meaning: one plain sentence.
     """
@@ -37,6 +38,16 @@ class FigureView:
     is_share: bool
     better: Better
     meaning: str
+    digits: int = 2
+
+    def show(self, value: float) -> str:
+        """A number in this figure's unit: a share in percent."""
+        return f"{100 * value:.0f} %" if self.is_share else f"{value:.{self.digits}f}"
+
+    def show_change(self, value: float) -> str:
+        """A difference of two such numbers, with its sign: of shares in percentage points."""
+        text = f"{100 * value:+.0f}" if self.is_share else f"{value:+.{self.digits}f}"
+        return text.replace("-", "−") if text.strip("+-0.") else "0"
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,7 @@ def describe_figure(stored: EvaluationFigure) -> FigureView:
         is_share=measure.kind is Kind.SHARE,
         better=measure.better,
         meaning=measure.meaning,
+        digits=measure.digits,
     )
 
 

@@ -195,17 +195,38 @@ class EvaluationService:
             NotFound: one of them was never evaluated on it, or there is no such version or suite.
             InvalidInput: as for `compare`.
         """
-        audience = audience or self._shared_audience(before, after)
-        found = []
-        for version in (before, after):
-            newest = self.newest_figures(version, suite, audience if version == BASE_ALONE else None)
-            if newest is None:
-                raise NotFound(
-                    f"{version} was not evaluated on {suite} yet. Run it with python -m elara_ui evaluate "
-                    f"--adapter {version} --suite {suite}."
-                )
-            found.append(newest.evaluation_id)
-        return self.compare(found[0], found[1])
+        audience = audience or self.shared_audience(before, after)
+        found = [self.require_newest(version, suite, audience) for version in (before, after)]
+        return self.compare(found[0].evaluation_id, found[1].evaluation_id)
+
+    def require_newest(self, version: str, suite: str, audience: str | None = None) -> EvaluationView:
+        """As `newest_figures`, where there must be one.
+
+        Args:
+            audience: of the base model; an adapter has its own.
+
+        Raises:
+            NotFound: it was never evaluated on it, or there is no such version or suite.
+        """
+        newest = self.newest_figures(version, suite, audience if version == BASE_ALONE else None)
+        if newest is None:
+            raise NotFound(
+                f"{version} was not evaluated on {suite} yet. Run it with python -m elara_ui evaluate "
+                f"--adapter {version} --suite {suite}."
+            )
+        return newest
+
+    def shared_audience(self, *versions: str) -> str | None:
+        """The audience of the first that is an adapter; None when none is.
+
+        Raises:
+            NotFound: no such adapter.
+        """
+        named = [version for version in versions if version != BASE_ALONE]
+        if not named:
+            return None
+        with self._database.reading() as session:
+            return adapter_store.get(session, named[0]).audience
 
     def reconcile(self) -> int:
         """Mark those as interrupted whose process is gone.
@@ -243,11 +264,3 @@ class EvaluationService:
             if not evaluation_store.begin(session, plan.evaluation_id):
                 return  # cancelled while it waited
         self._runner.carry_out(plan, self._closing, report)
-
-    def _shared_audience(self, *versions: str) -> str | None:
-        """The audience of the first that is an adapter; None when none is."""
-        named = [version for version in versions if version != BASE_ALONE]
-        if not named:
-            return None
-        with self._database.reading() as session:
-            return adapter_store.get(session, named[0]).audience

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from elara_ui.errors import ElaraError
+from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.retention import RetentionService
 from elara_ui.services.runs import RunService
 
@@ -18,11 +19,12 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Moves the queue of runs on when a worker was killed, and deletes what is too old.
+    """Moves the queue of runs on when a worker was killed, ends evaluations likewise, and deletes what is old.
 
     Args:
         runs: told to look at its runs.
         retention: told to delete, unless conversations are kept for ever.
+        evaluations: told to look for those whose process was killed; None where there are none.
         reconcile_seconds: between two looks, s.
         retention_seconds: between two deletions, s; the first is at once.
     """
@@ -33,8 +35,10 @@ class Upkeep:
         retention: RetentionService,
         reconcile_seconds: float = RECONCILE_SECONDS,
         retention_seconds: float = RETENTION_SECONDS,
+        evaluations: EvaluationService | None = None,
     ) -> None:
         self._runs = runs
+        self._evaluations = evaluations
         self._retention = retention
         self._reconcile_seconds = reconcile_seconds
         self._retention_seconds = retention_seconds
@@ -59,6 +63,8 @@ class Upkeep:
         deleted_at: float | None = None
         while not self._stopped.is_set():
             _try("The runs could not be looked after", self._runs.reconcile)
+            if self._evaluations is not None:
+                _try("The evaluations could not be looked after", self._evaluations.reconcile)
             now = time.monotonic()
             due = deleted_at is None or now - deleted_at >= self._retention_seconds
             if self._retention.days and due:
