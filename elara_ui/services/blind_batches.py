@@ -28,7 +28,8 @@ from elara_ui.services.comparing import (
 )
 from elara_ui.services.questions import BASE_ALONE
 from elara_ui.services.release_gate import BlindFigures
-from elara_ui.services.review_drafts import check_reviewer, check_wanted
+from elara_ui.services.release_rules import check_person
+from elara_ui.services.review_drafts import check_wanted
 from elara_ui.services.shares import Share, measure_share
 from elara_ui.services.training_data import DataChoice, DataSource, read_data
 
@@ -144,7 +145,7 @@ class BlindBatchService:
         self, candidate: str, by: str, number: int, wanted: int | None, questions: Sequence[str]
     ) -> ComparisonPlan:
         """A checked plan, recorded; of a comparison whose answers aren't all there, its own plan again."""
-        name, wanted = check_reviewer(by), check_wanted(wanted)
+        name, wanted = check_person(by), check_wanted(wanted)
         with self._database.reading() as session:
             adapter = adapter_store.get(session, candidate)
             live = adapter_store.live(session, adapter.audience, adapter.base_model)

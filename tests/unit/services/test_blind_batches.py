@@ -78,7 +78,7 @@ def test_questions_are_those_asked_here_then_the_starters(services: Services, ca
 
 
 def test_a_live_version_and_a_nameless_request_are_refused(services: Services, candidate: str) -> None:
-    with pytest.raises(InvalidInput, match="name has 1 to"):
+    with pytest.raises(InvalidInput, match="says who they are"):
         services.blind.start(candidate, " ")
     services.release.promote(candidate, "Ada", "a test")
     with pytest.raises(InvalidInput, match="is live"):
