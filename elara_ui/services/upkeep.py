@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Moves the queue of runs on when a worker was killed, ends evaluations likewise, and deletes what is old.
+    """Moves the queue of runs on when a worker was killed, ends evaluations so, and deletes what is old.
 
     Args:
         runs: told to look at its runs.
