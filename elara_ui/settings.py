@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         description="Whether every answer to a question with a red flag goes to review, before all others. "
         "One that reassures over the flag always goes.",
     )
+    strict_release: bool = Field(
+        default=False,
+        description="Whether a version may only go live when every check of the release gate is met. "
+        "Otherwise a written reason makes up for those that nothing blocks.",
+    )
     engine_url: str | None = Field(
         default=None,
         pattern=r"^https?://\S+$",

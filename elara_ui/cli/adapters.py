@@ -12,9 +12,11 @@ from adapters.hyperparameters import Hyperparameters, override
 from adapters.training.rejects import shorten
 from elara_ui.cli.parts import (
     AcceptOption,
+    ByOption,
     HomeOption,
     JsonOption,
     SetOption,
+    WhyOption,
     is_for_a_command,
     make_group,
     open_services,
@@ -64,12 +66,14 @@ def show_adapter(name: NameArgument, as_json: JsonOption = False, home: HomeOpti
 @adapters_cli.command("promote")
 def promote_adapter(
     name: NameArgument,
+    by: ByOption,
+    why: WhyOption = "",
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Make an adapter answer its audience, from the next question on."""
+    """Make an adapter answer its audience, from the next question on; the same as release promote."""
     with open_services(home) as services:
-        promoted = services.adapters.promote(name)
+        promoted = services.release.promote(name, by, why)
     if as_json:
         write_document(asdict(promoted))
     else:

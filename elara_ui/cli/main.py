@@ -37,6 +37,7 @@ from elara_ui.cli.parts import (
     with_options,
 )
 from elara_ui.cli.recipes import recipes_cli
+from elara_ui.cli.release import release_cli
 from elara_ui.cli.retention import retention
 from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
@@ -67,6 +68,7 @@ cli = make_group(help="Ask, train, review and promote from a terminal.")
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(adapters_cli, name="adapters")
 cli.add_typer(models_cli, name="models")
+cli.add_typer(release_cli, name="release")
 cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 cli.add_typer(reviewers_cli, name="reviewers")
