@@ -29,6 +29,7 @@ from transformers import AutoModelForCausalLM
 
 from adapters import catalog
 from adapters.engines.base import Completion, GenerationRequest, Sampling, Turn
+from adapters.engines.choice import DTYPES
 from adapters.engines.transformers import loading
 from adapters.engines.transformers.engine import TransformersEngine
 from adapters.recipe import find_recipe
@@ -214,7 +215,7 @@ def _parse() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", type=Path, default=Path(".elara/models"), help="folder of base models")
-    parser.add_argument("--dtype", default="auto", choices=loading.DTYPES)
+    parser.add_argument("--dtype", default="auto", choices=DTYPES)
     parser.add_argument("--users", type=int, default=16)
     parser.add_argument("--adapters", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=48, help="of each answer")

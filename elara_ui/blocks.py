@@ -17,6 +17,7 @@ from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.datasets import build_datasets_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
+from elara_ui.tabs.models import build_models_tab
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import make_leave
 from elara_ui.tabs.review import build_review_tab
@@ -90,6 +91,8 @@ def build_page(services: Services) -> gr.Blocks:
                 datasets = build_datasets_tab(services, reviewer)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services, reviewer)
+            with gr.Tab("Models", id="models") as models_tab:
+                models = build_models_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
         serving_poll.tick(
             lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
@@ -120,9 +123,15 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(datasets.parts),
             show_progress="hidden",
         )
+        models_tab.select(
+            models.refresh,
+            [models.parts.state, models.parts.family],
+            components_of(models.parts),
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab):
+        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab, models_tab):
             other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
     return page
 

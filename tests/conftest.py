@@ -63,6 +63,6 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def services(home: Home, engine: FakeEngine) -> Iterator[Services]:
     """Every service, on a fresh home and an engine without weights."""
-    services = build_services(Settings.read(home=home.root), engine_factory=lambda report: engine)
+    services = build_services(Settings.read(home=home.root), engine_factory=lambda *_: engine)
     yield services
     services.close()

@@ -17,6 +17,7 @@ from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
 from elara_ui.cli.evaluate import evaluate
 from elara_ui.cli.insights import show_agreement, show_reading
+from elara_ui.cli.models import models_cli
 from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
 from elara_ui.cli.parts import (
     AcceptOption,
@@ -63,6 +64,7 @@ CTRL_C = 130  # the shell's exit status for it
 cli = make_group(help="Ask, train, review and promote from a terminal.")
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(adapters_cli, name="adapters")
+cli.add_typer(models_cli, name="models")
 cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 cli.add_typer(reviewers_cli, name="reviewers")

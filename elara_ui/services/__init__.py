@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from adapters.engines.choice import Choice
+from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
@@ -19,6 +21,7 @@ from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
+from elara_ui.services.models import ModelService
 from elara_ui.services.one_at_a_time import OneAtATime
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
@@ -50,6 +53,7 @@ class Services:
     recipes: Mapping[str, Recipe]
     database: Database
     serving: ServingService
+    models: ModelService
     conversations: ConversationService
     triage: TriageService
     chat: ChatService
@@ -80,10 +84,11 @@ class Services:
     upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop a teacher, a comparison and the upkeep, free the engine and the database. Runs go on."""
+        """Stop what goes on in this process, free the engine and the database. Runs go on."""
         self.upkeep.close()
         self.teaching.close()
         self.comparing.close()
+        self.models.close()
         self.serving.close()
         self.database.close()
 
@@ -112,6 +117,14 @@ def build_services(
     database = Database.open(home.database)
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
+    models = ModelService(
+        database,
+        home,
+        Window(settings.context_tokens, settings.slots),
+        lambda: serving.choice,
+        lambda: _coming(serving),
+        settings.is_local,
+    )
     triage = TriageService(settings.country)
     cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
     asking = AskingService(database, serving, triage, cache)
@@ -147,6 +160,7 @@ def build_services(
         recipes=recipes,
         database=database,
         serving=serving,
+        models=models,
         conversations=conversations,
         triage=triage,
         chat=chat,
@@ -176,3 +190,9 @@ def build_services(
         retention=retention,
         upkeep=Upkeep(runs, retention),
     )
+
+
+def _coming(serving: ServingService) -> Choice | None:
+    """What a switch under way brings up."""
+    switching = serving.status.switching
+    return switching.choice if switching is not None and not switching.failed else None

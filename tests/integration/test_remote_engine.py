@@ -307,7 +307,7 @@ def test_likely_identifiers_reach_no_server_by_any_way(
     home: Home, server: OpenAIServer, tmp_path: Path
 ) -> None:
     """Settings without a server first: what was accepted there stays there."""
-    local = build_services(Settings.read(home=home.root), engine_factory=lambda report: FakeEngine())
+    local = build_services(Settings.read(home=home.root), engine_factory=lambda *_: FakeEngine())
     name = register_adapter(local.database, home, make_adapter(home.root / "new", 1, rank=2))
     told = local.chat.check("patient", f"I am {EMAIL}. What helps?", accept_identifiers=True)
     started, *_ = local.chat.ask(told)
