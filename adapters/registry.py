@@ -49,6 +49,7 @@ __all__ = [
     "folder",
     "library_versions",
     "promote",
+    "read_manifest",
     "record_probe",
     "register",
     "remove_unfinished",
