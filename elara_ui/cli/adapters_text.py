@@ -25,7 +25,8 @@ def format_accepted(accepted: Accepted) -> str:
     facts = accepted.facts
     lines = [
         f"{accepted.name} is a candidate on {accepted.base.title}: rank {facts.rank}, alpha {facts.alpha:g}, "
-        f"{', '.join(facts.targets)}; {facts.parameters:,} numbers in {facts.matrices} matrices ({facts.dtype}).",
+        f"{', '.join(facts.targets)}; {facts.parameters:,} numbers in "
+        f"{facts.matrices} matrices ({facts.dtype}).",
         *accepted.notes,
     ]
     if accepted.left_out:
