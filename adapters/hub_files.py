@@ -14,6 +14,7 @@ from adapters.errors import ModelError
 
 TOKEN = "HF_TOKEN"  # noqa: S105 -- the name of the variable
 _TIMEOUT_SECONDS = 20.0
+_NOT_FOUND = 404
 # Only what holds numbers, words and settings: other formats can run code when they are opened.
 _FOLDER_FILES = (
     *("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json"),
@@ -187,19 +188,23 @@ class Hub:
         except GatedRepoError as error:
             raise self.refuse_gated(repository) from error
         except (RepositoryNotFoundError, HFValidationError) as error:
-            if gated:
-                raise self.refuse_gated(repository) from error
-            raise ModelError(
-                f"The hub has no model {repository} that this machine may see. Check the name; if it is "
-                f"private, start Elara with a token in {TOKEN} that may read it."
-            ) from error
+            raise self.refuse_gated(repository) if gated else self._refuse_unknown(repository) from error
         except Exception as error:
+            status = getattr(getattr(error, "response", None), "status_code", None)
+            if status == _NOT_FOUND:
+                raise self._refuse_unknown(repository) from error
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
             raise ModelError(
-                f"The hub at {self.endpoint} must be reachable to look a model up, and it isn't: {reason}. "
-                "Check the connection; on a machine without internet, bring the folder or GGUF file and "
-                "add it by its path."
+                f"The hub at {self.endpoint} must answer to look a model up, and it doesn't: "
+                f"{f'it says {status}' if status else reason}. Check the connection and try again; on a "
+                "machine without internet, bring the folder or GGUF file and add it by its path."
             ) from error
+
+    def _refuse_unknown(self, repository: str) -> ModelError:
+        return ModelError(
+            f"The hub has no model {repository} that this machine may see. Check the name; if it is private, "
+            f"start Elara with a token in {TOKEN} that may read it."
+        )
 
     def refuse_gated(self, repository: str) -> ModelError:
         """What to do about terms that have to be accepted."""

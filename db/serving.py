@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from db.models import ServingChoice
+from db.models import AddedModel, ServingChoice
 
 
 def remember(
@@ -27,3 +27,8 @@ def remember(
 def newest(session: Session) -> ServingChoice | None:
     """The choice made last; None where nobody has made any."""
     return session.scalar(select(ServingChoice).order_by(ServingChoice.id.desc()).limit(1))
+
+
+def added_ids(session: Session) -> list[str]:
+    """The base models that people have added, by hub id or path, the oldest first."""
+    return list(session.scalars(select(AddedModel.id).order_by(AddedModel.created_at, AddedModel.id)))

@@ -32,7 +32,7 @@ CARE_MORE = " The small embedded model is for trying it, and it makes mistakes."
 REVIEWER_KEY = "elara-reviewer"
 """Under which the browser keeps who reviews and settles from one visit to the next; it is no secret."""
 SERVING_POLL_SECONDS = 1.0
-REMOTE_POLL_SECONDS = 15.0  # another machine may be lost and come back at any time
+CALM_POLL_SECONDS = 15.0  # another machine may be lost, or somebody may switch to another model, at any time
 RUN_POLL_SECONDS = 2.0
 LAUNCH_TRIES = 3
 PRIVATE = (
@@ -94,10 +94,11 @@ def build_page(services: Services) -> gr.Blocks:
             with gr.Tab("Models", id="models") as models_tab:
                 models = build_models_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
+        served = gr.State(services.serving.base_model)
         serving_poll.tick(
-            lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
+            lambda: watch_serving(services), None, [header, serving_poll, served], show_progress="hidden"
         )
-        _wire_chat(page, chat, finetune)
+        _wire_chat(page, chat, finetune, served)
         page.unload(make_leave(services))
         review_tab.select(
             review.choose,
@@ -125,8 +126,8 @@ def build_page(services: Services) -> gr.Blocks:
         )
         models_tab.select(
             models.refresh,
-            [models.parts.state, models.parts.family],
-            components_of(models.parts),
+            models.inputs,
+            models.outputs,
             show_progress="hidden",
         )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
@@ -136,11 +137,11 @@ def build_page(services: Services) -> gr.Blocks:
     return page
 
 
-def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab) -> None:
-    """Fill the chat when the page opens, and paint it again when an adapter has been made live."""
+def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab, served: gr.State) -> None:
+    """Fill the chat when the page opens, and paint it again when another adapter or base model answers."""
     page.load(None, None, None, js=THEME_SCRIPT)
     gr.on(
-        [page.load, finetune.adapters.parts.promoted.change],
+        [page.load, finetune.adapters.parts.promoted.change, served.change],
         chat.refresh,
         [chat.parts.main.audience, chat.parts.state],
         components_of(chat.parts),
@@ -243,19 +244,18 @@ def _launch(page: gr.Blocks, **options: Any) -> str:
     )
 
 
-def watch_serving(services: Services) -> tuple[str, gr.Timer]:
-    """The model's status: closely until it is there, then now and then where another machine answers."""
-    if services.serving.status.state is not ServingState.READY:
-        return render_header(services), gr.Timer(SERVING_POLL_SECONDS)
-    return render_header(services), gr.Timer(REMOTE_POLL_SECONDS, active=services.serving.is_remote)
+def watch_serving(services: Services) -> tuple[str, gr.Timer, str]:
+    """The model's status, when to look again (closely while one comes up), and which base model answers."""
+    status = services.serving.status
+    calm = status.state is ServingState.READY and not status.is_switching
+    pause = CALM_POLL_SECONDS if calm else SERVING_POLL_SECONDS
+    return render_header(services), gr.Timer(pause), services.serving.base_model
 
 
 def render_header(services: Services) -> str:
     """Name, how the model is, and the switch between light and dark."""
-    serving = services.serving
     return (
-        f'<header class="el-header"><h1>Elara</h1>'
-        f"{render_serving(serving.status, serving.base_model, remote=serving.is_remote)}"
+        f'<header class="el-header"><h1>Elara</h1>{render_serving(services.serving.status)}'
         '<button type="button" class="el-theme" aria-label="Switch between light and dark">'
         "Light / dark</button></header>"
     )

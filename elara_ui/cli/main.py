@@ -41,6 +41,7 @@ from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.serve import serve_command
+from elara_ui.cli.serving import serving_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
 from elara_ui.cli.text import (
     format_answer,
@@ -81,6 +82,7 @@ cli.command()(readability)
 cli.command()(relevance)
 cli.command()(retention)
 cli.command("serve-command")(serve_command)
+cli.add_typer(serving_cli, name="serving")
 cli.command()(evaluate)
 
 

@@ -134,7 +134,9 @@ def build_services(
     cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
     asking = AskingService(database, serving, triage, cache)
     conversations = ConversationService(database, triage)
-    training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
+    training = TrainingService(
+        database, home, recipes, settings.max_runs, settings.is_local, models.trainable
+    )
     pairs = PairsService(database)
     limit = settings.max_question_characters
     comparing = ComparingService(
@@ -203,7 +205,7 @@ def build_services(
         lineage=LineageService(database),
         safety=SafetyService(database, home, serving, private_chat, recipes),
         retention=retention,
-        upkeep=Upkeep(runs, retention),
+        upkeep=Upkeep(runs, retention, serving.follow),
     )
 
 

@@ -106,8 +106,9 @@ class ModelService:
         return found or catalog.find(model_id)
 
     def trainable(self) -> tuple[BaseModel, ...]:
-        """Those on which adapters can be trained, as far as is known: the embedded one first."""
-        return tuple(model for model in self.known() if model.trainable)
+        """Those on which adapters can be trained, as far as is known: the embedded one, then what is here."""
+        offered = [model for model in self.known() if model.trainable]
+        return tuple(sorted(offered, key=lambda model: (not model.embedded, not self.is_here(model))))
 
     def is_here(self, model: BaseModel) -> bool:
         """Whether what training on it needs is on this machine: its full weights, or a file of its own."""
@@ -249,7 +250,8 @@ class ModelService:
             )
         if weights.is_gguf:
             place = None if model.embedded or stored is None else stored.place
-            return Choice(EngineKind.LLAMACPP, model.id, place, "" if model.embedded else weights.value)
+            only = model.embedded or model.local  # one file: there is no form to tell it from
+            return Choice(EngineKind.LLAMACPP, model.id, place, "" if only else weights.value)
         return Choice(EngineKind.TRANSFORMERS, model.id, stored.place if stored else None, dtype)
 
     def close(self) -> None:

@@ -75,18 +75,21 @@ class ServingService:
         return tenure.choice if tenure is not None else None
 
     @property
+    def intended(self) -> tuple[str, EngineKind | None]:
+        """Base model and engine that the next start brings up; the engine None where the machine decides."""
+        return self._book.intended()
+
+    @property
     def base_model(self) -> str:
         """Id of the base model served; before one is up, of the one that is to be."""
         tenure = self._current
-        return tenure.engine.base_model if tenure is not None else self._book.intended()[0]
+        return tenure.engine.base_model if tenure is not None else self.intended[0]
 
     @property
     def is_remote(self) -> bool:
         """Whether what is asked goes to another machine; known before the engine is up."""
         tenure = self._current
-        return (
-            tenure.engine.is_remote if tenure is not None else self._book.intended()[1] is EngineKind.REMOTE
-        )
+        return tenure.engine.is_remote if tenure is not None else self.intended[1] is EngineKind.REMOTE
 
     def start(self) -> None:
         """Fetch and load in the background; harmless when already under way or done."""
@@ -165,7 +168,7 @@ class ServingService:
         with self._lock:
             self._check_switch(choice)
             before = self._switching
-            self._switching = Switching(choice, f"Getting {choice.title} ready.")
+            self._switching = Switching(choice, "Getting it ready.")
             life = self._life
         try:
             if not insist:
@@ -175,6 +178,10 @@ class ServingService:
                 self._switching = before
             raise
         Thread(target=self._switch, args=(choice, life), name="switching", daemon=True).start()
+
+    def choose_for_next_start(self, choice: Choice) -> None:
+        """Remember a choice without serving it here; an app on this home notices it (`follow`)."""
+        self._book.write(choice)
 
     def follow(self) -> None:
         """Switch to what was chosen elsewhere, on the command line, since this was asked last."""
@@ -194,7 +201,7 @@ class ServingService:
         try:
             choice = self._book.read(chosen)
             if choice != self.choice:
-                self.switch(choice)
+                self.switch(choice, insist=True)  # memory was looked at when it was chosen
         except ElaraError as error:
             self._notice = (
                 f"{chosen.base_model} was chosen on the command line and doesn't answer. {error.message}"

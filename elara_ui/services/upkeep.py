@@ -18,11 +18,12 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Moves the queue of runs on when a worker was killed, and deletes what is too old.
+    """Moves the queue of runs on when a worker was killed, deletes what is too old, follows what was chosen.
 
     Args:
         runs: told to look at its runs.
         retention: told to delete, unless conversations are kept for ever.
+        follow: looks for a base model chosen on the command line.
         reconcile_seconds: between two looks, s.
         retention_seconds: between two deletions, s; the first is at once.
     """
@@ -31,11 +32,13 @@ class Upkeep:
         self,
         runs: RunService,
         retention: RetentionService,
+        follow: Callable[[], object] = lambda: None,
         reconcile_seconds: float = RECONCILE_SECONDS,
         retention_seconds: float = RETENTION_SECONDS,
     ) -> None:
         self._runs = runs
         self._retention = retention
+        self._follow = follow
         self._reconcile_seconds = reconcile_seconds
         self._retention_seconds = retention_seconds
         self._stopped = Event()
@@ -59,6 +62,7 @@ class Upkeep:
         deleted_at: float | None = None
         while not self._stopped.is_set():
             _try("The runs could not be looked after", self._runs.reconcile)
+            _try("The model chosen could not be looked up", self._follow)
             now = time.monotonic()
             due = deleted_at is None or now - deleted_at >= self._retention_seconds
             if self._retention.days and due:

@@ -41,6 +41,7 @@ class ModelHandlers:
 
     def refresh(self, state: ModelsState, family: str) -> Updates:
         """Paint everything as it is now; the clock goes while something is downloaded."""
+        busy = self.is_busy  # before anything is looked at: what ends meanwhile is painted by the next tick
         views = self._models.list()
         families = models_view.families_of(views)
         family = family if family in families else ALL
@@ -57,12 +58,19 @@ class ModelHandlers:
             ),
             parts.shelf: render_shelf(shelf),
             parts.state: state,
-            parts.clock: gr.Timer(POLL_SECONDS, active=bool(self._models.downloads.going_on())),
+            parts.clock: gr.Timer(POLL_SECONDS, active=busy),
         }
 
-    def tick(self, state: ModelsState, family: str) -> Updates:
-        """Follow the downloads."""
-        return self.refresh(state, family)
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is downloaded or switched to, which is worth following."""
+        return bool(self._models.downloads.going_on()) or self._services.serving.status.is_switching
+
+    def tell_end(self) -> Updates:
+        """Take back that something is coming up; say why when it didn't."""
+        switching = self._services.serving.status.switching
+        failed = switching is not None and switching.failed
+        return {self.parts.message: notice(switching.message) if switching is not None and failed else ""}
 
     def narrow(self, state: ModelsState, family: str) -> Updates:
         """Show the models of one family."""

@@ -283,14 +283,14 @@ def _render_fit(fit: Fit) -> str:
 
 
 def _render_best(view: ModelView) -> str:
-    """The form that fits best, of those that fit alike the one that keeps most of the model."""
-    order = list(Fit)
+    """The form to look at first: of those that fit the largest, else the smallest there is."""
     forms = [form for form in view.forms if form.need is not None and form.weights.is_gguf] or list(
         view.forms
     )
     if not forms:
         return _render_fit(Fit.UNKNOWN)
-    best = min(reversed(forms), key=lambda form: order.index(form.fit))
+    fitting = [form for form in forms if form.fit is Fit.FITS]
+    best = fitting[-1] if fitting else forms[0]
     memory = f"<small>{FORMS[best.weights][0]}, {_gb(best.need.total)}</small>" if best.need else ""
     return f"{memory} {_render_fit(best.fit)}"
 

@@ -128,10 +128,13 @@ def test_the_token_of_somebody_who_accepted_opens_a_gated_model(server: FileServ
 
 
 def test_a_model_that_isn_t_there_and_a_hub_that_isn_t_are_told_apart(server: FileServer) -> None:
+    server.refusals["/api/models/clinic/tiny?blobs=true"] = (503, "")
+    with pytest.raises(ModelError, match="it says 503"):
+        Hub(server.url).plan(TINY, Weights.Q4)
     server.refusals["/api/models/clinic/tiny?blobs=true"] = (404, "RepoNotFound")
     with pytest.raises(ModelError, match="has no model clinic/tiny"):
         Hub(server.url).plan(TINY, Weights.Q4)
-    with pytest.raises(ModelError, match="must be reachable"):
+    with pytest.raises(ModelError, match="must answer"):
         Hub("http://127.0.0.1:9").plan(TINY, Weights.Q4)
 
 
