@@ -163,7 +163,8 @@ def require_probe(manifest: Manifest) -> None:
     """
     if not manifest.provenance.upload or manifest.probe.get("passed") is True:
         return
-    found = "; ".join(map(str, manifest.probe.get("faults") or ()))
+    faults = [str(fault) for fault in manifest.probe.get("faults") or ()]
+    found = "; ".join(faults[:2]) + (f"; and {len(faults) - 2} more" if len(faults) > 2 else "")
     state = f"has failed it: {found}" if manifest.probe else "hasn't been tried yet"
     remedy = (
         "Train it longer or otherwise, and bring it again."
