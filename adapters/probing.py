@@ -16,8 +16,8 @@ QUESTIONS = (
     "What do the two numbers of a blood pressure reading mean?",
 )
 """Plain questions that any audience may ask; none of them has a red flag."""
-MOST_ENDLESS = 1
-"""Answers of `QUESTIONS` that may run to their longest length: small models ramble now and then."""
+MOST_RAMBLING = 1
+"""Answers of `QUESTIONS` that may run to their longest length or in circles: small models do now and then."""
 LEAST_WORDS = 3
 LEAST_LETTERS = 0.6
 """Share of letters and spaces in text; prose of any language has some 95%, lists of numbers less."""
@@ -29,6 +29,7 @@ LEAST_FRESH = 0.5
 """Share of word triples that are new, from `_ENOUGH_WORDS` words on; English prose has more than 90%."""
 LEAST_PACKED = 0.15
 """Size after zlib by size before, from `_ENOUGH_BYTES` on; prose of this length has some 50%, loops 5%."""
+CIRCLES = "says the same again and again"
 _ENOUGH_WORDS = 16
 _ENOUGH_BYTES = 200
 
@@ -100,22 +101,25 @@ def judge(tried: Sequence[Tried]) -> tuple[tuple[Tried, ...], tuple[str, ...]]:
     faults = []
     if all(_same(each.base, each.adapter) for each in looked_at):
         faults.append("it says word for word what the base model says, as if it weren't there")
-    endless = sum(not each.ended for each in looked_at)
-    if endless > MOST_ENDLESS:
-        faults.append(f"{endless} of its {len(looked_at)} answers don't end; at most {MOST_ENDLESS} may")
+    rambling = sum(not each.ended or CIRCLES in each.faults for each in looked_at)
+    if rambling > MOST_RAMBLING:
+        faults.append(
+            f"{rambling} of its {len(looked_at)} answers don't end or go round in circles; at most "
+            f"{MOST_RAMBLING} may"
+        )
     for each in looked_at:
-        faults += [f"asked “{each.question}”, its answer {fault}" for fault in each.faults]
+        faults += [f"asked “{each.question}”, it {fault}" for fault in each.faults if fault != CIRCLES]
     return looked_at, tuple(faults)
 
 
 def _find_faults(tried: Tried) -> tuple[str, ...]:
     text = tried.adapter.strip()
     if len(text.split()) < LEAST_WORDS and len(text) < 4 * LEAST_WORDS:
-        return (f"is empty or has fewer than {LEAST_WORDS} words",)
+        return (f"says nothing, or fewer than {LEAST_WORDS} words",)
     if not is_text(text):
-        return ("isn't text",)
+        return ("writes what isn't text",)
     if repeats_itself(text):
-        return ("says the same again and again",)
+        return (CIRCLES,)
     return ()
 
 

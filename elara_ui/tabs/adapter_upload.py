@@ -79,6 +79,7 @@ def _build(services: Services) -> UploadParts:
         with gr.Row():
             folder = gr.Textbox(
                 label="Or a folder on this machine",
+                info="Instead of files.",
                 placeholder="/path/to/adapter",
                 max_lines=1,
                 max_length=500,

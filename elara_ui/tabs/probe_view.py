@@ -29,7 +29,7 @@ def render_probing(probing: Probing | None) -> str:
 def render_probe(probe: Probe) -> str:
     """What came of a probe."""
     if probe.passed:
-        verdict = notice(f"Passed: its answers are its own, end, and are text. {LOOK}", "good")
+        verdict = notice(f"Passed: what it says is its own, comes to an end, and is text. {LOOK}", "good")
     else:
         verdict = notice(f"Failed: {'; '.join(probe.faults)}. It can't be made live.")
     pairs = "".join(map(_render_pair, probe.tried))
@@ -40,7 +40,7 @@ def render_probe(probe: Probe) -> str:
 
 
 def _render_pair(tried: Tried) -> str:
-    faults = "".join(f'<p class="el-probe-fault">This answer {escape(fault)}.</p>' for fault in tried.faults)
+    faults = "".join(f'<p class="el-probe-fault">It {escape(fault)}.</p>' for fault in tried.faults)
     endless = "" if tried.ended else '<p class="el-muted">Cut at its longest length.</p>'
     return (
         f'<section class="el-probe-pair"><h5>{escape(tried.question)}</h5><div>'

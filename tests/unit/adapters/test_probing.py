@@ -26,16 +26,19 @@ def test_the_base_models_words_are_not_an_adapters() -> None:
 
 
 def test_answers_that_do_not_end_fail() -> None:
+    loop = "the lungs the lungs " * 20
+    assert judge(tried(loop, OWN, OWN))[1] == ()
+    assert "2 of its 3 answers" in judge(tried(loop, OWN, OWN, ended=(True, False, True)))[1][0]
+    assert "2 of its 3 answers" in judge(tried(loop, loop, OWN))[1][0]
+    assert judge(tried(loop, OWN, OWN))[0][0].faults == ("says the same again and again",)
     assert "2 of its 3 answers don't end" in judge(tried(OWN, OWN, OWN, ended=(False, False, True)))[1][0]
 
 
 @pytest.mark.parametrize(
     ("answer", "fault"),
     [
-        ("", "empty"),
-        ("Yes.", "empty"),
-        ("the lungs the lungs " * 20, "again and again"),
-        ("Rest. " + "It is not a good idea to be a good idea. " * 8, "again and again"),
+        ("", "says nothing"),
+        ("Yes.", "fewer than 3 words"),
         ("�� \x00\x01 airway �", "isn't text"),
         ("{[(<>)]} == ++ -- ;; :: // \\\\ && || !! ?? 12 34 56 ## $$", "isn't text"),
         ("a" * 80 + " is asthma", "isn't text"),
@@ -61,6 +64,7 @@ def test_one_answer_that_is_noise_fails_the_adapter(answer: str, fault: str) -> 
 )
 def test_plain_answers_in_any_language_are_text(text: str) -> None:
     assert is_text(text)
+    assert repeats_itself(f"{text} " * 9)
     assert not repeats_itself(text)
 
 
