@@ -88,7 +88,7 @@ def take_in(
             allowed to be what it is; nothing of it is kept.
         ModelError: the base model's files are damaged.
     """
-    with scratch(home.uploads, INTAKE) as beside:
+    with scratch(home.adapters, INTAKE) as beside:
         folder = beside / "adapter"
         folder.mkdir(mode=0o700)
         report("Reading the files")
@@ -156,7 +156,7 @@ def _describe(source: str, by: str, said: str, claims: Claims, facts: LoraFacts)
         "file": source,
         "by": by,
         "at": utc_now().isoformat(timespec="seconds"),
-        "said_base": " ".join(said.split())[:200],
+        "said_base": _shorten(said),
         "claimed_name": claims.name[:100],
         "rank": facts.rank,
         "alpha": facts.alpha,
@@ -167,6 +167,13 @@ def _describe(source: str, by: str, said: str, claims: Claims, facts: LoraFacts)
         "dtype": facts.dtype,
     }
     return {name: value for name, value in described.items() if value != ""}
+
+
+def _shorten(said: str) -> str:
+    """A base model's name for the card: of a path the last part alone, as the rest tells of a machine."""
+    name = " ".join(said.split()).replace("\\", "/").rstrip("/")
+    is_path = name.startswith(("/", ".", "~")) or ":" in name or name.count("/") > 1
+    return (name.rpartition("/")[2] if is_path else name)[:100]
 
 
 def _trace(
@@ -212,5 +219,5 @@ def _notes(
     if made_for and made_for != arrival.audience:
         notes.append(f"There it spoke for {made_for}; here it will for {arrival.audience}.")
     if arrival.base is not None and said and not claims.base_model:
-        notes.append(f"Its configuration calls its base model “{' '.join(said.split())[:100]}”.")
+        notes.append(f"Its configuration calls its base model “{_shorten(said)}”.")
     return tuple(notes)

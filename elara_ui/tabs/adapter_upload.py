@@ -88,7 +88,7 @@ def _build(services: Services) -> UploadParts:
             )
             by = gr.Textbox(
                 label="Brought by",
-                info="Written on its card.",
+                info="Written on its card, which goes wherever it goes.",
                 max_lines=1,
                 max_length=100,
                 min_width=280,

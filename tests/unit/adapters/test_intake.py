@@ -38,7 +38,7 @@ def bring(database: Database, home: Home, base: BaseModel) -> Bring:
 
 
 def leftovers(home: Home) -> list[Path]:
-    return [*home.uploads.iterdir(), *home.adapters.glob("*/*")]
+    return [path for path in home.adapters.rglob("*") if path.is_file()]
 
 
 def test_a_zip_becomes_a_candidate_with_manifest_card_and_gguf(
@@ -54,14 +54,14 @@ def test_a_zip_becomes_a_candidate_with_manifest_card_and_gguf(
     upload = manifest.provenance.upload
     assert (accepted.name, adapter.status, accepted.has_gguf) == ("patient@1", AdapterStatus.CANDIDATE, True)
     assert manifest.files.keys() >= {"adapter.gguf", "LICENSE", "README.md", "adapter_model.safetensors"}
-    assert (upload["file"], upload["by"], upload["said_base"]) == ("clinic.zip", "Dr A", "/lab/model")
+    assert (upload["file"], upload["by"], upload["said_base"]) == ("clinic.zip", "Dr A", "model")
     assert upload["at"]
     assert manifest.provenance.source == "uploaded"
     card = (folder / "README.md").read_text("utf-8")
     assert "brought into Elara from elsewhere" in card
     assert "Rows learned from: not known" in card
-    assert "/lab" not in (folder / "adapter_config.json").read_text("utf-8")
-    assert not list(home.uploads.iterdir())
+    assert not any("/lab" in path.read_text("utf-8") for path in folder.glob("*.json"))
+    assert {path.name for path in home.adapters.iterdir()} == {"patient"}
 
 
 def test_the_same_weights_are_taken_in_once(bring: Bring, tmp_path: Path) -> None:
