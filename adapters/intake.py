@@ -153,7 +153,7 @@ def _convert(folder: Path, layout: BaseLayout) -> bool:
 
 def _describe(source: str, by: str, said: str, claims: Claims, facts: LoraFacts) -> dict[str, Any]:
     described = {
-        "file": source,
+        "file": source[:200],
         "by": by,
         "at": utc_now().isoformat(timespec="seconds"),
         "said_base": _shorten(said),

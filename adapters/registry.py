@@ -240,7 +240,7 @@ def _seal(source: Path, staged: Path, number: int, provenance: Provenance) -> Ma
         name=f"{provenance.audience}@{number}",
         version=number,
         provenance=provenance,
-        libraries=library_versions(),
+        libraries={} if provenance.upload else library_versions(),  # those here didn't make it
         created_at=utc_now().isoformat(timespec="seconds"),
         files={item.name: _sha256(item) for item in sorted(staged.iterdir())},
     )

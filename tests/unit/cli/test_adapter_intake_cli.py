@@ -36,6 +36,7 @@ def test_an_adapter_is_added_tried_and_only_then_promoted(
     status, _, said = call(*added)
     assert (status, "patient@1 already" in said) == (1, True)
 
+    assert "probe: untried" in call("adapters")[1]
     status, out, _ = call("adapters", "probe", "patient@1", "--json")
     assert (status, json.loads(out)["passed"]) == (1, False)
     assert "word for word" in call("adapters", "promote", "patient@1")[2]
