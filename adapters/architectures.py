@@ -86,7 +86,7 @@ def describe_config(
     """
     architecture = str(config.get("model_type") or "")
     text = config.get("text_config")  # of models that see as well
-    inner = config | text if isinstance(text, Mapping) else config
+    inner = {**config, **text} if isinstance(text, Mapping) else config
     return BaseModel(
         id=source,
         title=title or source,
@@ -145,7 +145,7 @@ def _shape_of_header(header: GgufHeader) -> Shape | None:
         kv_heads=header.number("attention.head_count_kv") or heads,
         head_size=header.number("attention.key_length") or width // heads,
         width=width,
-        vocabulary=int(header.values.get("tokenizer.ggml.tokens") or header.number("vocab_size")),
+        vocabulary=int(header.values.get("tokenizer.ggml.tokens.length") or header.number("vocab_size")),
     )
 
 

@@ -80,7 +80,8 @@ class BaseModel:
         languages: what it reads and writes, in words.
         notes: what a person choosing it should know.
         upstream: hub id of the same model at its maker's, where the source isn't one.
-        gguf: hub id of the repository with its GGUF files; empty where the source itself is looked through.
+        gguf: hub ids of repositories with its GGUF files, to be looked through in this order; empty where the
+            model's own is.
     """
 
     id: str
@@ -102,7 +103,7 @@ class BaseModel:
     languages: str = ""
     notes: str = ""
     upstream: str = ""
-    gguf: str = ""
+    gguf: tuple[str, ...] = ()
 
     @property
     def embedded(self) -> bool:
@@ -154,5 +155,6 @@ def from_document(model_id: str, document: Mapping[str, Any]) -> BaseModel:
     if isinstance(shape, Mapping):
         known = {field.name for field in fields(Shape)}
         told["shape"] = Shape(**{name: value for name, value in shape.items() if name in known})
-    told["target_modules"] = tuple(told.get("target_modules") or ())
+    for name in ("target_modules", "gguf"):
+        told[name] = tuple(told.get(name) or ())
     return BaseModel(id=model_id, **told)

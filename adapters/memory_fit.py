@@ -29,7 +29,7 @@ _TORCH_WORKSPACE = 1 << 30  # torch and its libraries, as the transformers engin
 _FULL_BITS = 16
 # What the transformers engine keeps a weight of a linear layer in, bits; embedding and head stay at 16. NF4
 # and its constants quantised twice: Dettmers et al. 2023, QLoRA, section 3.
-_DTYPE_BITS: Mapping[str, float] = MappingProxyType({"8bit": 8.0, "4bit": 4.127})
+_DTYPE_BITS: Mapping[str, float] = MappingProxyType({"fp32": 32.0, "8bit": 8.0, "4bit": 4.127})
 USUAL = "auto"
 _MEDICAL_NUMBER = 2
 _COMFORTABLE = 0.9  # of what is available; the rest is for what else happens meanwhile
@@ -90,13 +90,13 @@ def reckon(
         weights: in which form.
         window: of the conversations.
         stored: bytes of its weights where they are on disk already; 0 reckons them.
-        dtype: what the transformers engine keeps them in; 8bit and 4bit take less than is on disk.
+        dtype: what the transformers engine keeps them in; 8bit and 4bit take less than is on disk, fp32 more.
 
     Returns:
         None when too little is known of the model.
     """
-    smaller = weights is Weights.FULL and dtype in _DTYPE_BITS
-    size = quantised_bytes(model, dtype) if smaller else stored or weight_bytes(model, weights)
+    kept = weights is Weights.FULL and dtype in _DTYPE_BITS  # otherwise than in 16 bits
+    size = kept_bytes(model, dtype) if kept else stored or weight_bytes(model, weights)
     if not size or model.shape is None:
         return None
     tokens = min(window.tokens, model.context_tokens or window.tokens)
@@ -123,10 +123,12 @@ def weight_bytes(model: BaseModel, weights: Weights) -> int:
     return int(bits / 8)
 
 
-def quantised_bytes(model: BaseModel, dtype: str) -> int:
-    """Size of the weights in the transformers engine as ``8bit`` or ``4bit``, bytes; 0 when not told."""
+def kept_bytes(model: BaseModel, dtype: str) -> int:
+    """Size of the weights kept as ``fp32``, ``8bit`` or ``4bit`` by transformers, bytes; 0 when not told."""
     if not model.parameters or model.shape is None:
         return 0
+    if dtype == "fp32":
+        return model.parameters * 4
     outside = model.shape.vocabulary * model.shape.width * (1 if model.shape.tied else 2)
     return int((outside * _FULL_BITS + (model.parameters - outside) * _DTYPE_BITS[dtype]) / 8)
 

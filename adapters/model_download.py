@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -47,9 +48,7 @@ def fetch_model(
             _check_room(plan, folder)
             done = 0
             for file in plan.files:
-                _bring(
-                    hub, plan, file, folder, lambda grown, before=done: _tell(report, before + grown, stop)
-                )
+                _bring(hub, plan, file, folder, partial(_tell, report, stop, done))
                 done += file.size
             files = {_name(file): {"size": file.size, "sha256": file.sha256} for file in plan.files}
             model_store.write_record(folder, plan.model, plan.repository, plan.revision, files)
@@ -70,10 +69,10 @@ def fetch_model(
     return stored
 
 
-def _tell(report: BytesReport, done: int, stop: Event) -> None:
+def _tell(report: BytesReport, stop: Event, before: int, grown: int) -> None:
     if stop.is_set():
         raise Cancelled
-    report(done)
+    report(before + grown)
 
 
 def _bring(hub: Hub, plan: DownloadPlan, file: HubFile, folder: Path, tell: BytesReport) -> None:

@@ -144,7 +144,7 @@ def _embedded(models: Path) -> tuple[StoredWeights, ...]:
 def _named(place: Path) -> tuple[StoredWeights, ...]:
     """A file or folder that somebody named; a file goes by the form that is nearest to it."""
     if place.is_file():
-        return (StoredWeights(form_of_file(place), place, _size_of_parts(place), own=False),)
+        return (StoredWeights(form_of_file(place), place, file_bytes(place), own=False),)
     if place.is_dir():
         size = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         return (StoredWeights(Weights.FULL, place, size, own=False),)
@@ -164,7 +164,8 @@ def form_of_file(path: Path) -> Weights:
     return Weights.Q4 if bits < 6.5 else Weights.Q8 if bits < 12 else Weights.F16
 
 
-def _size_of_parts(path: Path) -> int:
+def file_bytes(path: Path) -> int:
+    """Size of a GGUF file, or of all parts of one whose first this is."""
     part = _SEVERAL.search(path.name)
     if part is None:
         return path.stat().st_size

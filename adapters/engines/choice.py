@@ -23,12 +23,12 @@ class EngineKind(StrEnum):
     REMOTE = "remote"
 
     @property
-    def title(self) -> str:
+    def label(self) -> str:
         """As people read it."""
-        return _TITLES[self]
+        return _LABELS[self]
 
 
-_TITLES = {
+_LABELS = {
     EngineKind.LLAMACPP: "llama.cpp",
     EngineKind.TRANSFORMERS: "transformers",
     EngineKind.REMOTE: "another machine",
@@ -59,7 +59,7 @@ class Choice:
         known = {EngineKind.LLAMACPP: QUANTIZATIONS, EngineKind.TRANSFORMERS: DTYPES}.get(self.kind, ())
         if self.weights and self.weights not in known:
             raise ModelError(
-                f"{self.kind.title} keeps weights as {', '.join(known) or 'it likes'}; {self.weights!r} is "
+                f"{self.kind.label} keeps weights as {', '.join(known) or 'it likes'}; {self.weights!r} is "
                 "none of them. Choose one, or leave it out for the usual."
             )
 
@@ -75,7 +75,7 @@ class Choice:
         if Path(name).is_absolute():
             name = Path(name).name
         kept = f" {self.weights}" if self.weights not in ("", "auto") else ""
-        return f"{name}{kept} · {self.kind.title}"
+        return f"{name}{kept} · {self.kind.label}"
 
 
 def wants_transformers(engine: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from adapters.engines.gguf_metadata import read_metadata
+from adapters.gguf_header import read_header
 from adapters.templating import fallback_format
 
 TEMPLATE = "tokenizer.chat_template"
@@ -28,7 +28,7 @@ def read_fallback_template(gguf: Path) -> str | None:
     Raises:
         ModelError: it isn't a whole GGUF file.
     """
-    metadata = read_metadata(gguf)
+    metadata = read_header(gguf).values
     if metadata.get(TEMPLATE):
         return None
     usual = _USUAL.get(str(metadata.get("tokenizer.ggml.model")), (None, None, False))

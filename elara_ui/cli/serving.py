@@ -26,7 +26,7 @@ def show(as_json: JsonOption = False, home: HomeOption = None) -> None:
         document = {"base_model": base_model, "engine": engine or AUTO, "app_running": running}
         write_document(document | {"options": [_describe(option) for option in options]})
         return
-    print(f"{base_model} answers, in {engine.title if engine else 'the engine that suits the machine'}.")
+    print(f"{base_model} answers, in {engine.label if engine else 'the engine that suits the machine'}.")
     print("\nOn this machine:")
     print(format_table([[option.base_model, option.kind, option.weights or "usual"] for option in options]))
 

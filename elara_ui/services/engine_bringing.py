@@ -25,6 +25,14 @@ _UNEXPECTED = (
 )
 
 
+def explain(error: Exception) -> str:
+    """Why it came to nothing, fit to be shown; what nobody foresaw goes to the log."""
+    if isinstance(error, ElaraError):
+        return error.message
+    log.error("The engine did not start", exc_info=error)
+    return _UNEXPECTED
+
+
 class EngineBringer:
     """Makes engines, loads them and publishes the live adapters of their base models.
 
@@ -43,7 +51,7 @@ class EngineBringer:
         """Have a choice ready to answer; nobody asks it yet.
 
         Raises:
-            ElaraError: it can't be had, with the reason; nothing of it stays in memory.
+            EngineError: it can't be had, with the reason; nothing of it stays in memory.
         """
 
         def tell_download(progress: embedded.FetchProgress) -> None:
@@ -54,11 +62,8 @@ class EngineBringer:
             engine = self._make(choice, tell_download)
             tell(ServingState.LOADING, "Loading the model.", None)
             return self._load(choice, engine)
-        except ElaraError:
-            raise
         except Exception as error:
-            log.exception("The engine did not start")
-            raise EngineError(_UNEXPECTED) from error
+            raise EngineError(explain(error)) from error
 
     def _load(self, choice: Choice, engine: Engine) -> Tenure:
         tenure = Tenure(choice, engine, AdapterPublisher(self._database, self._home))

@@ -6,9 +6,9 @@ from pathlib import Path
 from adapters import catalog, embedded
 from adapters.engines.base import Engine
 from adapters.engines.choice import Choice, EngineKind
-from adapters.engines.gguf_metadata import read_context_tokens
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.engines.remote import RemoteEngine
+from adapters.gguf_header import read_header
 from elara_ui.errors import ModelError
 from elara_ui.settings import Settings
 
@@ -67,7 +67,9 @@ class EngineMaker:
         return LlamaCppEngine(
             base_model=choice.base_model,
             gguf=gguf,
-            context_tokens=_shorter(self._settings.context_tokens, read_context_tokens(gguf)),
+            context_tokens=_shorter(
+                self._settings.context_tokens, read_header(gguf).number("context_length")
+            ),
             slots=self._settings.slots,
             threads=self._settings.threads or None,
         )

@@ -16,7 +16,7 @@ from elara_ui.services.serving_choice import name_base
 from elara_ui.settings import Settings
 
 
-def list_options(settings: Settings, database: Database) -> tuple[Choice, ...]:
+def list_options(settings: Settings, database: Database, served: Choice | None = None) -> tuple[Choice, ...]:
     """Every base model that is here with every engine that can read it, the embedded one first.
 
     For transformers once, with its usual weights: it quantises while it loads.
@@ -24,6 +24,7 @@ def list_options(settings: Settings, database: Database) -> tuple[Choice, ...]:
     Args:
         settings: where models are, and whether another machine may be asked.
         database: knows the models that people have added.
+        served: what answers now; listed too where it isn't otherwise.
     """
     with database.reading() as session:
         added = choice_store.added_ids(session)
@@ -33,6 +34,8 @@ def list_options(settings: Settings, database: Database) -> tuple[Choice, ...]:
     found = [choice for name in names for choice in _choices(settings.folders.models, name)]
     if settings.engine_url:
         found.append(Choice(EngineKind.REMOTE, settings.engine_base))
+    if served is not None and served not in found:
+        found.append(served)
     return tuple(found)
 
 

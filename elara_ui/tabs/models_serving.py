@@ -157,11 +157,12 @@ class ServingPanel:
         )
 
     def _show_dtype(self, title: str) -> Updates:
-        shown = title.endswith(EngineKind.TRANSFORMERS.title)
+        shown = title.endswith(EngineKind.TRANSFORMERS.label)
         return {self.parts.dtype: gr.update(visible=shown)}
 
     def _options(self) -> tuple[Choice, ...]:
-        return list_options(self._services.settings, self._services.database)
+        services = self._services
+        return list_options(services.settings, services.database, services.serving.choice)
 
 
 def render_answers(status: ServingStatus) -> str:

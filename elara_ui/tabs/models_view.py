@@ -110,7 +110,7 @@ def _render_card(found: Recommendation, view: ModelView) -> str:
     memory = f" · {_gb(form.need.total)} of memory" if form and form.need else ""
     kept = f", kept in {found.dtype}" if found.dtype not in ("auto", "bf16") else ""
     chip = '<span class="el-status">medical</span>' if model.medical else ""
-    terms = " · has to be accepted" if model.gated else ""
+    terms = " · has to be accepted" if model.gated else " · limits of use" if model.use_limits else ""
     return (
         f'<article class="el-model-pick"><div class="el-head"><b>{escape(model.title)}</b>{chip}</div>'
         f"<p>{FORMS[found.weights][0]}{kept}{memory}</p><p class='el-muted'>{escape(model.licence)}{terms}</p>"
@@ -188,6 +188,7 @@ def _render_facts(view: ModelView, has_token: bool) -> str:
         "Window": f"{model.context_tokens:,} tokens" if model.context_tokens else "",
         "Adapters": ", ".join(view.adapters),
         "Training": "" if model.trainable else "Elara doesn't train adapters on this architecture.",
+        "GGUF files from": ", ".join(model.gguf),
         "Where": model.source if model.local else "",
     }
     items = "".join(f"<dt>{label}</dt><dd>{escape(text)}</dd>" for label, text in facts.items() if text)

@@ -343,6 +343,13 @@ def test_9_everything_is_there_after_a_restart(page: Page, app: App) -> None:
     expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
     open_tab(page, "Fine-tune")
     expect(page.locator("#run-detail")).to_contain_text("succeeded")
+    open_tab(page, "Models")
+    embedded = page.locator("#models-list .el-model", has_text="(embedded)")
+    expect(embedded).to_contain_text("answers now")
+    embedded.locator(".el-model-head").click()
+    expect(page.locator(".el-form-row")).to_contain_text("GB of memory")
+    expect(page.locator("#models-shelf")).to_contain_text("patient@1")
+    look(page, "models")
 
 
 def test_leaving_a_conversation_breaks_its_answer_off_and_keeps_it(page: Page) -> None:

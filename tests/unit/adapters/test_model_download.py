@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -60,10 +61,20 @@ def test_a_gguf_file_is_found_by_its_form_and_its_parts_go_together(tmp_path: Pa
 
 def test_a_form_that_a_repository_lacks_is_refused_with_those_it_has(server: FileServer) -> None:
     put_model(server, "clinic/tiny", {"m-Q4_K_M.gguf": BYTES})
-    with pytest.raises(ModelError, match=r"no GGUF file of the form Q8\. It has Q4"):
+    with pytest.raises(
+        ModelError, match=r"GGUF file of the form Q8 must be in clinic/tiny, .* There are Q4:"
+    ):
         Hub(server.url).plan(TINY, Weights.Q8)
     with pytest.raises(ModelError, match="has none"):
         Hub(server.url).plan(TINY, Weights.FULL)
+
+
+def test_the_next_repository_is_looked_through_for_a_form_that_the_first_lacks(server: FileServer) -> None:
+    put_model(server, "maker/tiny-GGUF", {"m-Q8_0.gguf": BYTES})
+    put_model(server, "other/tiny-GGUF", {"m-Q8_0.gguf": BYTES, "m-Q4_K_M.gguf": BYTES})
+    model = replace(TINY, gguf=("maker/gone-GGUF", "maker/tiny-GGUF", "other/tiny-GGUF"))
+    plans = [Hub(server.url).plan(model, weights) for weights in (Weights.Q8, Weights.Q4)]
+    assert [plan.repository for plan in plans] == ["maker/tiny-GGUF", "other/tiny-GGUF"]
 
 
 def test_a_stopped_download_keeps_what_came_and_goes_on_from_there(

@@ -6,15 +6,19 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+from adapter_factory import make_adapter, register_adapter
 from base_gguf import write_head
 from fake_engine import FakeEngine
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from adapters.engines.choice import Choice, EngineKind
 from adapters.engines.serving_memory import ServingMemory
 from db.home import Home
 from db.vocabulary import FinishReason
-from elara_ui.errors import EngineError, InvalidInput, ModelError, NotEnoughMemory
-from elara_ui.services import Services, build_services, serving_choice
+from elara_ui.api import api_routes
+from elara_ui.errors import AdapterError, EngineError, InvalidInput, ModelError, NotEnoughMemory
+from elara_ui.services import Services, build_services, serving, serving_choice
 from elara_ui.services.answers import Answer, ChatEvent, Finished
 from elara_ui.services.serving import ServingState
 from elara_ui.services.serving_choice import choose
@@ -147,7 +151,9 @@ def test_an_answer_in_progress_ends_where_it_began_and_can_still_be_stopped(star
     assert services.serving.status.draining == 0
 
 
-def test_a_model_that_cannot_be_loaded_leaves_the_one_that_answers(start, engines, other) -> None:
+def test_a_model_that_cannot_be_loaded_leaves_the_one_that_answers(
+    start, engines, other, monkeypatch
+) -> None:
     engines.broken = {other.base_model}
     services = start()
     switch(services, other)
@@ -156,7 +162,7 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_that_answers(start, engine
     assert "smollm2-135m · llama.cpp goes on answering." in warning
     assert "smollm2-135m" in ask(services).text
     assert [engine.closed for engine in engines.made] == [False, True]
-    services.serving.dismiss()
+    monkeypatch.setattr(serving, "FAILURE_SECONDS", 0.0)
     assert services.serving.status.warnings == ()
     assert start().serving.base_model == "smollm2-135m"
 
@@ -185,6 +191,48 @@ def test_closing_frees_a_model_that_comes_up_too_late(start, engines, other) -> 
     engines.may_load.set()
     wait_for(lambda: all(engine.closed for engine in engines.made))
     assert services.serving.status.state is ServingState.IDLE
+
+
+def test_each_base_model_has_its_own_adapters(start, engines, other, tmp_path) -> None:
+    services = start()
+    database, home = services.database, services.settings.folders
+    own = register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
+    services.adapters.promote(own)
+    assert ask(services).adapter == own
+    switch(services, other)
+    assert ask(services).adapter is None
+    assert services.adapters.live() == {}
+    assert engines.made[1].adapters == frozenset()
+    with services.serving.hold() as held, pytest.raises(AdapterError, match="only fits its own base model"):
+        held.publish({own})
+    switch(services, Choice(EngineKind.LLAMACPP, "smollm2-135m"))
+    assert ask(services).adapter == own
+    assert engines.made[2].publications == [{own}]  # before it took the first question
+
+
+def test_a_remembered_answer_is_that_of_the_model_which_is_asked(start, other) -> None:
+    services = start()
+
+    def ask_again() -> Answer:
+        return last(services.chat.ask_once(services.chat.check("patient", "Why?", {"temperature": 0.0})))
+
+    first = ask_again()
+    switch(services, other)
+    assert ask_again().text != first.text
+    switch(services, Choice(EngineKind.TRANSFORMERS, "smollm2-135m"))
+    assert not ask_again().cached
+    switch(services, Choice(EngineKind.LLAMACPP, "smollm2-135m"))
+    assert ask_again().cached
+
+
+def test_the_api_names_the_model_that_answers(start, other) -> None:
+    services = start()
+    client = TestClient(Starlette(routes=api_routes(services)))
+    before = client.get("/v1/models").json()["data"]
+    switch(services, other)
+    after = client.get("/v1/models").json()["data"]
+    assert {model["elara"]["base_model"] for model in before} == {"smollm2-135m"}
+    assert {model["elara"]["base_model"] for model in after} == {other.base_model}
 
 
 def test_what_was_chosen_answers_after_a_restart(start, engines, other) -> None:
