@@ -12,7 +12,7 @@ from threading import Event, Lock, Thread
 
 from adapters import registry
 from adapters.engines.base import Completion, Engine, GenerationRequest, Sampling, Turn
-from adapters.probing import QUESTIONS, Probe, Tried, judge
+from adapters.probing import QUESTIONS, ROOM_TOKENS, Probe, Tried, judge
 from adapters.recipe import Recipe
 from db import adapters as adapter_store
 from db.home import Home
@@ -177,7 +177,8 @@ class AdapterProbes:
     def _ask(self, engine: Engine, adapter: Adapter) -> Iterator[Tried]:
         recipe = self._recipes[adapter.audience]
         # Greedy, so that a difference is the adapter's and not chance; else as its audience is answered.
-        sampling = replace(recipe.sampling, temperature=0.0, seed=None)
+        room = max(recipe.sampling.max_new_tokens, ROOM_TOKENS)
+        sampling = replace(recipe.sampling, temperature=0.0, seed=None, max_new_tokens=room)
         for question in QUESTIONS:
             turns = (Turn(Role.SYSTEM, recipe.system_prompt), Turn(Role.USER, question))
             base = self._say(engine, turns, None, sampling)
