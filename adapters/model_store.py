@@ -144,7 +144,10 @@ def _embedded(models: Path) -> tuple[StoredWeights, ...]:
 def _named(place: Path) -> tuple[StoredWeights, ...]:
     """A file or folder that somebody named; a file goes by the form that is nearest to it."""
     if place.is_file():
-        return (StoredWeights(form_of_file(place), place, file_bytes(place), own=False),)
+        try:
+            return (StoredWeights(form_of_file(place), place, file_bytes(place), own=False),)
+        except ModelError:  # it was a model when it was named
+            return ()
     if place.is_dir():
         size = sum(path.stat().st_size for path in place.glob("*.safetensors"))
         return (StoredWeights(Weights.FULL, place, size, own=False),)

@@ -17,7 +17,7 @@ QUESTIONS = (
 )
 """Plain questions that any audience may ask; none of them has a red flag."""
 ROOM_TOKENS = 256
-"""Tokens that an answer may take at least: to end is asked of it, not to be as short as its audience wants it."""
+"""Tokens that an answer may take at least: it has to end, not to be as short as its audience wants it."""
 MOST_RAMBLING = 1
 """Answers of `QUESTIONS` that may run to their longest length or in circles: small models do now and then."""
 LEAST_WORDS = 3

@@ -15,6 +15,7 @@ from elara_ui.tabs.adjudication import build_adjudication_tab
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.datasets import build_datasets_tab
+from elara_ui.tabs.evaluation import EvaluationTab, build_evaluation_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.models import build_models_tab
@@ -93,10 +94,17 @@ def build_page(services: Services) -> gr.Blocks:
                 finetune = build_finetune_tab(services, reviewer)
             with gr.Tab("Models", id="models") as models_tab:
                 models = build_models_tab(services)
+            with gr.Tab("Evaluate", id="evaluate") as evaluation_tab:
+                evaluation = build_evaluation_tab(services, reviewer)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
+        evaluation_poll = gr.Timer(RUN_POLL_SECONDS, active=False)
         served = gr.State(services.serving.base_model)
-        serving_poll.tick(
-            lambda: watch_serving(services), None, [header, serving_poll, served], show_progress="hidden"
+        gr.on(  # where somebody switches the header follows at once; other pages see it at their next look
+            [serving_poll.tick, models.serving.parts.answers.change],
+            lambda: watch_serving(services),
+            None,
+            [header, serving_poll, served],
+            show_progress="hidden",
         )
         _wire_chat(page, chat, finetune, served)
         page.unload(make_leave(services))
@@ -131,9 +139,19 @@ def build_page(services: Services) -> gr.Blocks:
             show_progress="hidden",
         )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
-        finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab, models_tab):
-            other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
+        _wire_evaluation(evaluation_tab.select, evaluation_poll.tick, evaluation)
+        tabs = (
+            chat_tab,
+            review_tab,
+            adjudication_tab,
+            insights_tab,
+            datasets_tab,
+            finetune_tab,
+            models_tab,
+            evaluation_tab,
+        )
+        _poll_while_open(finetune_tab, run_poll, tabs)
+        _poll_while_open(evaluation_tab, evaluation_poll, tabs)
     return page
 
 
@@ -147,6 +165,18 @@ def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab, serve
         components_of(chat.parts),
         show_progress="hidden",
     )
+
+
+def _poll_while_open(opened: gr.Tab, poll: gr.Timer, tabs: Sequence[gr.Tab]) -> None:
+    """Let a timer run while its tab is looked at, and rest in every other."""
+    for tab in tabs:
+        turn_on = tab is opened
+        tab.select(
+            (lambda: gr.Timer(active=True)) if turn_on else (lambda: gr.Timer(active=False)),
+            None,
+            poll,
+            show_progress="hidden",
+        )
 
 
 def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
@@ -173,6 +203,18 @@ def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
         finetune.teaching.refresh,
         [finetune.teaching.parts.seen],
         components_of(finetune.teaching.parts),
+        show_progress="hidden",
+    )
+
+
+def _wire_evaluation(opened: Any, ticked: Any, evaluation: EvaluationTab) -> None:
+    """Paint evaluations anew when the tab opens and as time goes."""
+    parts = evaluation.main.parts
+    gr.on(
+        [opened, ticked],
+        evaluation.main.refresh,
+        [parts.state, parts.painted],
+        components_of(parts),
         show_progress="hidden",
     )
 

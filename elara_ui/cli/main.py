@@ -16,6 +16,7 @@ from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
 from elara_ui.cli.evaluate import evaluate
+from elara_ui.cli.evaluations import evaluations_cli, suites_cli
 from elara_ui.cli.insights import show_agreement, show_reading
 from elara_ui.cli.models import models_cli
 from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
@@ -84,6 +85,8 @@ cli.command()(retention)
 cli.command("serve-command")(serve_command)
 cli.add_typer(serving_cli, name="serving")
 cli.command()(evaluate)
+cli.add_typer(suites_cli, name="suites")
+cli.add_typer(evaluations_cli, name="evaluations")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,6 +19,8 @@ from elara_ui.services.comparing import ComparingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
+from elara_ui.services.evaluation_rubric import RubricService
+from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
@@ -37,6 +39,7 @@ from elara_ui.services.runs import RunService
 from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
+from elara_ui.services.suites import SuiteService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
@@ -84,13 +87,17 @@ class Services:
     snapshots: SnapshotService
     lineage: LineageService
     safety: SafetyService
+    suites: SuiteService
+    evaluations: EvaluationService
+    rubric: RubricService
     retention: RetentionService
     upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop what goes on in this process, free the engine and the database. Runs go on."""
+        """Stop what works in the background, free the engine and the database. Runs go on."""
         self.upkeep.close()
         self.teaching.close()
+        self.evaluations.close()
         self.comparing.close()
         self.probes.close()
         self.models.close()
@@ -162,6 +169,9 @@ def build_services(
         ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
+    safety = SafetyService(database, home, serving, private_chat, recipes)
+    suites = SuiteService(database, tuple(recipes))
+    evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -203,9 +213,12 @@ def build_services(
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
-        safety=SafetyService(database, home, serving, private_chat, recipes),
+        safety=safety,
+        suites=suites,
+        evaluations=evaluations,
+        rubric=RubricService(database),
         retention=retention,
-        upkeep=Upkeep(runs, retention, serving.follow),
+        upkeep=Upkeep(runs, retention, serving.follow, evaluations=evaluations),
     )
 
 

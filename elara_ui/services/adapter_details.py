@@ -10,10 +10,12 @@ from adapters import registry
 from adapters.card import METRICS, UPLOAD_FACTS, find_base, write_card
 from adapters.manifest import CARD, Form, Manifest
 from adapters.probing import Probe
+from db import evaluations as evaluation_store
 from db import snapshots as snapshot_store
 from db.home import Home
 from db.models import Adapter
 from db.vocabulary import AdapterStatus
+from elara_ui.services.evaluation_views import EvaluationView, describe
 from elara_ui.services.files import StoredFile, list_files
 
 
@@ -51,6 +53,7 @@ class AdapterDetails:
         card: the model card, Markdown without its front matter.
         upload: of one that was brought in, what was noted of that; empty for one that was trained here.
         probe: what it said when it was tried; None before.
+        evaluations: the newest finished one of these weights on each suite, with its figures.
     """
 
     name: str
@@ -74,6 +77,7 @@ class AdapterDetails:
     card: str
     upload: Mapping[str, Any] = field(default_factory=dict)
     probe: Probe | None = None
+    evaluations: tuple[EvaluationView, ...] = ()
 
 
 def describe_adapter(session: Session, home: Home, adapter: Adapter) -> AdapterDetails:
@@ -109,6 +113,7 @@ def describe_adapter(session: Session, home: Home, adapter: Adapter) -> AdapterD
         card=_read_card(manifest),
         upload={UPLOAD_FACTS.get(name, name): value for name, value in made.upload.items()},
         probe=Probe.of_document(manifest.probe),
+        evaluations=tuple(map(describe, evaluation_store.newest_on_each_suite(session, adapter.sha256))),
     )
 
 

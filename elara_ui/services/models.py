@@ -8,6 +8,7 @@ from adapters.engines.choice import Choice, EngineKind
 from adapters.hub_files import Hub
 from adapters.machine import MachineMemory, look_at_memory
 from adapters.memory_fit import (
+    Fit,
     Recommendation,
     Window,
     judge,
@@ -178,7 +179,7 @@ class ModelService:
             added_models.remove(session, model_id)
 
     def check_download(self, model_id: str, weights: Weights, accepted: bool) -> BaseModel:
-        """Refuse a download that makes no sense, before anything is asked of the hub.
+        """Refuse a download that makes no sense; a model that isn't on the list yet is added to it.
 
         Args:
             accepted: whether the model's licence and limits were read and accepted.
@@ -192,6 +193,8 @@ class ModelService:
             raise ModelError(
                 f"{model.title} is on this machine or comes by itself: there is nothing to download."
             )
+        if all(model.id != known.id for known in self.known()):
+            model = self.add(model.id)
         if model_store.find_weights(self._home.models, model, weights):
             raise ModelError(f"The {weights.value} weights of {model.title} are here already. Serve them.")
         if model.use_limits and not accepted:
@@ -286,15 +289,16 @@ class ModelService:
         brought = 0
         if stored is None and model.hub_id:
             brought = model_store.brought_bytes(model_store.folder_of(self._home.models, model, weights))
+        answers = served is not None and is_of(served, model, weights)
         return FormView(
             weights,
             stored.size if stored else weight_bytes(model, weights),
             need,
-            judge(need, weights, machine),
+            Fit.FITS if answers else judge(need, weights, machine),  # its memory isn't free: it has it
             stored,
             brought,
             self.downloads.find(model.id, weights),
-            served is not None and is_of(served, model, weights),
+            answers,
         )
 
     def _versions(self) -> Mapping[str, tuple[str, ...]]:

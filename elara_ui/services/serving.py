@@ -145,6 +145,12 @@ class ServingService:
             held.publish_live()
             return held.engine
 
+    def withdraw(self, name: str) -> None:
+        """Take an adapter that was tried from the engine again, unless it is live; waits for no model."""
+        tenure = self._current
+        if tenure is not None:
+            tenure.withdraw(name)
+
     def refusal(self, name: str) -> str | None:
         """Why a live adapter doesn't answer, and what to do about it; None when nothing is wrong with it.
 

@@ -56,6 +56,11 @@ class Tenure:
             self._publisher.publish_live(self.engine)
             self._publisher.publish(self.engine, names)
 
+    def withdraw(self, name: str) -> None:
+        """Take an adapter that was tried from the engine again, unless it is live."""
+        with self._publishing:
+            self._publisher.withdraw(self.engine, name)
+
     def refusal(self, name: str) -> str | None:
         """Why a live adapter doesn't answer, and what to do about it; None when nothing is wrong with it.
 

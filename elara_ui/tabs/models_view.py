@@ -23,6 +23,9 @@ FITS = {
     Fit.TOO_LARGE: ("too large", "This machine hasn't as much memory."),
     Fit.UNKNOWN: ("not known", "Too little is known of its build to reckon its memory."),
 }
+GONE = (
+    '<p class="el-muted">There is no model at that place any more. Put it back, or take it off the list.</p>'
+)
 HERE, ALL = "On this machine", "All"
 ADDED = "Added"
 
@@ -100,7 +103,7 @@ def render_recommended(found: Sequence[Recommendation], views: Sequence[ModelVie
     return (
         '<section class="el-models"><h3>Recommended for this machine</h3><p class="el-muted">The largest of '
         "each family that answers instructions and fits the memory that is free now, and medical ones beside "
-        f'them.</p><div class="el-model-cards">{cards}</div></section>'
+        f'them. None is approved for care.</p><div class="el-model-cards">{cards}</div></section>'
     )
 
 
@@ -169,7 +172,7 @@ def _render_chips(view: ModelView) -> str:
 def _render_body(view: ModelView, asked: Asked | None, has_token: bool) -> str:
     model = view.model
     own = asked if asked is not None and asked.model_id == model.id else None
-    forms = "".join(_render_form(form, model) for form in view.forms)
+    forms = "".join(_render_form(form, model) for form in view.forms) or GONE
     remove = f"<p>{button('Take off the list', 'forget', model.id)}</p>" if view.added else ""
     return (
         f'<div class="el-model-body">{_render_facts(view, has_token)}<div class="el-forms">{forms}</div>'

@@ -48,6 +48,8 @@ def test_models_are_added_downloaded_and_deleted_from_a_terminal(call: Call, ser
     config = b'{"model_type": "llama"}'
     put_model(server, "clinic/tiny", {"model.safetensors": BYTES, "config.json": config})
     assert call("add", "clinic/tiny")["architecture"] == "llama"
+    put_model(server, "clinic/other", {"model.safetensors": BYTES, "config.json": config})
+    assert call("download", "clinic/other", "--weights", "full")["added"]
     listed = {model["id"]: model for model in call("list")["models"]}
     assert listed["clinic/tiny"]["added"]
     assert listed["smollm2-135m"]["forms"][0]["memory"]["total"] > 98_000_000

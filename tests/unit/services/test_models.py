@@ -1,10 +1,12 @@
 """Base models in a home: listed with what the machine makes of them, added, downloaded, deleted, served."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 
 import pytest
+from base_gguf import write_head
 from factories import add_run
 from file_server import FileServer, serving
 from model_hub import put_model
@@ -87,6 +89,9 @@ def test_every_model_says_whether_it_fits_and_what_answers(models: ModelService)
     assert forms[Weights.Q4] is Fit.FITS
     assert forms[Weights.F16] is Fit.TOO_LARGE
     assert not views["Qwen/Qwen3-8B"].is_here
+    models._look = lambda: MachineMemory(Memory(16_000_000_000, 0))  # type: ignore[method-assign]
+    assert models.view("smollm2-135m").forms[0].fit is Fit.FITS  # what answers has its memory already
+    assert models.view(SMALL).forms[0].fit is Fit.TIGHT
 
 
 def test_a_downloaded_file_is_served_from_where_it_is(models: ModelService, server: FileServer) -> None:
@@ -187,6 +192,29 @@ def test_a_model_is_added_by_its_path(models: ModelService, tmp_path: Path) -> N
     choice = models.choice(added.id, Weights.FULL)
     assert (choice.kind, choice.path) == (EngineKind.TRANSFORMERS, folder)
     assert models.trainable()[1].id == str(folder)  # after the embedded one, before what must be fetched
+
+
+def test_a_file_that_is_damaged_later_doesn_t_hide_the_others(models: ModelService, tmp_path: Path) -> None:
+    path = write_head(tmp_path / "mine.gguf", layers=2, heads=4, kv_heads=2, width=64, context=512)
+    models.add(str(path))
+    assert models.view(str(path)).is_here
+    path.write_bytes(b"GGUF")
+    assert not next(view for view in models.list() if view.model.id == str(path)).is_here
+    with pytest.raises(ModelError, match="aren't"):
+        models.choice(str(path), Weights.Q4)
+
+
+def test_a_file_named_by_its_path_is_unpacked_for_training(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_head(tmp_path / "mine.gguf", layers=2, heads=4, kv_heads=2, width=64, context=512)
+    monkeypatch.setattr("adapters.training.base_models.dequantise", lambda gguf, folder: folder.mkdir())
+    source = locate(home.models, str(path), Silence())
+    assert Path(source.location).parent == home.models
+    assert source.sha256 == sha256(path.read_bytes()).hexdigest()
+    (tmp_path / "other").mkdir()
+    path = path.rename(tmp_path / "other" / "mine.gguf")  # another file may be called alike
+    assert locate(home.models, str(path), Silence()).location != source.location
 
 
 @pytest.mark.parametrize(
