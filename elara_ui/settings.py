@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(
         default=200, ge=1, le=10_000, description="Largest file that the page accepts, in megabytes."
     )
+    max_adapter_mb: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Largest adapter that is taken in, all its files unpacked, in megabytes.",
+    )
     review_share: float = Field(
         default=0.0,
         ge=0.0,

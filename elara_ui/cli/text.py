@@ -14,7 +14,7 @@ from adapters.training.rejects import Rejects
 from adapters.training.report import Lengths, RenderedRow, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.clinical.redflags import Finding
-from elara_ui.services.adapters import AdapterSummary
+from elara_ui.services.adapters import AdapterSummary, ProbeStanding
 from elara_ui.services.answers import Answer
 from elara_ui.services.run_views import Comparison, RunView
 from elara_ui.services.serving import ServingState, ServingStatus
@@ -97,9 +97,10 @@ def _figure(value: float | None, digits: int = 3) -> str:
 
 
 def format_adapter(adapter: AdapterSummary) -> list[str]:
-    """An adapter in a row: name, status, base model and when it was made."""
+    """An adapter in a row: name, status, base model, when it was made, and its probe if it needs one."""
     made = adapter.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    return [adapter.name, str(adapter.status), adapter.base_model, made]
+    probe = "" if adapter.probe is ProbeStanding.NOT_NEEDED else f"brought in, probe: {adapter.probe}"
+    return [adapter.name, str(adapter.status), adapter.base_model, made, probe]
 
 
 def format_rejects(summary: str, rejects: Sequence[Rejects]) -> str:

@@ -7,6 +7,8 @@ from adapters.engines.choice import Choice
 from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
+from elara_ui.services.adapter_intake import AdapterIntake
+from elara_ui.services.adapter_probe import AdapterProbes
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.answer_cache import AnswerCache
@@ -80,6 +82,8 @@ class Services:
     release: ReleaseService
     trials: TrialService
     blind: BlindBatchService
+    intake: AdapterIntake
+    probes: AdapterProbes
     exports: ExportService
     transfer: TransferService
     distillation: DistillationService
@@ -103,6 +107,7 @@ class Services:
         self.teaching.close()
         self.evaluations.close()
         self.comparing.close()
+        self.probes.close()
         self.models.close()
         self.serving.close()
         self.database.close()
@@ -209,6 +214,16 @@ def build_services(
         release=ReleaseService(database, home, served, recipes, keeper, trials, runs, strict=strict),
         trials=trials,
         blind=blind,
+        intake=AdapterIntake(
+            database,
+            home,
+            tuple(recipes),
+            models.known,
+            models.find,
+            settings.max_adapter_mb * 1_000_000,
+            settings.is_local,
+        ),
+        probes=AdapterProbes(database, home, serving, recipes),
         exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=distillation,

@@ -1,8 +1,9 @@
 """Which adapters there are and which of them answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from db import adapters as adapter_store
@@ -15,9 +16,22 @@ from elara_ui.services.adapter_details import AdapterDetails, describe_adapter
 from elara_ui.services.canary import Trial, choose_candidate, describe_trial
 
 
+class ProbeStanding(StrEnum):
+    """Whether an adapter has shown that it speaks."""
+
+    NOT_NEEDED = "not needed"  # it was trained here
+    UNTRIED = "untried"
+    PASSED = "passed"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True)
 class AdapterSummary:
-    """One adapter version as listed."""
+    """One adapter version as listed.
+
+    Args:
+        probe: of one that was brought in, whether it has shown that it speaks.
+    """
 
     name: str
     audience: str
@@ -27,6 +41,7 @@ class AdapterSummary:
     run_id: str | None
     metrics: dict[str, Any]
     created_at: datetime
+    probe: ProbeStanding = ProbeStanding.NOT_NEEDED
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,8 @@ class AdapterService:
     def versions(self, audience: str | None = None) -> tuple[AdapterSummary, ...]:
         """Every version, of one audience or of all."""
         with self._database.reading() as session:
-            return tuple(describe_version(found) for found in adapter_store.list_all(session, audience))
+            listed = adapter_store.list_all(session, audience)
+            return tuple(replace(describe_version(found), probe=self._standing(found)) for found in listed)
 
     def details(self, name: str) -> AdapterDetails:
         """One version with its lineage, figures, files and card; its files are checked on the way.
@@ -70,6 +86,20 @@ class AdapterService:
         """
         with self._database.reading() as session:
             return describe_adapter(session, self._home, adapter_store.get(session, name))
+
+    def _standing(self, adapter: Adapter) -> ProbeStanding:
+        """Whether an adapter may answer; what can't be read will be refused when it is promoted."""
+        if adapter.run_id is not None:
+            return ProbeStanding.NOT_NEEDED
+        try:
+            manifest = registry.read_manifest(registry.folder(self._home, adapter))
+        except AdapterError:
+            return ProbeStanding.NOT_NEEDED
+        if not manifest.provenance.upload:
+            return ProbeStanding.NOT_NEEDED
+        if not manifest.probe:
+            return ProbeStanding.UNTRIED
+        return ProbeStanding.PASSED if manifest.probe.get("passed") is True else ProbeStanding.FAILED
 
     def live(self) -> dict[str, str]:
         """Audience → name of the adapter that answers it on the base model served; else it is absent."""

@@ -88,13 +88,20 @@ class AdapterHandlers:
     def refresh(self, shown: str) -> Updates:
         """Paint the list as the database says now."""
         listed = self._services.adapters.versions()
-        return {self.parts.list: adapters_view.render_adapters(listed, shown)}
+        probing = {
+            adapter.name: state
+            for adapter in listed
+            if (state := self._services.probes.state(adapter.name)) is not None
+        }
+        return {self.parts.list: adapters_view.render_adapters(listed, shown, probing)}
 
     def act(self, by: str, why: str, promoted: float, shown: str, event: gr.EventData) -> Iterator[Updates]:
         """Whatever a button in the list or the details asks for."""
         name = str(event.item)
         try:
             match str(event.act).partition("-"):
+                case "probe", _, _:
+                    yield self._probe(name, shown)
                 case "promote", _, _:
                     yield self._promote(name, by, why, promoted, shown)
                 case "details", _, _:
@@ -115,6 +122,11 @@ class AdapterHandlers:
             self.parts.promoted: promoted + 1,
             self.parts.why: "",
         }
+
+    def _probe(self, name: str, shown: str) -> Updates:
+        self._services.probes.start(name)
+        said = f"{name} is asked a few questions; Details shows what it said, as soon as it has."
+        return self.refresh(shown) | {self.parts.message: notice(said, "info")}
 
     def _export(self, name: str, target: Target) -> Iterator[Updates]:
         if target is Target.MERGED:
