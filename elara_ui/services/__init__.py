@@ -9,6 +9,7 @@ from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.answer_cache import AnswerCache
 from elara_ui.services.asking import AskingService
+from elara_ui.services.batch import BatchService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.comparing import ComparingService
@@ -54,6 +55,7 @@ class Services:
     triage: TriageService
     chat: ChatService
     private_chat: PrivateChatService
+    batch: BatchService
     answering: OneAtATime
     reviewing: ReviewingService
     pairs: PairsService
@@ -142,6 +144,7 @@ def build_services(
         ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
+    adapters = AdapterService(database, home, lambda: serving.base_model)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -151,6 +154,7 @@ def build_services(
         triage=triage,
         chat=chat,
         private_chat=private_chat,
+        batch=BatchService(chat, private_chat, serving, adapters, recipes, settings),
         answering=OneAtATime(),
         reviewing=ReviewingService(database, home),
         pairs=pairs,
@@ -161,7 +165,7 @@ def build_services(
         recipe_book=RecipeService(home, recipes),
         training=training,
         runs=runs,
-        adapters=AdapterService(database, home, lambda: serving.base_model),
+        adapters=adapters,
         exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=distillation,
