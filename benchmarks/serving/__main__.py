@@ -36,6 +36,8 @@ TITLES: Mapping[str, str] = {
     "f": "(f) Mixed requests",
 }
 MOST_ADAPTERS = COUNTS[-1]
+FEW_ADAPTERS = 6
+"""The audiences', and one that comes and goes."""
 
 
 def main() -> int:
@@ -52,7 +54,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         options.adapters = Path(scratch)
         ground = _ground(options)
-        make_adapters(ground.weights, ground.adapters, MOST_ADAPTERS, options.rank)
+        wanted = MOST_ADAPTERS if "d" in options.parts else FEW_ADAPTERS
+        make_adapters(ground.weights, ground.adapters, wanted, options.rank)
         reports = {}
         for part in options.parts:
             print(f"{TITLES[part]} …", file=sys.stderr, flush=True)

@@ -75,22 +75,20 @@ class Ground:
         names = [*AUDIENCES, *(f"extra{number}" for number in range(count))][:count]
         return {f"{name}@1": self.adapters / str(number) for number, name in enumerate(names)}
 
-    def llamacpp(self, count: int, slots: int = 4) -> LlamaCppEngine:
+    def llamacpp(self, count: int, window: int = WINDOW) -> LlamaCppEngine:
         """Elara's llama.cpp engine with so many adapters, loaded."""
-        engine = LlamaCppEngine(
-            catalog.EMBEDDED, self.gguf, context_tokens=WINDOW, slots=slots, threads=self.threads
-        )
+        engine = LlamaCppEngine(catalog.EMBEDDED, self.gguf, context_tokens=window, threads=self.threads)
         engine.publish(self.folders(count))
         return engine
 
-    def transformers(self, count: int, dtype: str | None = None) -> Engine:
+    def transformers(self, count: int, dtype: str | None = None, window: int = WINDOW) -> Engine:
         """Elara's transformers engine, likewise."""
         from adapters.engines.transformers.engine import TransformersEngine
 
         engine = TransformersEngine(
             catalog.EMBEDDED,
             self.models,
-            context_tokens=WINDOW,
+            context_tokens=window,
             dtype=dtype or self.dtype,
             threads=self.threads,
         )

@@ -1,4 +1,4 @@
-"""(d) Memory of an engine with its adapters, after each voice has answered; a process for every number."""
+"""(d) Memory of an engine as it is deployed, after each voice has answered; a process for every number."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import psutil
 from benchmarks.serving.ground import Ground, make_request
 from benchmarks.serving.report import Report
 from benchmarks.serving.ways import ByEngine
+from elara_ui.settings import Settings
 
 COUNTS = (0, 1, 5, 20)
 MOST = 1.15
@@ -19,7 +20,8 @@ def measure(ground: Ground, engine_name: str, count: int) -> Report:
 
     However many adapters, as many answers are written, so that what an answer leaves behind counts alike.
     """
-    engine = ground.llamacpp(count) if engine_name == ENGINES[0] else ground.transformers(count)
+    make = ground.llamacpp if engine_name == ENGINES[0] else ground.transformers
+    engine = make(count, window=int(Settings.model_fields["context_tokens"].default))
     way = ByEngine(engine)
     voices = [None, *ground.folders(count)]
     try:
