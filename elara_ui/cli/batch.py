@@ -18,7 +18,7 @@ from elara_ui.cli.parts import (
 )
 from elara_ui.cli.text import format_span, write_document, write_note
 from elara_ui.errors import IdentifiersFound
-from elara_ui.services.batch import BatchPlan, BatchState
+from elara_ui.services.batch_plan import BatchPlan, BatchState
 
 FIRST_NOTE_SECONDS, LAST_NOTE_SECONDS = 2.0, 60.0
 """Between two notes of how far it is; the pause doubles, so that a night's work fills no log."""

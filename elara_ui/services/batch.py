@@ -6,8 +6,6 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
 from adapters.engines.base import Turn
 from adapters.engines.choice import wants_transformers
@@ -18,6 +16,7 @@ from elara_ui.services.adapters import AdapterService
 from elara_ui.services.answers import ChatEvent
 from elara_ui.services.batch_asking import BatchAsking
 from elara_ui.services.batch_files import BatchFile, BatchHeader, Key, Record, hash_file, key_of
+from elara_ui.services.batch_plan import BatchPlan, BatchState
 from elara_ui.services.batch_records import Task
 from elara_ui.services.batch_rows import BatchRow, read_rows
 from elara_ui.services.chat import ChatService
@@ -31,78 +30,6 @@ from elara_ui.settings import Settings
 MOST_PARALLEL = 64
 MOST_TROUBLES = 10
 """Questions in a row that fail by no fault of their own; more would only fill the file with them."""
-
-
-@dataclass(frozen=True)
-class BatchPlan:
-    """What somebody wants answered.
-
-    Args:
-        questions: the file with them.
-        output: the file for the answers.
-        audiences: for whom each question is answered; a row's own audience goes before.
-        adapter: an adapter version, or ``base``; None takes each audience's live one.
-        overrides: sampling fields to change; None values mean the recipe's own.
-        max_words: bound on every answer, words; an audience's own is kept where it is lower.
-        handling: what becomes of likely identifiers of people.
-        store: keep questions and answers in the database too.
-        parallel: questions asked at once; None for as many as the engine can use.
-        restart: throw away what the output holds.
-    """
-
-    questions: Path
-    output: Path
-    audiences: tuple[str, ...]
-    adapter: str | None = None
-    overrides: Mapping[str, Any] | None = None
-    max_words: int | None = None
-    handling: Handling = Handling.ASK
-    store: bool = False
-    parallel: int | None = None
-    restart: bool = False
-
-
-@dataclass(frozen=True)
-class BatchState:
-    """How a batch stands.
-
-    Args:
-        total: answers wanted.
-        before: of those, how many were there already when it went on.
-        answered: with an answer, those from before included.
-        failed: with an error, likewise; asked again when the batch goes on.
-        emergencies: with a red flag, likewise.
-        asked: how many have been asked since it went on.
-        seconds: since it went on and the model was up, s.
-    """
-
-    total: int
-    before: int = 0
-    answered: int = 0
-    failed: int = 0
-    emergencies: int = 0
-    asked: int = 0
-    seconds: float = 0.0
-
-    @property
-    def done(self) -> int:
-        """Records written."""
-        return self.answered + self.failed
-
-    @property
-    def rate(self) -> float:
-        """Questions a second since it went on."""
-        return self.asked / self.seconds if self.seconds else 0.0
-
-    def count(self, record: Record, by: int = 1) -> "BatchState":
-        """The same with one more record, or with one less."""
-        emergency = bool((record.get("red_flags") or {}).get("emergency"))
-        return replace(
-            self,
-            answered=self.answered + by * (record["error"] is None),
-            failed=self.failed + by * (record["error"] is not None),
-            emergencies=self.emergencies + by * emergency,
-        )
 
 
 Tell = Callable[[BatchState], None]
