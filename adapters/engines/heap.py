@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-PAUSE_SECONDS = 10.0
+PAUSE_SECONDS = 2.0
+"""Between two trims while answers come and go; each takes some milliseconds."""
 
 
 class Heap:

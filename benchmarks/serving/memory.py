@@ -1,9 +1,11 @@
 """(d) Memory of an engine as it is deployed, after each voice has answered; a process for every number."""
 
+import time
 from pathlib import Path
 
 import psutil
 
+from adapters.engines.heap import PAUSE_SECONDS
 from benchmarks.serving.ground import Ground, make_request
 from benchmarks.serving.report import Report
 from benchmarks.serving.ways import ByEngine
@@ -27,6 +29,11 @@ def measure(ground: Ground, engine_name: str, count: int) -> Report:
     try:
         for number in range(ANSWERS):
             way.answer(make_request(number, voices[number % len(voices)], 4))
+        time.sleep(
+            PAUSE_SECONDS
+        )  # at rest: what was freed goes back with the next answer, not while many come
+        way.answer(make_request(ANSWERS, None, 4))
+        time.sleep(0.5)
         report = Report()
         resident = psutil.Process().memory_info().rss
         report.note(f"{engine_name}, {count} adapters: resident", resident / 1e6, "MB")
