@@ -29,9 +29,8 @@ def measure(ground: Ground, engine_name: str, count: int) -> Report:
     try:
         for number in range(ANSWERS):
             way.answer(make_request(number, voices[number % len(voices)], 4))
-        time.sleep(
-            PAUSE_SECONDS
-        )  # at rest: what was freed goes back with the next answer, not while many come
+        # At rest: what was freed goes back with the next answer, not while many come.
+        time.sleep(PAUSE_SECONDS)
         way.answer(make_request(ANSWERS, None, 4))
         time.sleep(0.5)
         report = Report()
