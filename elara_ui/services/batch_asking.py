@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -62,7 +62,7 @@ class BatchAsking:
         self._under_way: set[str] = set()
         self._lock = Lock()
 
-    def outcomes(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
+    def outcomes(self, tasks: Iterable[Task]) -> Generator[Outcome, None, None]:
         """What becomes of each, in order. Closed or interrupted, it stops those that are under way.
 
         Args:
