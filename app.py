@@ -38,6 +38,7 @@ def main() -> int:
     services.triage.start()
     services.runs.tidy()
     services.runs.reconcile()
+    services.evaluations.reconcile()
     services.upkeep.start()
     try:
         launch_page(build_page(services), settings, routes=api_routes(services))

@@ -6,7 +6,7 @@ import re
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -26,6 +26,19 @@ class Unavailable(Exception):
     """The file can't be had in this way; another way may lead to it."""
 
 
+class Refused(Unavailable):
+    """The server answers that it won't send the file.
+
+    Args:
+        status: the number of its answer.
+        reason: its words.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"the server answers {status} {reason}")
+        self.status = status
+
+
 class DownloadFailed(Exception):
     """The download failed; the message is a clause that says how."""
 
@@ -39,12 +52,14 @@ class Origin:
         sha256: what the file's SHA-256 should be, in hex; None when nobody says.
         certificates: a file of certificate authorities to trust instead of the usual ones.
         proxy: the address of a proxy to use instead of the environment's.
+        token: sent to this server as bearer, and to no other that it redirects to.
     """
 
     url: str
     sha256: str | None = None
     certificates: str | None = None
     proxy: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 def download(origin: Origin, part: Path, report: BytesReport) -> None:
@@ -105,6 +120,7 @@ def _connect(origin: Origin) -> httpx.Client:
             proxy=origin.proxy,
             timeout=_TIMEOUT_SECONDS,
             follow_redirects=True,
+            headers={"Authorization": f"Bearer {origin.token}"} if origin.token else {},
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:  # certificates or proxy unusable
         raise Unavailable(str(error)) from error
@@ -161,7 +177,7 @@ def _start(response: httpx.Response, have: int) -> int:
     given = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
     if response.status_code == httpx.codes.PARTIAL_CONTENT and given and int(given[1]) <= have:
         return int(given[1])
-    raise Unavailable(f"the server answers {response.status_code} {response.reason_phrase}")
+    raise Refused(response.status_code, response.reason_phrase)
 
 
 def _write(response: httpx.Response, start: int, part: Path, report: BytesReport) -> None:

@@ -27,6 +27,10 @@ class ModelError(ElaraError):
     """A base model that is missing, damaged or can't be fetched."""
 
 
+class NotEnoughMemory(ModelError):
+    """A base model that likely doesn't fit beside what runs; whoever knows better may insist."""
+
+
 class EngineError(ElaraError):
     """The engine can't answer now."""
 

@@ -126,7 +126,7 @@ def verify(path: Path) -> Manifest:
     Raises:
         AdapterError: a file is missing, changed, foreign or can't be read, or the manifest can't.
     """
-    manifest = _read_manifest(path)
+    manifest = read_manifest(path)
     try:
         _compare(path, manifest)
     except OSError as error:
@@ -202,7 +202,12 @@ def _seal(source: Path, staged: Path, number: int, provenance: Provenance) -> Ma
     return manifest
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """What an adapter's folder says of itself; its files aren't checked against it, as `verify` does.
+
+    Raises:
+        AdapterError: there is no manifest that can be read.
+    """
     try:
         content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if content["format_version"] != FORMAT_VERSION:

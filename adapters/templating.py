@@ -102,9 +102,21 @@ def open_with_system(turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 def fallback_template(tokenizer: Any) -> str:
     """The format for a model without a chat template: `JOINED` or `LABELLED`, opened as its texts are."""
-    if tokenizer.bos_token_id in (None, tokenizer.eos_token_id):
+    begin, end = tokenizer.bos_token_id, tokenizer.eos_token_id
+    opened = begin is not None and tokenizer("")["input_ids"][:1] == [begin]
+    return fallback_format(begin, end, opened=opened)
+
+
+def fallback_format(begin: int | None, end: int | None, *, opened: bool) -> str:
+    """The same from a tokenizer's figures.
+
+    Args:
+        begin: id of the token that texts begin with; None for none.
+        end: id of the token that ends them.
+        opened: whether the tokenizer puts the first before every text.
+    """
+    if begin in (None, end):
         return JOINED
-    opened = tokenizer("")["input_ids"][:1] == [tokenizer.bos_token_id]
     return ("{{ bos_token }}" if opened else "") + LABELLED
 
 

@@ -58,6 +58,11 @@ def list_recent(session: Session, limit: int = 50) -> list[Run]:
     return list(session.scalars(select(Run).where(wanted).order_by(Run.created_at.desc(), Run.id)))
 
 
+def list_unended(session: Session) -> list[Run]:
+    """The runs that wait or work."""
+    return list(session.scalars(select(Run).where(Run.status.in_(UNENDED)).order_by(Run.created_at)))
+
+
 def running(session: Session) -> list[Run]:
     """The runs that have a worker, or should have; oldest first."""
     query = select(Run).where(Run.status == RunStatus.RUNNING).order_by(Run.started_at)

@@ -54,6 +54,22 @@ class RunStatus(StrEnum):
         return self not in (RunStatus.QUEUED, RunStatus.RUNNING)
 
 
+class EvaluationStatus(StrEnum):
+    """The life of an evaluation."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"  # its process ended before it did
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self not in (EvaluationStatus.QUEUED, EvaluationStatus.RUNNING)
+
+
 class RunFailure(StrEnum):
     """Why a run failed or was interrupted."""
 

@@ -15,8 +15,10 @@ from elara_ui.tabs.adjudication import build_adjudication_tab
 from elara_ui.tabs.chat import build_chat_tab
 from elara_ui.tabs.chat_handlers import ChatHandlers
 from elara_ui.tabs.datasets import build_datasets_tab
+from elara_ui.tabs.evaluation import EvaluationTab, build_evaluation_tab
 from elara_ui.tabs.finetune import FinetuneTab, build_finetune_tab
 from elara_ui.tabs.insights import build_insights_tab
+from elara_ui.tabs.models import build_models_tab
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import make_leave
 from elara_ui.tabs.review import build_review_tab
@@ -31,7 +33,7 @@ CARE_MORE = " The small embedded model is for trying it, and it makes mistakes."
 REVIEWER_KEY = "elara-reviewer"
 """Under which the browser keeps who reviews and settles from one visit to the next; it is no secret."""
 SERVING_POLL_SECONDS = 1.0
-REMOTE_POLL_SECONDS = 15.0  # another machine may be lost and come back at any time
+CALM_POLL_SECONDS = 15.0  # another machine may be lost, or somebody may switch to another model, at any time
 RUN_POLL_SECONDS = 2.0
 LAUNCH_TRIES = 3
 PRIVATE = (
@@ -90,11 +92,21 @@ def build_page(services: Services) -> gr.Blocks:
                 datasets = build_datasets_tab(services, reviewer)
             with gr.Tab("Fine-tune", id="finetune") as finetune_tab:
                 finetune = build_finetune_tab(services, reviewer)
+            with gr.Tab("Models", id="models") as models_tab:
+                models = build_models_tab(services)
+            with gr.Tab("Evaluate", id="evaluate") as evaluation_tab:
+                evaluation = build_evaluation_tab(services, reviewer)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
-        serving_poll.tick(
-            lambda: watch_serving(services), None, [header, serving_poll], show_progress="hidden"
+        evaluation_poll = gr.Timer(RUN_POLL_SECONDS, active=False)
+        served = gr.State(services.serving.base_model)
+        gr.on(  # where somebody switches the header follows at once; other pages see it at their next look
+            [serving_poll.tick, models.serving.parts.answers.change],
+            lambda: watch_serving(services),
+            None,
+            [header, serving_poll, served],
+            show_progress="hidden",
         )
-        _wire_chat(page, chat, finetune)
+        _wire_chat(page, chat, finetune, served)
         page.unload(make_leave(services))
         review_tab.select(
             review.choose,
@@ -120,23 +132,51 @@ def build_page(services: Services) -> gr.Blocks:
             components_of(datasets.parts),
             show_progress="hidden",
         )
+        models_tab.select(
+            models.refresh,
+            models.inputs,
+            models.outputs,
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
-        finetune_tab.select(lambda: gr.Timer(active=True), None, run_poll, show_progress="hidden")
-        for other in (chat_tab, review_tab, adjudication_tab, insights_tab, datasets_tab):
-            other.select(lambda: gr.Timer(active=False), None, run_poll, show_progress="hidden")
+        _wire_evaluation(evaluation_tab.select, evaluation_poll.tick, evaluation)
+        tabs = (
+            chat_tab,
+            review_tab,
+            adjudication_tab,
+            insights_tab,
+            datasets_tab,
+            finetune_tab,
+            models_tab,
+            evaluation_tab,
+        )
+        _poll_while_open(finetune_tab, run_poll, tabs)
+        _poll_while_open(evaluation_tab, evaluation_poll, tabs)
     return page
 
 
-def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab) -> None:
-    """Fill the chat when the page opens, and paint it again when an adapter has been made live."""
+def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab, served: gr.State) -> None:
+    """Fill the chat when the page opens, and paint it again when another adapter or base model answers."""
     page.load(None, None, None, js=THEME_SCRIPT)
     gr.on(
-        [page.load, finetune.adapters.parts.promoted.change],
+        [page.load, finetune.adapters.parts.promoted.change, served.change],
         chat.refresh,
         [chat.parts.main.audience, chat.parts.state],
         components_of(chat.parts),
         show_progress="hidden",
     )
+
+
+def _poll_while_open(opened: gr.Tab, poll: gr.Timer, tabs: Sequence[gr.Tab]) -> None:
+    """Let a timer run while its tab is looked at, and rest in every other."""
+    for tab in tabs:
+        turn_on = tab is opened
+        tab.select(
+            (lambda: gr.Timer(active=True)) if turn_on else (lambda: gr.Timer(active=False)),
+            None,
+            poll,
+            show_progress="hidden",
+        )
 
 
 def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
@@ -163,6 +203,18 @@ def _wire_runs(opened: Any, ticked: Any, finetune: FinetuneTab) -> None:
         finetune.teaching.refresh,
         [finetune.teaching.parts.seen],
         components_of(finetune.teaching.parts),
+        show_progress="hidden",
+    )
+
+
+def _wire_evaluation(opened: Any, ticked: Any, evaluation: EvaluationTab) -> None:
+    """Paint evaluations anew when the tab opens and as time goes."""
+    parts = evaluation.main.parts
+    gr.on(
+        [opened, ticked],
+        evaluation.main.refresh,
+        [parts.state, parts.painted],
+        components_of(parts),
         show_progress="hidden",
     )
 
@@ -234,19 +286,18 @@ def _launch(page: gr.Blocks, **options: Any) -> str:
     )
 
 
-def watch_serving(services: Services) -> tuple[str, gr.Timer]:
-    """The model's status: closely until it is there, then now and then where another machine answers."""
-    if services.serving.status.state is not ServingState.READY:
-        return render_header(services), gr.Timer(SERVING_POLL_SECONDS)
-    return render_header(services), gr.Timer(REMOTE_POLL_SECONDS, active=services.serving.is_remote)
+def watch_serving(services: Services) -> tuple[str, gr.Timer, str]:
+    """The model's status, when to look again (closely while one comes up), and which base model answers."""
+    status = services.serving.status
+    calm = status.state is ServingState.READY and not status.is_switching
+    pause = CALM_POLL_SECONDS if calm else SERVING_POLL_SECONDS
+    return render_header(services), gr.Timer(pause), services.serving.base_model
 
 
 def render_header(services: Services) -> str:
     """Name, how the model is, and the switch between light and dark."""
-    serving = services.serving
     return (
-        f'<header class="el-header"><h1>Elara</h1>'
-        f"{render_serving(serving.status, serving.base_model, remote=serving.is_remote)}"
+        f'<header class="el-header"><h1>Elara</h1>{render_serving(services.serving.status)}'
         '<button type="button" class="el-theme" aria-label="Switch between light and dark">'
         "Light / dark</button></header>"
     )

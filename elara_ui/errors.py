@@ -11,6 +11,7 @@ ElaraError                      db.errors; message = rule, value and remedy
 ├── RunError                    adapters.errors; a run can't be started or changed
 │   └── NotANumber              adapters.errors; a loss or weight stopped being a number
 ├── ModelError                  adapters.errors; base model missing or damaged
+│   └── NotEnoughMemory         adapters.errors; it likely doesn't fit beside what runs
 ├── EngineError                 adapters.errors; no answer now
 │   ├── EngineBusy              adapters.errors; too many wait for one already
 │   └── ContextOverflow         adapters.errors; the text exceeds the model's window
@@ -30,6 +31,7 @@ from adapters.errors import (
     EngineError,
     ModelError,
     NotANumber,
+    NotEnoughMemory,
     RecipeError,
     RunError,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "InvalidValue",
     "ModelError",
     "NotANumber",
+    "NotEnoughMemory",
     "NotFound",
     "PortTaken",
     "RecipeError",

@@ -53,6 +53,13 @@ class Settings(BaseSettings):
         description="What answers: llamacpp, transformers, or auto, which is transformers where there is an "
         "NVIDIA graphics card and llamacpp elsewhere.",
     )
+    base: str = Field(
+        default="smollm2-135m",
+        min_length=1,
+        max_length=255,
+        description="Base model that answers: a catalogue id, a hub id, or the path of a GGUF file or of a "
+        "model's folder. What is chosen in the page later holds until this is changed.",
+    )
     dtype: str = Field(
         default="auto",
         pattern="^(auto|bf16|fp16|fp32|8bit|4bit)$",

@@ -1,6 +1,7 @@
 """What most tests need: a home of their own and a migrated database in it."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +20,33 @@ from elara_ui.settings import Settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database with nothing in it, to copy: migrating anew takes 0.2 s a test."""
+    home = Home(tmp_path_factory.mktemp("migrated") / "home")
+    home.create()
+    migrate(home)
+    return home.database
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    """A fresh ELARA_HOME with its folders."""
+def empty_home(tmp_path: Path) -> Home:
+    """A fresh ELARA_HOME with its folders and without a database."""
     home = Home(tmp_path / "home")
     home.create()
     return home
 
 
 @pytest.fixture
+def home(empty_home: Home, migrated: Path) -> Home:
+    """A fresh ELARA_HOME with its folders and a migrated database."""
+    shutil.copyfile(migrated, empty_home.database)
+    return empty_home
+
+
+@pytest.fixture
 def database(home: Home) -> Iterator[Database]:
     """The migrated database of `home`, closed afterwards."""
-    migrate(home)
     database = Database.open(home.database)
     yield database
     database.close()
@@ -63,6 +79,6 @@ def engine() -> FakeEngine:
 @pytest.fixture
 def services(home: Home, engine: FakeEngine) -> Iterator[Services]:
     """Every service, on a fresh home and an engine without weights."""
-    services = build_services(Settings.read(home=home.root), engine_factory=lambda report: engine)
+    services = build_services(Settings.read(home=home.root), engine_factory=lambda *_: engine)
     yield services
     services.close()

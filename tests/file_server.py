@@ -15,6 +15,8 @@ class FileServer(ThreadingHTTPServer):
         asked: (path, Range header or None) of every request, in order.
         knows_range: whether it honours Range at all.
         status: sent instead of any file, when set.
+        refusals: path → status and the hub's word for it, sent instead of that file.
+        tokens: the Authorization headers that came.
         drops: for each next wheel, after how many bytes of it the connection breaks; used up one by one.
         stalls_after: bytes of each answer after which nothing more comes until `go_on` is set.
         stalled: set when it has come to that.
@@ -28,6 +30,8 @@ class FileServer(ThreadingHTTPServer):
         self.asked: list[tuple[str, str | None]] = []
         self.knows_range = True
         self.status: int | None = None
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.tokens: set[str | None] = set()
         self.drops: list[int] = []
         self.stalls_after: int | None = None
         self.stalled, self.go_on = threading.Event(), threading.Event()
@@ -53,6 +57,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         wish = self.headers.get("Range")
         self.server.asked.append((self.path, wish))
+        self.server.tokens.add(self.headers.get("Authorization"))
+        if self.path in self.server.refusals:
+            self._refuse(*self.server.refusals[self.path])
+            return
         content = self.server.files.get(self.path)
         if content is None or self.server.status:
             self._answer(self.server.status or 404, b"no")
@@ -60,6 +68,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, content)
         else:
             self._answer_range(content, *re.fullmatch(r"bytes=(\d+)-(\d*)", wish).groups())
+
+    def _refuse(self, status: int, word: str) -> None:
+        self.send_response(status)
+        self.send_header("X-Error-Code", word)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"no")
 
     def _answer_range(self, content: bytes, first: str, last: str) -> None:
         body = content[int(first) : int(last) + 1 if last else None]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.engines.base import GenerationRequest, Turn
+from adapters.engines.gguf_template import read_fallback_template
 from adapters.engines.llama_slots import Seat
 from adapters.engines.text import defuse
 from adapters.errors import AdapterError, EngineError, ModelError
@@ -64,11 +65,12 @@ class LlamaServer:
     ) -> None:
         self.adapters = dict(adapters)
         self._key = secrets.token_urlsafe(32)  # the server also listens on a local port; nobody else may ask
-        self._server = self._start(gguf, slots, context_tokens, threads)
+        template = read_fallback_template(gguf)
+        self._server = self._start(gguf, slots, context_tokens, threads, template)
         # The server's destructor waits for ever when its loop has not begun yet: one token proves it has.
         self._probe()
         self._check_window(context_tokens)
-        self._system_first = puts_system_first(self._render_as_given)
+        self._system_first = template is None and puts_system_first(self._render_as_given)
 
     def count_tokens(self, turns: Sequence[Turn]) -> int:
         """Length of the turns rendered by the model's own chat template, tokens.
@@ -132,8 +134,10 @@ class LlamaServer:
         """Every adapter's scale: 1 for the one that speaks, an explicit 0 for all others."""
         return [{"id": i, "scale": float(name == adapter)} for i, name in enumerate(self.adapters)]
 
-    def _start(self, gguf: Path, slots: int, context_tokens: int, threads: int | None) -> Any:
-        """Load the base model and the adapters."""
+    def _start(
+        self, gguf: Path, slots: int, context_tokens: int, threads: int | None, template: str | None
+    ) -> Any:
+        """Load the base model and the adapters; `template` stands in for one that the file lacks."""
         import xllamacpp
 
         parameters = xllamacpp.CommonParams()
@@ -146,6 +150,8 @@ class LlamaServer:
         parameters.fit_params = False  # never a smaller window than asked for
         parameters.verbosity = 0
         parameters.ui = parameters.endpoint_slots = False
+        if template is not None:
+            parameters.use_jinja, parameters.chat_template = True, template
         parameters.api_keys = [self._key]
         parameters.cpuparams.n_threads = threads or max(1, _cores() // 2)
         parameters.cpuparams_batch.n_threads = threads or _cores()

@@ -5,6 +5,7 @@ They are the very weights that llama.cpp serves: an adapter trained on them fits
 """
 
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock
@@ -27,12 +28,19 @@ def ensure_trainable(models: Path, gguf: Path) -> Path:
     Raises:
         ModelError: the file can't be unpacked.
     """
-    folder = models / f"{gguf.stem}.trainable"
+    folder = models / f"{_name(models, gguf)}.trainable"
     if not folder.is_dir():
         with FileLock(models / ".unpack.lock"):
             if not folder.is_dir():
                 dequantise(gguf, folder)
     return folder
+
+
+def _name(models: Path, gguf: Path) -> str:
+    """A name that no other file has: files of other folders may be called alike."""
+    if gguf.parent == models:
+        return gguf.stem
+    return f"{gguf.stem}-{sha256(str(gguf.resolve()).encode()).hexdigest()[:8]}"
 
 
 def dequantise(gguf: Path, folder: Path) -> None:

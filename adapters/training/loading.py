@@ -5,13 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
 from adapters import catalog, embedded
-from adapters.catalog import BaseModel
+from adapters.catalog import BaseModel, Weights
 from adapters.errors import ModelError, RecipeError
+from adapters.model_store import find_weights
 from adapters.recipe import Hyperparameters
 from adapters.training import base_models
 from adapters.training.progress import Listener
@@ -27,13 +28,16 @@ class Source:
         entry: what the catalogue knows of it.
         location: a folder, or a hub id.
         sha256: of local weights; empty for a hub model.
-        revision: the commit of a hub model that is to be taken; empty takes the newest.
+        revision: the commit of a hub model that is to be taken; empty takes the one that is held, else the
+            newest.
+        held: the commit that lies at `location`, where a hub model was downloaded; else empty.
     """
 
     entry: BaseModel
     location: str
     sha256: str
     revision: str = ""
+    held: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,9 @@ class LoadedBase:
 def locate(models: Path, base_model: str, progress: Listener) -> Source:
     """Find the weights, fetching and unpacking the embedded model if need be.
 
+    A hub model that was downloaded in full is taken from `models`; another one is fetched into the hub's
+    own cache when it is loaded.
+
     Args:
         models: folder of base models.
         base_model: catalogue id, hub id or folder.
@@ -76,6 +83,7 @@ def locate(models: Path, base_model: str, progress: Listener) -> Source:
         ModelError: they can't be had.
     """
     entry = catalog.find(base_model)
+    stored = None if entry.embedded or entry.local else find_weights(models, entry, Weights.FULL)
     if entry.embedded or entry.local:
         _go_offline()
     if entry.embedded:
@@ -83,8 +91,14 @@ def locate(models: Path, base_model: str, progress: Listener) -> Source:
         gguf = embedded.fetch(models, report=lambda _: progress.beat())
         folder = base_models.ensure_trainable(models, gguf)
         return Source(entry, str(folder), embedded.SHA256)
+    if entry.local_gguf:
+        progress.stage("unpacking the base model's file")
+        file = Path(entry.source)
+        return Source(entry, str(base_models.ensure_trainable(models, file)), _hash_file(file))
     if entry.local:
         return Source(entry, entry.source, _hash_weights(Path(entry.source)))
+    if stored is not None:
+        return Source(entry, str(stored.place), "", held=stored.revision)
     return Source(entry, entry.source, "")
 
 
@@ -157,6 +171,10 @@ def _pin(source: Source) -> Source:
     """
     if source.sha256:
         return source
+    if source.held:
+        if source.revision in ("", source.held):
+            return replace(source, revision=source.held)
+        source = replace(source, location=source.entry.source, held="")  # another commit: the hub has it
     from transformers.utils.hub import resolve_revision
 
     found = resolve_revision(source.location, source.revision or None)
@@ -275,3 +293,8 @@ def _hash_weights(folder: Path) -> str:
             while block := file.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

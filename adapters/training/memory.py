@@ -5,14 +5,13 @@ backward pass is counted by `adapters.training.activations`. `benchmarks/memory_
 against what runs really take. No torch is loaded by importing this.
 """
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import psutil
 
+from adapters.machine import left_in_container
 from adapters.recipe import Hyperparameters, override
 
 ADAMW_BYTES = 8  # two float32 moments a trainable weight: Loshchilov & Hutter 2019, algorithm 2
@@ -134,29 +133,6 @@ def look_at_machine() -> Machine:
     resident = int(psutil.Process().memory_info().rss)
     available = min(int(psutil.virtual_memory().available), left_in_container())
     return Machine("cpu", available + resident, resident + PROCESSOR_WORKSPACE)
-
-
-def left_in_container(root: Path = Path("/sys/fs/cgroup")) -> int:
-    """Memory that a container's limit leaves, bytes; a very large number where none is set.
-
-    Pages of files that it has read count as used there, but are given back when asked for.
-
-    Args:
-        root: where the kernel shows the container's control group, of version 2 or 1.
-    """
-    for limit, used, statistics, cached in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat",
-         "total_inactive_file"),
-    ):  # fmt: skip
-        try:
-            most, taken = int((root / limit).read_text()), int((root / used).read_text())
-            lines = (line.split() for line in (root / statistics).read_text().splitlines())
-            returned = next((int(value) for name, value in lines if name == cached), 0)
-        except (OSError, ValueError):  # no such file, or “max”
-            continue
-        return max(0, most - taken + returned)
-    return sys.maxsize
 
 
 def estimate_memory(

@@ -10,6 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -258,6 +259,10 @@ def _give_way() -> None:
     if hasattr(os, "setpriority"):
         present = os.getpriority(os.PRIO_PROCESS, 0)
         os.setpriority(os.PRIO_PROCESS, 0, max(present, NICENESS))
+    # Linux may schedule a session as one (autogroup). A worker leads its own, and its niceness then weighs
+    # within that session only, not against the chat's: the session's own niceness does (man 7 sched).
+    with suppress(OSError):  # absent on other systems, read-only in some containers
+        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def _set_up_logging() -> None:

@@ -61,7 +61,7 @@ def _serving(ground: Ground, home: Path) -> Iterator[tuple[Services, Any, str]]:
     from elara_ui.blocks import build_page, launch_page
 
     settings = Settings.read(home=home, port=find_free_port(), cache_mb=0)
-    services = build_services(settings, engine_factory=lambda report: ground.llamacpp(0))
+    services = build_services(settings, engine_factory=lambda *_: ground.llamacpp(0))
     page = build_page(services)
     address = launch_page(page, settings, routes=api_routes(services), wait=False).rstrip("/")
     try:

@@ -5,6 +5,13 @@ Times are UTC. Identifiers are random hex strings, so that rows made on two mach
 
 from db.models.base import Base, UtcDateTime, new_id, utc_now
 from db.models.chat import Conversation, Message, Response
+from db.models.evaluation import (
+    Evaluation,
+    EvaluationAnswer,
+    EvaluationFigure,
+    EvaluationSuite,
+    EvaluationVerdict,
+)
 from db.models.retention import RetentionReport
 from db.models.review import (
     Adjudication,
@@ -35,6 +42,11 @@ __all__ = [
     "Assignment",
     "Base",
     "Conversation",
+    "Evaluation",
+    "EvaluationAnswer",
+    "EvaluationFigure",
+    "EvaluationSuite",
+    "EvaluationVerdict",
     "Message",
     "Preference",
     "Response",

@@ -17,7 +17,9 @@ from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
 from elara_ui.cli.batch import batch
 from elara_ui.cli.evaluate import evaluate
+from elara_ui.cli.evaluations import evaluations_cli, suites_cli
 from elara_ui.cli.insights import show_agreement, show_reading
+from elara_ui.cli.models import models_cli
 from elara_ui.cli.organising import compare_answers, list_known, mark_known, unmark_known
 from elara_ui.cli.parts import (
     AcceptOption,
@@ -41,6 +43,7 @@ from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
 from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.serve import serve_command
+from elara_ui.cli.serving import serving_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
 from elara_ui.cli.text import (
     format_answer,
@@ -64,6 +67,7 @@ CTRL_C = 130  # the shell's exit status for it
 cli = make_group(help="Ask, train, review and promote from a terminal.")
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(adapters_cli, name="adapters")
+cli.add_typer(models_cli, name="models")
 cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 cli.add_typer(reviewers_cli, name="reviewers")
@@ -81,7 +85,10 @@ cli.command()(readability)
 cli.command()(relevance)
 cli.command()(retention)
 cli.command("serve-command")(serve_command)
+cli.add_typer(serving_cli, name="serving")
 cli.command()(evaluate)
+cli.add_typer(suites_cli, name="suites")
+cli.add_typer(evaluations_cli, name="evaluations")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from adapters.engines.choice import Choice
+from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
 from elara_ui.services.adapters import AdapterService
@@ -16,10 +18,13 @@ from elara_ui.services.comparing import ComparingService
 from elara_ui.services.conversations import ConversationService
 from elara_ui.services.curation import CurationService
 from elara_ui.services.distillation import DistillationService
+from elara_ui.services.evaluation_rubric import RubricService
+from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.exporting import ExportService
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
+from elara_ui.services.models import ModelService
 from elara_ui.services.one_at_a_time import OneAtATime
 from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
@@ -33,6 +38,7 @@ from elara_ui.services.runs import RunService
 from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
+from elara_ui.services.suites import SuiteService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
@@ -51,6 +57,7 @@ class Services:
     recipes: Mapping[str, Recipe]
     database: Database
     serving: ServingService
+    models: ModelService
     conversations: ConversationService
     triage: TriageService
     chat: ChatService
@@ -78,14 +85,19 @@ class Services:
     snapshots: SnapshotService
     lineage: LineageService
     safety: SafetyService
+    suites: SuiteService
+    evaluations: EvaluationService
+    rubric: RubricService
     retention: RetentionService
     upkeep: Upkeep
 
     def close(self) -> None:
-        """Stop a teacher, a comparison and the upkeep, free the engine and the database. Runs go on."""
+        """Stop what works in the background, free the engine and the database. Runs go on."""
         self.upkeep.close()
         self.teaching.close()
+        self.evaluations.close()
         self.comparing.close()
+        self.models.close()
         self.serving.close()
         self.database.close()
 
@@ -114,11 +126,21 @@ def build_services(
     database = Database.open(home.database)
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
+    models = ModelService(
+        database,
+        home,
+        Window(settings.context_tokens, settings.slots),
+        lambda: serving.choice,
+        lambda: _coming(serving),
+        settings.is_local,
+    )
     triage = TriageService(settings.country)
     cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
     asking = AskingService(database, serving, triage, cache)
     conversations = ConversationService(database, triage)
-    training = TrainingService(database, home, recipes, settings.max_runs, settings.is_local)
+    training = TrainingService(
+        database, home, recipes, settings.max_runs, settings.is_local, models.trainable
+    )
     pairs = PairsService(database)
     limit = settings.max_question_characters
     comparing = ComparingService(
@@ -145,11 +167,15 @@ def build_services(
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
     adapters = AdapterService(database, home, lambda: serving.base_model)
+    safety = SafetyService(database, home, serving, private_chat, recipes)
+    suites = SuiteService(database, tuple(recipes))
+    evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
     return Services(
         settings=settings,
         recipes=recipes,
         database=database,
         serving=serving,
+        models=models,
         conversations=conversations,
         triage=triage,
         chat=chat,
@@ -176,7 +202,16 @@ def build_services(
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),
         lineage=LineageService(database),
-        safety=SafetyService(database, home, serving, private_chat, recipes),
+        safety=safety,
+        suites=suites,
+        evaluations=evaluations,
+        rubric=RubricService(database),
         retention=retention,
-        upkeep=Upkeep(runs, retention),
+        upkeep=Upkeep(runs, retention, serving.follow, evaluations=evaluations),
     )
+
+
+def _coming(serving: ServingService) -> Choice | None:
+    """What a switch under way brings up."""
+    switching = serving.status.switching
+    return switching.choice if switching is not None and not switching.failed else None

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from adapters import registry
 from adapters.card import METRICS, find_base, write_card
 from adapters.manifest import CARD, Form, Manifest
+from db import evaluations as evaluation_store
 from db import snapshots as snapshot_store
 from db.home import Home
 from db.models import Adapter
 from db.vocabulary import AdapterStatus
+from elara_ui.services.evaluation_views import EvaluationView, describe
 from elara_ui.services.files import StoredFile, list_files
 
 
@@ -48,6 +50,7 @@ class AdapterDetails:
         libraries: versions of what made it.
         files: its files, intact.
         card: the model card, Markdown without its front matter.
+        evaluations: the newest finished one of these weights on each suite, with its figures.
     """
 
     name: str
@@ -69,6 +72,7 @@ class AdapterDetails:
     created_at: str
     files: tuple[StoredFile, ...]
     card: str
+    evaluations: tuple[EvaluationView, ...] = ()
 
 
 def describe_adapter(session: Session, home: Home, adapter: Adapter) -> AdapterDetails:
@@ -102,6 +106,7 @@ def describe_adapter(session: Session, home: Home, adapter: Adapter) -> AdapterD
         created_at=manifest.created_at,
         files=list_files(folder),
         card=_read_card(manifest),
+        evaluations=tuple(map(describe, evaluation_store.newest_on_each_suite(session, adapter.sha256))),
     )
 
 

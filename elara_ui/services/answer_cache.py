@@ -6,7 +6,8 @@ from threading import Lock
 
 from cachetools import TTLCache
 
-from adapters.engines.base import Completion, Engine, Turn
+from adapters.engines.base import Completion, Turn
+from adapters.engines.choice import Choice
 from db.vocabulary import FinishReason
 from elara_ui.services.questions import Question
 
@@ -80,10 +81,11 @@ class AnswerCache:
                 self._kept[key] = written
 
 
-def make_key(question: Question, engine: Engine, adapter: str | None, turns: Sequence[Turn]) -> object | None:
+def make_key(question: Question, choice: Choice, adapter: str | None, turns: Sequence[Turn]) -> object | None:
     """Everything that decides the words of an answer; None where they may differ or must not be kept.
 
     Args:
+        choice: base model and engine that answer.
         adapter: versioned name; None for the base model alone.
         turns: as the model is given them, the system prompt first.
     """
@@ -92,7 +94,7 @@ def make_key(question: Question, engine: Engine, adapter: str | None, turns: Seq
     if question.cache_scope is None or not repeats:
         return None
     limits = (question.recipe.max_explanation_length, question.stop)
-    served = (type(engine).__name__, engine.base_model, adapter)
+    served = (choice, adapter)
     return (question.cache_scope, *served, tuple(turns), sampling, limits)
 
 

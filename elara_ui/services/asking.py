@@ -20,6 +20,7 @@ from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Starte
 from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.questions import BASE_ALONE, Question
 from elara_ui.services.serving import ServingService
+from elara_ui.services.tenure import Tenure
 from elara_ui.services.triage import TriageService, to_rows
 from elara_ui.services.window import LimitedText, fit_window
 
@@ -68,7 +69,21 @@ class AskingService:
         """
         request_id, began = uuid4().hex, time.monotonic()
         yield Started(conversation_id, request_id, found)
-        engine, adapter = self._engine_for(question)
+        with self._serving.hold() as held:
+            yield from self._answer(held, question, history, request_id, began, keep, found)
+
+    def _answer(
+        self,
+        held: Tenure,
+        question: Question,
+        history: Sequence[Turn],
+        request_id: str,
+        began: float,
+        keep: Keep,
+        found: Finding,
+    ) -> Generator[ChatEvent, None, None]:
+        """The answer of one engine, which stays until it has ended even if another one takes its place."""
+        engine, adapter = held.engine, self._adapter_for(held, question)
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
@@ -78,13 +93,13 @@ class AskingService:
         if request_id in self._stopped:  # pressed while the model was coming up
             self._stopped.discard(request_id)
             raise InvalidInput("Stopped before the answer began. Retry the question when you like.")
-        if known := self._cache.find(make_key(question, engine, adapter, turns)):
+        if known := self._cache.find(make_key(question, held.choice, adapter, turns)):
             request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
             yield Piece(known.text, known.text)
             again = known.recall(time.monotonic() - began)
             yield Finished(keep(self._describe(question, request, engine, again, dropped, found)))
             return
-        request, stream = self._begin(question, turns, request_id)
+        request, stream = self._begin(held, question, turns, request_id)
         writing = LimitedText(question.recipe.max_explanation_length, question.stop)
         completion: Completion | None = None
         try:
@@ -103,7 +118,7 @@ class AskingService:
             keep(self._describe(question, request, engine, written, dropped, found))
             raise
         written = self._finish(request, writing, completion)
-        self._cache.keep(make_key(question, engine, request.adapter, turns), written)
+        self._cache.keep(make_key(question, held.choice, request.adapter, turns), written)
         yield Finished(keep(self._describe(question, request, engine, written, dropped, found)))
 
     def stop(self, request_id: str) -> None:
@@ -112,7 +127,7 @@ class AskingService:
         self._serving.cancel(request_id)
 
     def _begin(
-        self, question: Question, turns: Sequence[Turn], request_id: str
+        self, held: Tenure, question: Question, turns: Sequence[Turn], request_id: str
     ) -> tuple[GenerationRequest, Iterator[Token | Completion]]:
         """Send the request; returns it with its stream, the first item of which has come.
 
@@ -120,9 +135,9 @@ class AskingService:
         new one is asked.
         """
         for last_try in (False, True):
-            engine, adapter = self._engine_for(question)
+            adapter = self._adapter_for(held, question)
             request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
-            stream = engine.stream(request)
+            stream = held.engine.stream(request)
             try:
                 return request, chain([next(stream)], stream)
             except AdapterError:
@@ -130,20 +145,21 @@ class AskingService:
                     raise
         raise AssertionError("the second try returns or raises")
 
-    def _engine_for(self, question: Question) -> tuple[Engine, str | None]:
-        """The engine, and the adapter that shall answer."""
+    def _adapter_for(self, held: Tenure, question: Question) -> str | None:
+        """The adapter that shall answer, published; None for the base model alone."""
+        if question.adapter not in (None, BASE_ALONE):
+            held.publish({question.adapter})
+            return question.adapter
+        held.publish_live()
         if question.adapter == BASE_ALONE:
-            return self._serving.engine(), None
-        if question.adapter is not None:
-            return self._serving.publish({question.adapter}), question.adapter
-        engine = self._serving.engine()
+            return None
         with self._database.reading() as session:
-            live = adapter_store.live(session, question.recipe.audience, engine.base_model)
+            live = adapter_store.live(session, question.recipe.audience, held.engine.base_model)
         if live is None:
-            return engine, None
-        if reason := self._serving.refusal(live.name):
+            return None
+        if reason := held.refusal(live.name):
             raise AdapterError(reason)
-        return engine, live.name
+        return live.name
 
     def _finish(
         self, request: GenerationRequest, writing: LimitedText, completion: Completion | None

@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import islice
 
 from adapters.engines.base import Turn
-from adapters.engines.choice import wants_transformers
+from adapters.engines.choice import EngineKind
 from adapters.recipe import Recipe
 from elara_ui.clinical import identifiers
 from elara_ui.errors import EngineError, InvalidInput, StorageError
@@ -106,7 +106,14 @@ class BatchService:
         self, plan: BatchPlan, file: BatchFile, header: BatchHeader, written: _Written, tell: Tell
     ) -> BatchState:
         """First what failed, which stands further up; then the rest."""
-        self._bring_up(plan)
+        with self._serving.hold() as held:
+            if plan.adapter is not None and plan.adapter != BASE_ALONE:
+                held.publish({plan.adapter})  # that it can't be is told once, not in each row
+            return self._work(plan, file, header, written, tell)
+
+    def _work(
+        self, plan: BatchPlan, file: BatchFile, header: BatchHeader, written: _Written, tell: Tell
+    ) -> BatchState:
         work = _Work(self._make_asking, plan, header, tell, written.state)
         if written.failed:
             again = (task for task in self._tasks(plan) if task.key in written.failed)
@@ -162,6 +169,7 @@ class BatchService:
             [name, each.system_prompt, each.max_explanation_length, asdict(each.sampling)]
             for name, each in self._recipes.items()
         ]
+        base_model, engine = self._serving.intended
         given = {name: value for name, value in (plan.overrides or {}).items() if value is not None}
         settings = {
             "audiences": list(plan.audiences),
@@ -170,7 +178,8 @@ class BatchService:
             "max_words": plan.max_words,
             "identifiers": str(plan.handling),
             "store": plan.store,
-            "base_model": self._serving.base_model,
+            "base_model": base_model,
+            "engine": str(engine or "auto"),
             "recipes": sha256(repr(recipes).encode()).hexdigest()[:12],
             "country": self._settings.country,
         }
@@ -199,13 +208,6 @@ class BatchService:
                 failed[task.key] = {"error": record["error"], "red_flags": record.get("red_flags")}
         return _Written(replace(state, before=state.done), failed)
 
-    def _bring_up(self, plan: BatchPlan) -> None:
-        """Have the model and a chosen adapter there: that they can't be is told once, not in each row."""
-        if plan.adapter in (None, BASE_ALONE):
-            self._serving.engine()
-        else:
-            self._serving.publish({str(plan.adapter)})
-
     def _rows(self, plan: BatchPlan) -> Iterator[BatchRow]:
         return read_rows(plan.questions, self._settings.max_question_characters)
 
@@ -226,7 +228,8 @@ class BatchService:
 
     def _usual_parallel(self, plan: BatchPlan) -> int:
         """As many as the engine writes at once; llama.cpp writes those of one voice at a time together."""
-        if not self._settings.engine_url and wants_transformers(self._settings.engine):
+        choice = self._serving.choice
+        if choice is not None and choice.kind is EngineKind.TRANSFORMERS:
             return min(self._settings.batch_rows, MOST_PARALLEL)
         return min(self._settings.slots * max(len(plan.audiences), 1), MOST_PARALLEL)
 

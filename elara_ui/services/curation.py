@@ -35,6 +35,7 @@ from elara_ui.services.curation_check import (
 )
 from elara_ui.services.rule_files import dump_rules, parse_rules
 from elara_ui.services.snapshots import SnapshotView, describe_snapshot, rows_by_answer
+from elara_ui.services.suites import read_suite_prompts
 
 NAME = re.compile(r"[\w][\w .+-]{0,99}")
 NO_LIMIT = 1_000_000
@@ -351,7 +352,9 @@ class CurationService:
         reviewer: str | None,
     ) -> tuple[CheckReport, Prepared | None, set[str]]:
         """The report, what would be frozen, and the answers that leak."""
-        leaks = find_leaks(examples, read_evaluation_sets(self._home))
+        with self._database.reading() as session:
+            suites = read_suite_prompts(session)
+        leaks = find_leaks(examples, {**suites, **read_evaluation_sets(self._home)})
         kinds, findings = find_identifiers(examples)
         with self._database.reading() as session:
             answers = [each.answers for each in leaks] + [each.answers for each in findings]

@@ -277,25 +277,28 @@ class DistillationService:
         accept_identifiers: bool,
     ) -> Generator[Completion | None, None, None]:
         """An answer for each prompt, in order; None where it doesn't fit the window."""
-        if adapter.base_model != self._serving.base_model:
+        done, may_leave = 0, accept_identifiers
+        while done < len(prompts) and self._serving.base_model == adapter.base_model:
+            # Held for one answer at a time: a promotion meanwhile leaves only what is live.
+            with self._serving.hold() as held:
+                if held.engine.base_model != adapter.base_model:
+                    break  # another model has taken its place
+                held.publish({adapter.name})
+                if held.engine.is_remote and not may_leave:
+                    _check_departure(prompts[done:], accept=False)
+                    may_leave = True
+                request = GenerationRequest(prompts[done], adapter.name, sampling)
+                try:
+                    answered = _last(held.engine.stream(request))
+                except ContextOverflow:
+                    answered = None
+                finally:
+                    held.engine.cancel(request.request_id)
+            yield answered
+            done += 1
+        if done < len(prompts):
             folder = registry.folder(self._home, adapter)
-            if prompts:
-                yield from answer_prompts(self._home, folder, sampling, prompts)
-            return
-        may_leave = accept_identifiers
-        for done, prompt in enumerate(prompts):
-            # Each time: a promotion meanwhile leaves only what is live.
-            engine = self._serving.publish({adapter.name})
-            if engine.is_remote and not may_leave:
-                _check_departure(prompts[done:], accept=False)
-                may_leave = True
-            request = GenerationRequest(prompt, adapter.name, sampling)
-            try:
-                yield _last(engine.stream(request))
-            except ContextOverflow:
-                yield None
-            finally:
-                engine.cancel(request.request_id)
+            yield from answer_prompts(self._home, folder, sampling, prompts[done:])
 
     def _keep(
         self,

@@ -13,6 +13,7 @@ from db import adapters as adapter_store
 from db.home import Home
 from db.models import Adapter
 from db.session import Database
+from db.vocabulary import AdapterStatus
 from elara_ui.errors import AdapterError
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,19 @@ class AdapterPublisher:
         self._publish(engine, [*present, *wanted])
         for adapter in wanted:
             self._check(adapter)
+
+    def withdraw(self, engine: Engine, name: str) -> None:
+        """Take an adapter from the engine, unless it is live or isn't there."""
+        if name not in engine.adapters:
+            return
+        with self._database.reading() as session:
+            if adapter_store.status_of(session, name) is AdapterStatus.LIVE:
+                return
+            kept = [adapter_store.get(session, other) for other in sorted(engine.adapters - {name})]
+        try:
+            engine.publish(self._servable(kept))
+        except AdapterError as error:  # what was published stays, which is no harm
+            log.warning("%s stays published: %s", name, error.message)
 
     def refusal(self, name: str) -> str | None:
         """Why a live adapter doesn't answer, and what to do about it; None when nothing is wrong with it.

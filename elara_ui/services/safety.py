@@ -225,22 +225,36 @@ class SafetyService:
             return self._chat.check(audience, prompt, GREEDY, name or BASE_ALONE)
 
         results, method = evaluate_safety(self._chat, question, cases or suite.load_cases(), report)
-        made = SafetyReport(
-            suite.NAME,
-            suite.VERSION,
-            suite.suite_hash(),
-            name,
-            weights,
-            self._serving.base_model,
-            audience,
-            asdict(question(results[0].prompt).sampling),
-            utc_now().isoformat(),
-            count_categories(results),
-            results,
-            method,
-        )
+        sampling = asdict(question(results[0].prompt).sampling)
+        made = self._report(name, weights, audience, sampling, results, method)
         if cases is None:
             self._write(made)
+        return made
+
+    def keep(
+        self,
+        adapter: str | None,
+        weights_sha256: str,
+        audience: str,
+        sampling: Mapping[str, Any],
+        results: Sequence[CaseResult],
+        relevance_by: str,
+    ) -> SafetyReport:
+        """Keep what somebody else asked and judged.
+
+        Args:
+            adapter: versioned name; None for the base model alone.
+            weights_sha256: of the adapter's weights; empty for the base model.
+            audience: whose prompt it was asked with.
+            sampling: the parameters, seed included.
+            results: of every prompt of the suite.
+            relevance_by: the method behind the answers' relevance.
+
+        Raises:
+            StorageError: the result can't be written.
+        """
+        made = self._report(adapter, weights_sha256, audience, sampling, results, relevance_by)
+        self._write(made)
         return made
 
     def stored(self, adapter: str, audience: str | None = None) -> tuple[SafetyReport, ...]:
@@ -270,6 +284,30 @@ class SafetyService:
                 f"python -m elara_ui evaluate --adapter {adapter} --suite safety."
             )
         return found[0]
+
+    def _report(
+        self,
+        adapter: str | None,
+        weights: str,
+        audience: str,
+        sampling: Mapping[str, Any],
+        results: Sequence[CaseResult],
+        method: str,
+    ) -> SafetyReport:
+        return SafetyReport(
+            suite.NAME,
+            suite.VERSION,
+            suite.suite_hash(),
+            adapter,
+            weights,
+            self._serving.base_model,
+            audience,
+            sampling,
+            utc_now().isoformat(),
+            count_categories(results),
+            tuple(results),
+            method,
+        )
 
     def _find(self, adapter: str, audience: str | None) -> tuple[str | None, str, str]:
         """Name, hash of the weights, and audience."""

@@ -1,64 +1,37 @@
-"""Bringing the base model up and keeping the engine's adapters in step with what is live."""
+"""Which base model answers in which engine: bringing it up, and switching to another one while it answers."""
 
-import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from threading import Event, Lock, Thread
 
-from adapters import catalog, embedded
-from adapters.engines.base import Engine, EngineStats
-from adapters.engines.choice import wants_transformers
-from adapters.engines.llamacpp import LlamaCppEngine
-from adapters.engines.remote import RemoteEngine
+from adapters.engines.base import Engine
+from adapters.engines.choice import Choice, EngineKind
 from db.session import Database
-from elara_ui.errors import ElaraError, EngineError
-from elara_ui.services.publishing import AdapterPublisher
+from elara_ui.errors import ElaraError, EngineError, InvalidInput
+from elara_ui.services.engine_bringing import EngineBringer, explain
+from elara_ui.services.engine_making import EngineFactory, EngineMaker
+from elara_ui.services.serving_choice import ChoiceBook, check_memory, configured_choice
+from elara_ui.services.serving_status import ServingState, ServingStatus, Switching
+from elara_ui.services.tenure import Tenure
 from elara_ui.settings import Settings
 
-log = logging.getLogger(__name__)
+__all__ = ["EngineFactory", "ServingService", "ServingState", "ServingStatus", "Switching"]
 
-EngineFactory = Callable[[embedded.Report], Engine]
-"""Makes the engine, not loaded yet, telling how far any download is."""
-
-
-class ServingState(StrEnum):
-    """How far the base model has come."""
-
-    IDLE = "idle"
-    FETCHING = "fetching"
-    LOADING = "loading"
-    READY = "ready"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class ServingStatus:
-    """What to tell someone who waits.
-
-    Args:
-        state: how far it has come.
-        message: one sentence for the page.
-        fraction: of the download done, in [0, 1]; None where it can't be known.
-        warnings: what is wrong while the model answers, such as an adapter that can't be served; each with
-            its remedy.
-        stats: what the engine has done; None while there is none.
-    """
-
-    state: ServingState
-    message: str
-    fraction: float | None = None
-    warnings: tuple[str, ...] = ()
-    stats: EngineStats | None = None
+FAILURE_SECONDS = 900.0
+"""How long a switch that failed is told in the header."""
+_COMING_UP = (ServingState.FETCHING, ServingState.LOADING)
 
 
 class ServingService:
-    """Owns the engine: fetches the model, loads it, publishes the live adapters.
+    """Owns the engine: fetches the model, loads it, publishes the live adapters, switches to another.
+
+    What is switched to is remembered and served again at the next start, unless the settings were changed.
 
     Args:
-        settings: model file, context window, threads.
-        database: where live adapters are looked up.
+        settings: model, engine, context window, threads.
+        database: where live adapters are looked up and choices are kept.
         report: told of every change of status, e.g. to print it.
         engine_factory: fetches what is needed and makes the engine; replaced in tests.
     """
@@ -71,48 +44,73 @@ class ServingService:
         engine_factory: EngineFactory | None = None,
     ) -> None:
         self._settings = settings
-        self._home = settings.folders
-        self._publisher = AdapterPublisher(database, self._home)
         self._report = report
-        self._engine_factory = engine_factory or self._make_engine
-        self._engine: Engine | None = None
+        self._bringer = EngineBringer(engine_factory or EngineMaker(settings), database, settings.folders)
+        self._book = ChoiceBook(database, settings)
+        self._settled = Event()  # the first model is up, or has failed
+        self._lock = Lock()  # guards everything below
         self._status = ServingStatus(ServingState.IDLE, "The model has not been started.")
-        self._settled = Event()
-        self._lock = Lock()
+        self._current: Tenure | None = None
+        self._draining: list[Tenure] = []
+        self._switching: Switching | None = None
+        self._failed_at = 0.0
+        self._notice = ""
+        self._known_choice = 0  # number of the newest remembered choice that was looked at
+        self._life = 0  # counts starts and stops: what comes up after its own has ended is freed
 
     @property
     def status(self) -> ServingStatus:
         """How far the base model has come, and how it does, now."""
-        status, engine = self._status, self._engine
-        if engine is None or status.state is not ServingState.READY:
+        with self._lock:
+            self._draining = [tenure for tenure in self._draining if not tenure.has_ended]
+            self._forget_failure()
+            tenure, notice = self._current, self._notice
+            status = replace(self._status, switching=self._switching, draining=len(self._draining))
+        if tenure is None or status.state is not ServingState.READY:
             return status
-        stats, left_out = engine.stats(), self._publisher.left_out
-        unserved = (f"{name} can't be served. {reason}" for name, reason in left_out.items())
-        warnings = (*([stats.trouble] if stats.trouble else ()), *unserved)
-        return replace(status, warnings=warnings, stats=stats)
+        stats = tenure.engine.stats()
+        failed = status.switching.message if status.switching and status.switching.failed else ""
+        told = (text for text in (failed, notice, stats.trouble) if text)
+        return replace(status, warnings=(*told, *tenure.left_out), stats=stats, choice=tenure.choice)
+
+    @property
+    def choice(self) -> Choice | None:
+        """What answers now; None while nothing does."""
+        tenure = self._current
+        return tenure.choice if tenure is not None else None
+
+    @property
+    def intended(self) -> tuple[str, EngineKind | None]:
+        """Base model and engine that the next start brings up; the engine None where the machine decides."""
+        return self._book.intended()
 
     @property
     def base_model(self) -> str:
-        """Catalogue id of the base model served."""
-        return self._settings.engine_base if self._settings.engine_url else catalog.EMBEDDED
+        """Id of the base model served; before one is up, of the one that is to be."""
+        tenure = self._current
+        return tenure.engine.base_model if tenure is not None else self.intended[0]
 
     @property
     def is_remote(self) -> bool:
         """Whether what is asked goes to another machine; known before the engine is up."""
-        engine = self._engine
-        return bool(self._settings.engine_url) if engine is None else engine.is_remote
+        tenure = self._current
+        return tenure.engine.is_remote if tenure is not None else self.intended[1] is EngineKind.REMOTE
 
     def start(self) -> None:
         """Fetch and load in the background; harmless when already under way or done."""
         with self._lock:
-            if self._status.state in (ServingState.FETCHING, ServingState.LOADING, ServingState.READY):
+            switching = self._switching is not None and not self._switching.failed
+            if switching or self._status.state in (*_COMING_UP, ServingState.READY):
                 return
             self._settled.clear()
             self._status = ServingStatus(ServingState.FETCHING, "Looking for the model.")
-        Thread(target=self._bring_up, name="serving", daemon=True).start()
+            self._life += 1
+            life = self._life
+        Thread(target=self._bring_up, args=(life,), name="serving", daemon=True).start()
 
-    def engine(self, timeout: float | None = None) -> Engine:
-        """The engine, with every live adapter published that can be served; see `refusal` for the others.
+    @contextmanager
+    def hold(self, timeout: float | None = None) -> Iterator[Tenure]:
+        """The engine that answers now, kept until let go, whatever is switched to meanwhile.
 
         Args:
             timeout: longest wait for a model that is still coming up, s; None waits for ever.
@@ -120,22 +118,38 @@ class ServingService:
         Raises:
             EngineError: the model isn't ready, with what it waits for or why it failed.
         """
-        with self._present(timeout) as engine:
-            self._publisher.publish_live(engine)
-        return engine
+        self.start()
+        self._settled.wait(timeout)
+        with self._lock:
+            tenure = self._current
+            if tenure is None:
+                raise EngineError(self._status.message)
+            tenure.take()
+        try:
+            yield tenure
+        finally:
+            tenure.give_back()
 
-    def publish(self, names: set[str]) -> Engine:
-        """Make these adapters available beside the live ones, e.g. to try a candidate.
+    def engine(self, timeout: float | None = None) -> Engine:
+        """The engine, with every live adapter published that can be served; see `refusal` for the others.
+
+        It may be freed once another one has taken its place: use `hold` to have it answer.
+
+        Args:
+            timeout: longest wait for a model that is still coming up, s; None waits for ever.
 
         Raises:
-            NotFound: no adapter of that name.
-            AdapterError: it is damaged or doesn't fit the base model.
-            EngineError: the model isn't ready.
+            EngineError: the model isn't ready, with what it waits for or why it failed.
         """
-        with self._present() as engine:
-            self._publisher.publish_live(engine)
-            self._publisher.publish(engine, names)
-        return engine
+        with self.hold(timeout) as held:
+            held.publish_live()
+            return held.engine
+
+    def withdraw(self, name: str) -> None:
+        """Take an adapter that was tried from the engine again, unless it is live; waits for no model."""
+        tenure = self._current
+        if tenure is not None:
+            tenure.withdraw(name)
 
     def refusal(self, name: str) -> str | None:
         """Why a live adapter doesn't answer, and what to do about it; None when nothing is wrong with it.
@@ -143,99 +157,207 @@ class ServingService:
         Raises:
             NotFound: no adapter of that name.
         """
-        return self._publisher.refusal(name)
+        tenure = self._current
+        return tenure.refusal(name) if tenure is not None else None
+
+    def switch(self, choice: Choice, *, insist: bool = False) -> None:
+        """Have another model or engine answer. It comes up in the background; `status` tells how far.
+
+        It is brought up beside the one that answers and takes over once it is ready. Answers in progress end
+        where they began. When it can't be brought up, what answered goes on.
+
+        Args:
+            choice: what to serve.
+            insist: even though it likely doesn't fit the memory.
+
+        Raises:
+            EngineError: the first model, or another one, is coming up.
+            InvalidInput: it answers already.
+            NotEnoughMemory: it likely doesn't fit beside what runs.
+            ModelError: its files can't be read.
+        """
+        with self._lock:
+            self._check_switch(choice)
+            before = self._switching
+            self._switching = Switching(choice, "Getting it ready.")
+            life = self._life
+        try:
+            if not insist:
+                check_memory(choice, self._settings)
+        except ElaraError:
+            with self._lock:
+                self._switching = before
+            raise
+        Thread(target=self._switch, args=(choice, life), name="switching", daemon=True).start()
+
+    def choose_for_next_start(self, choice: Choice) -> None:
+        """Remember a choice without serving it here; an app on this home notices it (`follow`)."""
+        self._book.write(choice)
+
+    def follow(self) -> None:
+        """Switch to what was chosen elsewhere, on the command line, since this was asked last."""
+        chosen = self._book.newest()
+        with self._lock:
+            busy = self._current is None or (self._switching is not None and not self._switching.failed)
+            if chosen is None or busy or chosen.id <= self._known_choice:
+                return
+            self._known_choice = chosen.id
+        if not self._book.holds(chosen):
+            self._notice = (
+                f"{chosen.base_model} was chosen on the command line under other settings (ELARA_ENGINE, "
+                "ELARA_BASE, ELARA_DTYPE, ELARA_ENGINE_URL) than this app has, and settings go first. Choose "
+                "it here, or with the same settings there."
+            )
+            return
+        try:
+            choice = self._book.read(chosen)
+            if choice != self.choice:
+                self.switch(choice, insist=True)  # memory was looked at when it was chosen
+        except ElaraError as error:
+            self._notice = (
+                f"{chosen.base_model} was chosen on the command line and doesn't answer. {error.message}"
+            )
 
     def cancel(self, request_id: str) -> None:
         """Stop a request; never waits and never fails. Unknown ids are ignored."""
-        engine = self._engine  # without the lock, which is held as long as adapters are loaded
-        if engine is not None:
-            engine.cancel(request_id)
+        with self._lock:
+            tenures = self._tenures()
+        for tenure in tenures:
+            tenure.engine.cancel(request_id)
 
     def close(self) -> None:
-        """Free the engine."""
+        """Free the engine, and those that still end their answers."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.close()
-                self._engine = None
+            tenures = self._tenures()
+            if tenures or self._status.state in _COMING_UP:
                 self._status = ServingStatus(ServingState.IDLE, "The model has been stopped.")
-
-    @contextmanager
-    def _present(self, timeout: float | None = None) -> Iterator[Engine]:
-        """The engine, once it is up; meanwhile nobody else publishes or closes it."""
-        self.start()
-        self._settled.wait(timeout)
-        with self._lock:
-            if self._engine is None:
-                raise EngineError(self._status.message)
-            yield self._engine
-
-    def _bring_up(self) -> None:
-        try:
-            engine = self._engine_factory(self._tell_download)
-            self._tell(ServingState.LOADING, "Loading the model.")
-            self._adopt(engine)
-            self._tell(ServingState.READY, "Ready.")
-        except ElaraError as error:
-            self._tell(ServingState.FAILED, error.message)
-        except Exception:
-            log.exception("The engine did not start")
-            self._tell(
-                ServingState.FAILED,
-                "The model could not be started; the reason is in the log. Restart Elara with "
-                "ELARA_LOG_LEVEL=DEBUG to see more.",
-            )
-        finally:
+            self._life += 1
+            self._draining, self._current, self._switching = [], None, None
             self._settled.set()
+        for tenure in tenures:
+            tenure.end()
 
-    def _adopt(self, engine: Engine) -> None:
-        """Load an engine with its adapters, and have it answer from now on."""
-        try:
-            engine.load()
-            with self._lock:
-                self._publisher.publish_live(engine)
-                self._engine = engine
-        except BaseException:
-            engine.close()
-            raise
+    def _forget_failure(self) -> None:
+        """A switch that failed is told for a while, not for as long as nobody switches again."""
+        failed = self._switching is not None and self._switching.failed
+        if failed and time.monotonic() - self._failed_at > FAILURE_SECONDS:
+            self._switching = None
 
-    def _make_engine(self, report: embedded.Report) -> Engine:
-        if self._settings.engine_url:
-            key = self._settings.engine_key
-            return RemoteEngine(
-                base_model=self.base_model,
-                url=self._settings.engine_url,
-                key=key.get_secret_value() if key else None,
-                names=self._settings.remote_names,
-                context_tokens=self._settings.context_tokens,
+    def _tenures(self) -> tuple[Tenure, ...]:
+        return (*self._draining, *((self._current,) if self._current is not None else ()))
+
+    def _check_switch(self, choice: Choice) -> None:
+        """Whether a switch may begin now."""
+        if self._status.state in (ServingState.IDLE, *_COMING_UP):
+            raise EngineError(
+                "The first model must be up, or have failed, before another is switched to. Wait for it."
             )
-        model = embedded.fetch(self._home.models, report, placed=self._settings.model_file)
-        if wants_transformers(self._settings.engine):
-            return self._make_transformers_engine()
-        return LlamaCppEngine(
-            base_model=self.base_model,
-            gguf=model,
-            context_tokens=self._settings.context_tokens,
-            slots=self._settings.slots,
-            threads=self._settings.threads or None,
-        )
+        if self._switching is not None and not self._switching.failed:
+            raise EngineError(
+                f"One switch at a time: {self._switching.choice.title} is coming up. Wait until it answers "
+                "or has failed, then choose again."
+            )
+        if self._current is not None and self._current.choice == choice:
+            raise InvalidInput(f"{choice.title} answers already. Choose another model or engine.")
 
-    def _make_transformers_engine(self) -> Engine:
-        from adapters.engines.transformers.engine import TransformersEngine  # loads torch
+    def _bring_up(self, life: int) -> None:
+        """The first engine: as it was chosen last, or else as the settings ask for it."""
 
-        return TransformersEngine(
-            base_model=self.base_model,
-            models=self._home.models,
-            context_tokens=self._settings.context_tokens,
-            dtype=self._settings.dtype,
-            rows=self._settings.batch_rows,
-            waiting=self._settings.max_waiting,
-            threads=self._settings.threads or None,
-        )
+        def tell(state: ServingState, message: str, fraction: float | None = None) -> None:
+            self._tell(ServingStatus(state, message, fraction), life)
 
-    def _tell_download(self, progress: embedded.FetchProgress) -> None:
-        fraction = progress.done / progress.total if progress.total else None
-        self._tell(ServingState.FETCHING, f"{progress.stage}.", fraction)
+        try:
+            tenure = self._bring_chosen(tell) or self._bringer.bring_up(
+                configured_choice(self._settings), tell
+            )
+        except Exception as error:  # noqa: BLE001 -- whoever waits must be told
+            tell(ServingState.FAILED, explain(error))
+        else:
+            if self._adopt(tenure, life, "Ready."):
+                self._report(self.status)
+        with self._lock:
+            if life == self._life:
+                self._settled.set()
 
-    def _tell(self, state: ServingState, message: str, fraction: float | None = None) -> None:
-        self._status = ServingStatus(state, message, fraction)
-        self._report(self._status)
+    def _bring_chosen(self, tell: Callable[..., None]) -> Tenure | None:
+        """What was chosen last, if that holds and can be served; else a notice says why not."""
+        chosen = self._book.newest()
+        if chosen is None:
+            return None
+        self._known_choice, self._notice = chosen.id, ""
+        if not self._book.holds(chosen):
+            return None
+        try:
+            return self._bringer.bring_up(self._book.read(chosen), tell)
+        except ElaraError as error:
+            configured = configured_choice(self._settings)
+            self._notice = (
+                f"{chosen.base_model}, which was chosen to answer, can't be served. {error.message} Until "
+                f"then {configured.title} answers, as the settings ask for."
+            )
+            return None
+
+    def _switch(self, choice: Choice, life: int) -> None:
+        """The life of a switch."""
+
+        def tell(state: ServingState, message: str, fraction: float | None = None) -> None:
+            self._tell_switch(Switching(choice, message, fraction), life)
+
+        try:
+            tenure = self._bringer.bring_up(choice, tell)
+        except Exception as error:  # noqa: BLE001 -- a switch must end, whatever it met
+            served = self.choice
+            goes_on = f" {served.title} goes on answering." if served is not None else ""
+            self._failed_at = time.monotonic()
+            message = f"The switch to {choice.title} failed. {explain(error)}{goes_on}"
+            self._tell_switch(Switching(choice, message, failed=True), life)
+            return
+        if life == self._life:
+            self._remember(choice)
+        if self._adopt(tenure, life, f"{choice.title} answers now."):
+            self._report(self.status)
+
+    def _remember(self, choice: Choice) -> None:
+        """Write down what is about to answer, for the next start."""
+        notice, number = "", 0
+        try:
+            number = self._book.write(choice)
+        except Exception as error:  # noqa: BLE001 -- it can answer all the same
+            notice = f"{choice.title} answers, but the next start won't know. {explain(error)}"
+        with self._lock:
+            self._notice = notice
+            self._known_choice = max(self._known_choice, number)
+
+    def _adopt(self, tenure: Tenure, life: int, message: str) -> bool:
+        """Have an engine answer from now on, and let the one before end its answers.
+
+        Returns:
+            Whether it answers: not when Elara was stopped meanwhile.
+        """
+        with self._lock:
+            wanted = life == self._life
+            old = self._current
+            if wanted:
+                self._current = tenure
+                self._draining += [old] if old is not None else []
+                self._status, self._switching = ServingStatus(ServingState.READY, message), None
+                self._settled.set()
+        if not wanted:
+            tenure.end()
+        elif old is not None:
+            old.retire()
+        return wanted
+
+    def _tell(self, status: ServingStatus, life: int) -> None:
+        with self._lock:
+            if life != self._life:
+                return
+            self._status = status
+        self._report(status)
+
+    def _tell_switch(self, switching: Switching, life: int) -> None:
+        with self._lock:
+            if life != self._life:
+                return
+            self._switching = switching
+        self._report(ServingStatus(ServingState.READY, switching.message, switching.fraction))

@@ -1,6 +1,6 @@
 """Preparing and launching training runs on behalf of a person."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from adapters import catalog
@@ -72,6 +72,7 @@ class TrainingService:
         recipes: audience → recipe.
         max_runs: how many runs may train at once.
         opens_folders: whether who asks may name folders of this machine; not when others can reach the page.
+        base_models: tells the models that are offered, the usual one first.
     """
 
     def __init__(
@@ -81,16 +82,18 @@ class TrainingService:
         recipes: Mapping[str, Recipe],
         max_runs: int = 1,
         opens_folders: bool = True,
+        base_models: Callable[[], tuple[catalog.BaseModel, ...]] = lambda: catalog.CATALOG,
     ) -> None:
         self._database = database
         self._home = home
         self._recipes = recipes
         self._max_runs = max_runs
         self.opens_folders = opens_folders
+        self._base_models = base_models
 
     def base_models(self) -> tuple[catalog.BaseModel, ...]:
-        """The catalogue; a hub id or a local folder can be given in its place."""
-        return catalog.CATALOG
+        """Those offered; a hub id or a local folder can be given in their place."""
+        return self._base_models()
 
     def stored_sets(self) -> tuple[StoredSet, ...]:
         """Every set that a run has learned from or that was distilled, newest first."""

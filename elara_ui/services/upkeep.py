@@ -6,6 +6,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from elara_ui.errors import ElaraError
+from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.retention import RetentionService
 from elara_ui.services.runs import RunService
 
@@ -18,11 +19,14 @@ log = logging.getLogger(__name__)
 
 
 class Upkeep:
-    """Moves the queue of runs on when a worker was killed, and deletes what is too old.
+    """Moves the queue of runs on and ends evaluations when their process was killed, deletes what is too old,
+    follows what was chosen.
 
     Args:
         runs: told to look at its runs.
         retention: told to delete, unless conversations are kept for ever.
+        follow: looks for a base model chosen on the command line.
+        evaluations: told to look for those whose process was killed; None where there are none.
         reconcile_seconds: between two looks, s.
         retention_seconds: between two deletions, s; the first is at once.
     """
@@ -31,11 +35,15 @@ class Upkeep:
         self,
         runs: RunService,
         retention: RetentionService,
+        follow: Callable[[], object] = lambda: None,
         reconcile_seconds: float = RECONCILE_SECONDS,
         retention_seconds: float = RETENTION_SECONDS,
+        evaluations: EvaluationService | None = None,
     ) -> None:
         self._runs = runs
+        self._evaluations = evaluations
         self._retention = retention
+        self._follow = follow
         self._reconcile_seconds = reconcile_seconds
         self._retention_seconds = retention_seconds
         self._stopped = Event()
@@ -59,6 +67,9 @@ class Upkeep:
         deleted_at: float | None = None
         while not self._stopped.is_set():
             _try("The runs could not be looked after", self._runs.reconcile)
+            _try("The model chosen could not be looked up", self._follow)
+            if self._evaluations is not None:
+                _try("The evaluations could not be looked after", self._evaluations.reconcile)
             now = time.monotonic()
             due = deleted_at is None or now - deleted_at >= self._retention_seconds
             if self._retention.days and due:

@@ -8,6 +8,7 @@ from adapters.card import show
 from db.vocabulary import AdapterStatus
 from elara_ui.services.adapter_details import AdapterDetails, Figure
 from elara_ui.services.adapters import AdapterSummary
+from elara_ui.services.evaluation_views import EvaluationView
 from elara_ui.services.exporting import Target
 from elara_ui.services.files import StoredFile
 from elara_ui.tabs.markup import button, escape, markdown, status_pill
@@ -18,6 +19,8 @@ EXPORTS: Mapping[Target, tuple[str, str]] = {
     Target.PEFT: ("PEFT folder", "The folder as it is kept, for transformers and vLLM"),
 }
 UNITS = ("kB", "MB", "GB")
+TELLING = ("safety_passed", "refusal", "reassured", "heldout_loss", "in_target", "relevance", "rubric")
+"""The figures of an evaluation that are told among an adapter's details."""
 
 
 def render_adapters(adapters: Sequence[AdapterSummary], shown: str = "") -> str:
@@ -55,11 +58,39 @@ def render_details(details: AdapterDetails, written: Mapping[Target, Path]) -> s
         f'<section class="el-card el-details" aria-label="{escape(details.name)}"><div class="el-head"><h3>'
         f"{escape(details.name)} {status_pill(details.status)}</h3>{button('Close', 'close', details.name)}</div>"
         f'<div class="el-figures">{figures}</div>'
-        f"<h4>Where it came from</h4>{_render_facts(_lineage(details))}"
+        f"{_render_evaluations(details.evaluations)}<h4>Where it came from</h4>{_render_facts(_lineage(details))}"
         f"<h4>Export</h4>{_render_exports(details, written)}"
         f"<h4>Files</h4>{_render_files(details.files)}"
         f'<details><summary>Model card</summary><div class="el-answer el-model-card">{markdown(details.card)}</div>'
         "</details></section>"
+    )
+
+
+def _render_evaluations(evaluations: Sequence[EvaluationView]) -> str:
+    """The newest figures on each suite; the Evaluate tab has all."""
+    if not evaluations:
+        return (
+            "<h4>Evaluated</h4><p class='el-muted'>Not yet: the Evaluate tab tries it on fixed questions.</p>"
+        )
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(view.suite_label)}</th><td>{_list_figures(view)}</td>"
+        f"<td>{view.created_at:%Y-%m-%d %H:%M}</td></tr>"
+        for view in evaluations
+    )
+    return (
+        "<h4>Evaluated</h4><div class='el-table-box'><table class='el-table el-wrap'><thead><tr><th>Questions</th>"
+        f"<th>Figures, 95 % interval</th><th>Begun (UTC)</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _list_figures(view: EvaluationView) -> str:
+    """The figures that tell most, each in a few words."""
+    found = (view.figure(name) for name in TELLING)
+    return " · ".join(
+        f"{escape(figure.label)} <b>{figure.show(figure.value)}</b> "
+        f"<small>{figure.show(figure.low)} to {figure.show(figure.high)}</small>"
+        for figure in found
+        if figure
     )
 
 

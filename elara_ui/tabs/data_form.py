@@ -22,6 +22,14 @@ COLUMNS = {
 }
 
 
+def list_base_models(services: Services) -> list[tuple[str, str]]:
+    """The menu of base models: those on this machine say so."""
+    return [
+        (f"{model.title} · on this machine" if services.models.is_here(model) else model.title, model.id)
+        for model in services.training.base_models()
+    ]
+
+
 def build_data(services: Services) -> DataParts:
     """Build audience, base model and source, with what each source asks for."""
     recipes, training = services.recipes, services.training
@@ -33,10 +41,10 @@ def build_data(services: Services) -> DataParts:
         elem_id="train-audience",
     )
     base_model = gr.Dropdown(
-        [(model.title, model.id) for model in training.base_models()],
+        list_base_models(services),
         value=training.base_models()[0].id,
         label="Base model",
-        info="One of these, a Hugging Face id, or the path of a local model folder.",
+        info="One of these, a Hugging Face id, or the path of a local model folder or GGUF file.",
         allow_custom_value=True,
         filterable=True,
     )

@@ -1,25 +1,26 @@
 """How the model is, in the page's header: pure functions from its status to HTML."""
 
+from collections.abc import Sequence
+
 from adapters.engines.base import EngineStats
 from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.tabs.markup import escape
 
 
-def render_serving(status: ServingStatus, base_model: str, *, remote: bool) -> str:
-    """A quiet pill with the figures as its tooltip; what is wrong unfolds.
-
-    Args:
-        base_model: what answers.
-        remote: whether it does so on another machine.
-    """
+def render_serving(status: ServingStatus) -> str:
+    """A quiet pill that names model and engine, with the figures as its tooltip; what is wrong unfolds."""
     match status.state:
         case ServingState.READY:
-            return _render_ready(status, f"{base_model}, on another machine" if remote else base_model)
+            return _render_ready(status)
         case ServingState.FAILED:
             return f'<div class="el-pill el-failed" role="alert">{escape(status.message)}</div>'
         case _:
-            share = "" if status.fraction is None else f" {status.fraction:.0%}"
-            return f'<span class="el-pill el-waiting" role="status">{escape(status.message)}{share}</span>'
+            return _render_waiting(status.message, status.fraction)
+
+
+def _render_waiting(message: str, fraction: float | None) -> str:
+    share = "" if fraction is None else f" {fraction:.0%}"
+    return f'<span class="el-pill el-waiting" role="status">{escape(message)}{share}</span>'
 
 
 def describe_stats(stats: EngineStats) -> str:
@@ -36,19 +37,32 @@ def describe_stats(stats: EngineStats) -> str:
     return " ".join(parts)
 
 
-def _render_ready(status: ServingStatus, name: str) -> str:
-    figures = f' title="{escape(describe_stats(status.stats))}"' if status.stats else ""
+def _render_ready(status: ServingStatus) -> str:
+    name = status.choice.title if status.choice else "Ready"
+    figures = f' title="Ready. {escape(describe_stats(status.stats))}"' if status.stats else ""
     look = "el-waiting" if status.warnings else "el-ready"
     pill = f'<span class="el-pill {look}"{figures}>{escape(name)}</span>'
-    if not status.warnings:
-        return pill
-    first = status.warnings[0].split(". ")[0].rstrip(".")
-    more = f", and {len(status.warnings) - 1} more" if len(status.warnings) > 1 else ""
-    items = "".join(f"<li>{escape(warning)}</li>" for warning in status.warnings)
+    if status.is_switching and status.switching:
+        coming = f"{status.switching.choice.title}: {_lower(status.switching.message)}"
+        pill += _render_waiting(coming, status.switching.fraction)
+    return pill + _render_warnings(status.warnings)
+
+
+def _render_warnings(warnings: Sequence[str]) -> str:
+    if not warnings:
+        return ""
+    first = warnings[0].split(". ")[0].rstrip(".")
+    more = f", and {len(warnings) - 1} more" if len(warnings) > 1 else ""
+    items = "".join(f"<li>{escape(warning)}</li>" for warning in warnings)
     return (
-        f'{pill}<details class="el-pill el-failed el-troubles" role="status"><summary>{escape(first)}{more}'
+        f'<details class="el-pill el-failed el-troubles" role="status"><summary>{escape(first)}{more}'
         f"</summary><ul>{items}</ul></details>"
     )
+
+
+def _lower(sentence: str) -> str:
+    """A sentence as the end of another."""
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from elara_ui.services import Services
 from elara_ui.services.teaching import Teaching, TeachingPlan, Use
 from elara_ui.services.training import DataChoice, DataSource
 from elara_ui.tabs import teaching_view
+from elara_ui.tabs.data_form import list_base_models
 from elara_ui.tabs.identifier_prompt import render_previews
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates, components_of, unchanged
@@ -93,10 +94,10 @@ def _build(services: Services) -> TeachingParts:
             elem_id="teaching-use",
         )
         base_model = gr.Dropdown(
-            [(model.title, model.id) for model in models],
-            value=models[-1].id,
+            list_base_models(services),
+            value=models[1].id,
             label="Base model that learns",
-            info="One of these, a Hugging Face id, or the path of a local model folder.",
+            info="One of these, a Hugging Face id, or the path of a local model folder or GGUF file.",
             allow_custom_value=True,
         )
         with gr.Row():

@@ -13,6 +13,7 @@ from elara_ui.errors import ElaraError
 from elara_ui.services import Services
 from elara_ui.services.training import DataSource, Preview
 from elara_ui.tabs import preview_view, training_form_view
+from elara_ui.tabs.data_form import list_base_models
 from elara_ui.tabs.data_form_handlers import DataHandlers
 from elara_ui.tabs.markup import notice
 from elara_ui.tabs.parts import Updates
@@ -133,13 +134,14 @@ class FormHandlers:
         }
 
     def refresh(self) -> Updates:
-        """List the saved recipes, the stored sets and the adapters to continue from, as they are now."""
+        """List base models, saved recipes, stored sets and adapters to continue from, as they are now."""
         names = [adapter.name for adapter in self._services.adapters.versions()]
         choices = gr.update(choices=[NO_ADAPTER, *names])
         kinds = zip(HYPERPARAMETERS, self._recipe.fields, strict=True)
         return {
             self._recipe.saved: gr.update(choices=self.list_recipes()),
             self._data.stored: gr.update(choices=self.data.list_stored()),
+            self._data.base_model: gr.update(choices=list_base_models(self._services)),
             **{part: choices for info, part in kinds if info.kind == "adapter"},
         }
 

@@ -11,6 +11,7 @@ from elara_ui.errors import ElaraError
 from elara_ui.services import Services
 from elara_ui.services.transfer import Transfer
 from elara_ui.tabs import preview_view
+from elara_ui.tabs.data_form import list_base_models
 from elara_ui.tabs.markup import ACT_SCRIPT, notice
 from elara_ui.tabs.parts import Updates, components_of, settled, unchanged
 from elara_ui.tabs.runs_handlers import Painted
@@ -58,8 +59,8 @@ def _build(services: Services) -> TransferParts:
     models = services.training.base_models()
     with gr.Accordion("On another base model", open=False, visible=False, elem_id="transfer") as panel:
         base_model = gr.Dropdown(
-            [(model.title, model.id) for model in models],
-            value=models[-1].id,
+            list_base_models(services),
+            value=models[1].id,
             label="Base model",
             info="The run's recipe and stored set, with modules, template and batch worked out anew.",
             allow_custom_value=True,

@@ -34,7 +34,7 @@ def services(home: Home, engine: FakeEngine, choices: dict[str, Any]) -> Iterato
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     settings = Settings.read(home=home.root, port=port, **choices)
-    services = build_services(settings, engine_factory=lambda report: engine)
+    services = build_services(settings, engine_factory=lambda *_: engine)
     yield services
     services.close()
 

@@ -325,6 +325,10 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     expect(details).to_contain_text("Not clinically reviewed")
     details.scroll_into_view_if_needed()
     look(page, "adapter", keep=False)
+    open_tab(page, "Evaluate")
+    expect(page.get_by_label("Version", exact=True)).to_have_value("patient@1")
+    expect(page.locator("#evaluations")).to_contain_text("Nothing was evaluated yet")
+    open_tab(page, "Fine-tune")
     page.locator("#adapters").get_by_role("button", name="Make live").click()
     expect(page.get_by_text("patient@1 now answers for patient")).to_be_visible()
     open_tab(page, "Chat")
@@ -343,6 +347,13 @@ def test_9_everything_is_there_after_a_restart(page: Page, app: App) -> None:
     expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
     open_tab(page, "Fine-tune")
     expect(page.locator("#run-detail")).to_contain_text("succeeded")
+    open_tab(page, "Models")
+    embedded = page.locator("#models-list .el-model", has_text="(embedded)")
+    expect(embedded).to_contain_text("answers now")
+    embedded.locator(".el-model-head").click()
+    expect(page.locator(".el-form-row")).to_contain_text("GB of memory")
+    expect(page.locator("#models-shelf")).to_contain_text("patient@1")
+    look(page, "models")
 
 
 def test_leaving_a_conversation_breaks_its_answer_off_and_keeps_it(page: Page) -> None:

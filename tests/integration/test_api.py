@@ -391,7 +391,7 @@ def test_a_defect_tells_nothing_but_that_it_happened(
 
 
 def test_a_model_that_doesn_t_come_up_is_said_to_be_unavailable(home: Home) -> None:
-    def fail(report: object) -> FakeEngine:
+    def fail(choice: object, report: object) -> FakeEngine:
         raise EngineError("The model can't be fetched. Put it there by hand.")
 
     services = build_services(Settings.read(home=home.root), engine_factory=fail)
@@ -442,7 +442,7 @@ def test_more_than_can_be_answered_are_turned_away(
 @pytest.fixture
 def keyed(home: Home, engine: FakeEngine) -> Iterator[str]:
     settings = Settings.read(home=home.root, api_keys=f"{KEY}, {OTHER_KEY}")
-    services = build_services(settings, engine_factory=lambda report: engine)
+    services = build_services(settings, engine_factory=lambda *_: engine)
     with serving(services) as address:
         yield address
     services.close()
@@ -476,7 +476,7 @@ def test_a_repeated_request_is_answered_from_memory_to_the_same_client_alone(
 
 def test_without_keys_other_machines_find_it_shut(home: Home) -> None:
     settings = Settings.read(home=home.root, host="0.0.0.0")
-    services = build_services(settings, engine_factory=lambda report: FakeEngine())
+    services = build_services(settings, engine_factory=lambda *_: FakeEngine())
     with serving(services) as address, pytest.raises(openai.AuthenticationError, match="ELARA_API_KEYS"):
         ask(client_of(address))
     services.close()

@@ -12,8 +12,10 @@ from db.home import Home
 from db.vocabulary import RUBRIC, AdapterStatus, Disposition, RunStatus
 from elara_ui.services import Services, build_services
 from elara_ui.services.answers import Answer, Finished
+from elara_ui.services.evaluation_planning import Wish
 from elara_ui.services.questions import BASE_ALONE
 from elara_ui.services.reviewing import ReviewDraft
+from elara_ui.services.suites import SuiteQuestion
 from elara_ui.services.training import DataChoice, DataSource
 from elara_ui.settings import Settings
 
@@ -76,6 +78,14 @@ def test_a_correction_becomes_an_adapter_that_answers(services: Services, tmp_pa
     [adapter] = services.adapters.versions("patient")
     assert (adapter.name, adapter.status, adapter.run_id) == ("patient@1", AdapterStatus.CANDIDATE, run_id)
     assert ask(services).adapter is None  # a candidate doesn't answer
+
+    lesson = SuiteQuestion("fever", QUESTION, CORRECTION)
+    services.suites.add("lesson", [lesson], "lesson.jsonl")
+    evaluated = services.evaluations.run(Wish("patient@1", "lesson"))
+    loss = evaluated.figure("heldout_loss")
+    assert loss is not None, evaluated
+    assert loss.value < 2  # the base model's is 3.0: the loss is the adapter's, and it has learned
+    assert "patient@1" not in services.serving.engine().adapters
 
     services.adapters.promote("patient@1")
     after = ask(services)

@@ -27,7 +27,7 @@ def free_port() -> int:
 @pytest.fixture
 def services(home: Home) -> Iterator[Services]:
     settings = Settings.read(home=home.root, port=free_port(), max_upload_mb=1)
-    services = build_services(settings, engine_factory=lambda report: FakeEngine())
+    services = build_services(settings, engine_factory=lambda *_: FakeEngine())
     yield services
     services.close()
 

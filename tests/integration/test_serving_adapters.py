@@ -26,7 +26,7 @@ OTHER_SIZE = {**EMBEDDED_CONFIG, "hidden_size": 512, "num_attention_heads": 8}
 def services(home: Home, embedded_gguf: Path):
     services = build_services(
         Settings.read(home=home.root),
-        engine_factory=lambda report: LlamaCppEngine("smollm2-135m", embedded_gguf, 512, slots=1),
+        engine_factory=lambda *_: LlamaCppEngine("smollm2-135m", embedded_gguf, 512, slots=1),
     )
     yield services
     services.close()
@@ -37,6 +37,11 @@ def make_live(services: Services, folder: Path, audience: str) -> None:
     with services.database.session() as session:
         adapter = registry.register(session, services.settings.folders, folder, provenance)
         registry.promote(session, services.settings.folders, adapter.name)
+
+
+def publish(services: Services, names: set[str]) -> None:
+    with services.serving.hold() as held:
+        held.publish(names)
 
 
 @pytest.mark.parametrize("config", [OTHER_ARCHITECTURE, OTHER_SIZE], ids=["architecture", "size"])
@@ -58,7 +63,7 @@ def test_an_adapter_llama_cpp_refuses_leaves_the_others_theirs(services, tmp_pat
     generation = engine._current
     services.serving.engine()
     with pytest.raises(AdapterError, match="nurse@1"):
-        services.serving.publish({"nurse@1"})
+        publish(services, {"nurse@1"})
     assert engine._current is generation  # the model wasn't loaded again
 
 

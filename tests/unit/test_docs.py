@@ -8,6 +8,7 @@ import pytest
 from adapters.recipe import HYPERPARAMETERS, HyperparameterInfo, load_recipes
 from db.home import Home
 from db.vocabulary import HARM_LIKELIHOOD, RUBRIC
+from elara_ui.services.evaluation_measures import MEASURES, Kind
 from elara_ui.settings import PROJECT_ROOT, Settings
 
 DOCS = PROJECT_ROOT / "docs"
@@ -62,6 +63,14 @@ def test_every_axis_of_the_rubric_is_documented_with_its_labels() -> None:
         assert asked == " · ".join(choice.label for choice in scale.choices)
         if likelihood:
             assert likelihood == " · ".join(choice.label for choice in HARM_LIKELIHOOD)
+
+
+def test_every_figure_of_an_evaluation_is_documented_with_its_interval() -> None:
+    rows = table_rows(read("evaluate.md"))
+    for measure in MEASURES:
+        _, interval, better = rows[measure.label]
+        assert interval == ("Wilson" if measure.kind is Kind.SHARE else "bootstrap")
+        assert better == measure.better
 
 
 def test_every_part_of_the_home_is_documented() -> None:

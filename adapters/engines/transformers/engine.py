@@ -57,13 +57,14 @@ class TransformersEngine:
         base_model: catalogue id, hub id or folder of the base model.
         models: folder of base models.
         context_tokens: window of one request, prompt and answer together, tokens.
-        dtype: one of `loading.DTYPES`. In fp32 an answer doesn't depend on who else is answered; otherwise
-            rounding, and in 8bit the choice of outliers, may turn a choice between two all but equally likely
-            tokens.
+        dtype: one of `adapters.engines.choice.DTYPES`. In fp32 an answer doesn't depend on who else is
+            answered; otherwise rounding, and in 8bit the choice of outliers, may turn a choice between two
+            all but equally likely tokens.
         rows: most answers written at once.
         waiting: most that may wait for their turn.
         threads: compute threads on a processor; None takes half of the cores (see `loading.set_threads`).
         prefix_bytes: bound on what is remembered of prompts, bytes.
+        folder: where a model of the hub lies on this machine; None has the hub's own cache looked up.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class TransformersEngine:
         waiting: int = 64,
         threads: int | None = None,
         prefix_bytes: int = PREFIX_BYTES,
+        folder: Path | None = None,
     ) -> None:
         self._base_model = base_model
+        self._folder = folder
         self._models = models
         self._context_tokens = context_tokens
         self._dtype = dtype
@@ -214,7 +217,8 @@ class TransformersEngine:
 
     def _start(self) -> None:
         """Load the model, and let the thread begin that owns it from now on."""
-        served = loading.load(self._models, self._base_model, self._dtype, self._context_tokens)
+        place = self._base_model if self._folder is None else str(self._folder)
+        served = loading.load(self._models, place, self._dtype, self._context_tokens)
         if not served.on_card:
             loading.set_threads(self._threads)
         voices = Voices(served.model, self._base_model, served.sha256)

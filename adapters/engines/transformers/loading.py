@@ -9,9 +9,6 @@ from adapters.errors import ModelError
 from adapters.training import loading
 from adapters.training.progress import Silence
 
-DTYPES = ("auto", "bf16", "fp16", "fp32", "8bit", "4bit")
-"""What weights may be kept in; ``auto`` is bf16 where the hardware computes in it."""
-
 # Besides what model and tokenizer name themselves: the ends of a turn that chat templates write.
 _TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>")
 
@@ -41,7 +38,7 @@ def load(models: Path, base_model: str, dtype: str, context_tokens: int) -> Serv
     Args:
         models: folder of base models.
         base_model: catalogue id, hub id or folder.
-        dtype: one of `DTYPES`.
+        dtype: one of `adapters.engines.choice.DTYPES`.
         context_tokens: window that will be promised, tokens.
 
     Raises:

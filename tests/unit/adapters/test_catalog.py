@@ -16,10 +16,11 @@ def save_model(folder, weights="model.safetensors", **config):
 def test_every_entry_is_complete_and_found_by_its_id():
     for entry in CATALOG:
         assert find(entry.id) is entry
-        assert entry.target_modules == TARGET_MODULES[entry.architecture]
+        assert entry.target_modules == TARGET_MODULES.get(entry.architecture, ())
+        assert entry.shape is not None
         assert entry.parameters > 0
         assert all(
-            (entry.title, entry.licence, entry.context_tokens, entry.languages, entry.memory, entry.notes)
+            (entry.title, entry.licence, entry.context_tokens, entry.languages, entry.family, entry.notes)
         )
 
 
@@ -30,7 +31,28 @@ def test_the_named_base_models_are_there():
         "mistralai/Mistral-7B-v0.1",
         "mistralai/Mistral-7B-Instruct-v0.3",
         "bigscience/bloom-560m",
+        "google/medgemma-4b-it",
+        "BioMistral/BioMistral-7B",
+        "epfl-llm/meditron-7b",
     }
+
+
+@pytest.mark.parametrize("family", ["SmolLM2", "Qwen3", "Llama", "Mistral", "Medical"])
+def test_each_family_is_there_in_several_sizes(family):
+    sizes = [entry.parameters for entry in CATALOG if entry.family == family]
+    assert len(sizes) >= 3
+    assert max(sizes) > 3 * min(sizes)
+
+
+def test_a_model_that_has_to_be_accepted_says_what():
+    gated = [entry for entry in CATALOG if entry.gated]
+    assert gated
+    assert all("accepted" in entry.use_limits for entry in gated)
+    assert all(entry.use_limits for entry in CATALOG if entry.medical)
+
+
+def test_ids_are_unique_whatever_their_case():
+    assert len({entry.id.lower() for entry in CATALOG}) == len(CATALOG)
 
 
 def test_ids_are_found_whatever_their_case():

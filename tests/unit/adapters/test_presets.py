@@ -14,9 +14,12 @@ from adapters.recipe import find_recipe, load_recipes
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.3"
 
 
-def test_every_model_of_the_catalogue_is_named_by_a_preset() -> None:
+def test_presets_name_models_of_the_catalogue_and_the_others_go_by_their_size() -> None:
     named = {model for preset in load_presets() for model in preset.base_models}
-    assert named == {model.id for model in catalog.CATALOG}
+    assert named < {model.id for model in catalog.CATALOG}
+    for model in catalog.CATALOG:
+        large = find_preset(model.id).name == "mistral-7b"
+        assert large == (model.parameters >= 3_000_000_000), model.id
 
 
 def test_the_preset_goes_beneath_what_the_audience_sets() -> None:

@@ -67,7 +67,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services,
     """Services for all tests: to read the red flags' rules for each would take longer than the tests."""
     engine = Engine()
     settings = Settings.read(home=tmp_path_factory.mktemp("batch") / "home")
-    services = build_services(settings, engine_factory=lambda report: engine)
+    services = build_services(settings, engine_factory=lambda *_: engine)
     yield services, engine
     services.close()
 
@@ -368,7 +368,7 @@ from functools import partial
 from fake_engine import FakeEngine
 from elara_ui.cli import main, parts
 from elara_ui.services import build_services
-parts.build_services = partial(build_services, engine_factory=lambda report: FakeEngine("Rest.", pause=0.05))
+parts.build_services = partial(build_services, engine_factory=lambda *_: FakeEngine("Rest.", pause=0.05))
 sys.exit(main.main(sys.argv[1:]))
 """
 

@@ -75,7 +75,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Lets the services answer from a script instead of the model."""
     engine = FakeEngine("Rest and drink water.")
     monkeypatch.setattr("adapters.embedded.fetch", lambda models, report, placed=None: models)
-    build = partial(build_services, engine_factory=lambda model: engine)
+    build = partial(build_services, engine_factory=lambda *_: engine)
     monkeypatch.setattr(cli_parts, "build_services", build)
     return engine
 

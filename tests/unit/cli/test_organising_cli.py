@@ -25,7 +25,7 @@ Call = Callable[..., Any]
 def call(home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Runs one verb on the test's home; its document, or what it wrote to stderr."""
     monkeypatch.setattr("adapters.embedded.fetch", lambda models, report, placed=None: models)
-    build = partial(build_services, engine_factory=lambda model: FakeEngine("I am {adapter}."))
+    build = partial(build_services, engine_factory=lambda *_: FakeEngine("I am {adapter}."))
     monkeypatch.setattr(cli_parts, "build_services", build)
 
     def run(*arguments: str) -> Any:

@@ -24,6 +24,13 @@ from db.session import BACKUPS_KEPT, HEAD, MIGRATIONS, Database, back_up, migrat
 
 ROOT = Path(__file__).parents[3]
 
+
+@pytest.fixture
+def home(empty_home: Home) -> Home:
+    """A home that hasn't been migrated."""
+    return empty_home
+
+
 NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op

@@ -47,6 +47,11 @@ def register(services: Services, tmp_path: Path) -> Register:
     return register
 
 
+def publish(services: Services, names: set[str]) -> None:
+    with services.serving.hold() as held:
+        held.publish(names)
+
+
 def damage(folder: Path) -> None:
     (folder / "adapter.gguf").write_bytes(b"GGUF, but another")
 
@@ -84,7 +89,7 @@ def test_an_adapter_that_was_refused_is_not_offered_again(
     engine.publications.clear()
     services.serving.engine()
     with pytest.raises(AdapterError, match="can't be loaded"):
-        services.serving.publish({"nurse@1"})
+        publish(services, {"nurse@1"})
     assert engine.publications == []
 
 
@@ -147,7 +152,7 @@ def test_a_tried_adapter_is_published_beside_the_live_ones(
 ) -> None:
     register("nurse")
     register("patient", live=False)
-    services.serving.publish({"patient@1"})
+    publish(services, {"patient@1"})
     assert engine.adapters == {"nurse@1", "patient@1"}
 
 
@@ -156,7 +161,7 @@ def test_a_tried_adapter_that_was_changed_is_refused(
 ) -> None:
     damage(register("patient", live=False))
     with pytest.raises(AdapterError, match="changed after training"):
-        services.serving.publish({"patient@1"})
+        publish(services, {"patient@1"})
     assert engine.publications == []
 
 
@@ -165,7 +170,7 @@ def test_a_tried_adapter_of_another_base_model_is_refused(
 ) -> None:
     register("patient", live=False, base_model="distilgpt2")
     with pytest.raises(AdapterError, match="distilgpt2"):
-        services.serving.publish({"patient@1"})
+        publish(services, {"patient@1"})
     assert engine.publications == []
 
 
@@ -177,6 +182,6 @@ def test_a_version_is_hashed_once(
     verify = registry.verify
     monkeypatch.setattr(registry, "verify", lambda folder: hashed.append(folder) or verify(folder))
     services.serving.engine()
-    services.serving.publish({"patient@1"})
+    publish(services, {"patient@1"})
     services.serving.engine()
     assert len(hashed) == 1

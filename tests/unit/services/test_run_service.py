@@ -168,7 +168,7 @@ def test_several_runs_train_at_once_where_the_settings_say_so(home, engine, laun
     from elara_ui.settings import Settings
 
     launch(), launch()
-    several = build_services(Settings.read(home=home.root, max_runs=2), engine_factory=lambda report: engine)
+    several = build_services(Settings.read(home=home.root, max_runs=2), engine_factory=lambda *_: engine)
     several.runs.reconcile()
     assert [run.status for run in several.runs.recent()] == ["running", "running"]
     several.close()

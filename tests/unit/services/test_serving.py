@@ -9,6 +9,7 @@ from fake_engine import FakeEngine
 from db.home import Home
 from elara_ui.errors import EngineError, ModelError
 from elara_ui.services import build_services
+from elara_ui.services.publishing import AdapterPublisher
 from elara_ui.services.serving import ServingState, ServingStatus
 from elara_ui.settings import Settings
 
@@ -16,7 +17,7 @@ from elara_ui.settings import Settings
 def test_every_stage_is_reported_until_ready(home: Home) -> None:
     told: list[ServingStatus] = []
     services = build_services(
-        Settings.read(home=home.root), told.append, engine_factory=lambda report: FakeEngine()
+        Settings.read(home=home.root), told.append, engine_factory=lambda *_: FakeEngine()
     )
     services.serving.engine()
     assert [status.state for status in told] == [ServingState.LOADING, ServingState.READY]
@@ -26,7 +27,7 @@ def test_every_stage_is_reported_until_ready(home: Home) -> None:
 def test_a_model_that_cannot_be_had_is_an_error_with_its_remedy_and_can_be_tried_again(home: Home) -> None:
     attempts = []
 
-    def fail_once(report: object) -> FakeEngine:
+    def fail_once(choice: object, report: object) -> FakeEngine:
         attempts.append(1)
         if len(attempts) == 1:
             raise ModelError("The model can't be fetched. Put the file there by hand.")
@@ -41,7 +42,7 @@ def test_a_model_that_cannot_be_had_is_an_error_with_its_remedy_and_can_be_tried
 
 
 def test_an_unexpected_failure_shows_no_traceback(home: Home) -> None:
-    def crash(report: object) -> FakeEngine:
+    def crash(choice: object, report: object) -> FakeEngine:
         raise ZeroDivisionError("secret detail")
 
     services = build_services(Settings.read(home=home.root), engine_factory=crash)
@@ -51,21 +52,23 @@ def test_an_unexpected_failure_shows_no_traceback(home: Home) -> None:
     services.close()
 
 
-def test_cancelling_reaches_the_engine_without_waiting_for_a_publication(home: Home) -> None:
+def test_cancelling_reaches_the_engine_without_waiting_for_a_publication(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = FakeEngine()
-    services = build_services(Settings.read(home=home.root), engine_factory=lambda report: engine)
+    services = build_services(Settings.read(home=home.root), engine_factory=lambda *_: engine)
     services.serving.cancel("too early")  # nothing is there to cancel, and nothing is started for it
     assert services.serving.status.state is ServingState.IDLE
     services.serving.engine()
     loading, loaded = Event(), Event()
-    publish = services.serving._publisher.publish_live
+    publish = AdapterPublisher.publish_live
 
-    def publish_slowly(engine: FakeEngine) -> None:
+    def publish_slowly(publisher: AdapterPublisher, engine: FakeEngine) -> None:
         loading.set()
         loaded.wait(5)
-        publish(engine)
+        publish(publisher, engine)
 
-    services.serving._publisher.publish_live = publish_slowly
+    monkeypatch.setattr(AdapterPublisher, "publish_live", publish_slowly)
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(services.serving.engine)
         assert loading.wait(5)

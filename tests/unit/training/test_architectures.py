@@ -61,7 +61,8 @@ def test_a_run_learns_and_what_it_saves_is_what_it_learned(tmp_path, architectur
 
 
 def test_every_architecture_of_the_catalogue_has_its_modules():
-    assert {entry.architecture for entry in catalog.CATALOG} <= set(ARCHITECTURES)
+    trainable = {entry.architecture for entry in catalog.CATALOG if entry.trainable}
+    assert trainable <= set(ARCHITECTURES)
     for architecture in ARCHITECTURES:
         model = tiny_model(architecture)
         assert lora.resolve_targets(model, ()) == list(catalog.TARGET_MODULES[architecture])

@@ -33,6 +33,25 @@ def test_niceness_does_not_add_up_over_a_chain_of_workers():
     assert int(done.stdout) == max(worker.NICENESS, os.nice(0))
 
 
+AUTOGROUP = Path("/proc/self/autogroup")
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this system doesn't schedule sessions as one")
+def test_a_workers_session_gives_way_too():
+    code = (
+        "from adapters.training import worker; worker._give_way(); print(open('/proc/self/autogroup').read())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert done.stdout.split()[-1] == str(worker.NICENESS)
+
+
 def test_working_offline_is_not_handed_down_to_the_next_worker(tmp_path):
     code = (
         "import os, sys; from pathlib import Path; from adapters.training import loading\n"
