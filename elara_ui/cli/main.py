@@ -15,6 +15,7 @@ import typer
 from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
+from elara_ui.cli.batch import batch
 from elara_ui.cli.evaluate import evaluate
 from elara_ui.cli.evaluations import evaluations_cli, suites_cli
 from elara_ui.cli.insights import show_agreement, show_reading
@@ -80,6 +81,7 @@ reviews_cli.command("unmark")(unmark_known)
 adapters_cli.command("reading")(show_reading)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
+cli.command()(batch)
 cli.command()(triage)
 cli.command()(readability)
 cli.command()(relevance)

@@ -13,6 +13,7 @@ from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.answer_cache import AnswerCache
 from elara_ui.services.asking import AskingService
+from elara_ui.services.batch import BatchService
 from elara_ui.services.blind_batches import BlindBatchService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
@@ -67,6 +68,7 @@ class Services:
     triage: TriageService
     chat: ChatService
     private_chat: PrivateChatService
+    batch: BatchService
     answering: OneAtATime
     reviewing: ReviewingService
     pairs: PairsService
@@ -181,6 +183,7 @@ def build_services(
         ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
+    adapters = AdapterService(database, home, lambda: serving.base_model)
     safety = SafetyService(database, home, serving, private_chat, recipes)
     suites = SuiteService(database, tuple(recipes))
     evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
@@ -199,6 +202,7 @@ def build_services(
         triage=triage,
         chat=chat,
         private_chat=private_chat,
+        batch=BatchService(chat, private_chat, serving, adapters, recipes, settings),
         answering=OneAtATime(),
         reviewing=ReviewingService(database, home),
         pairs=pairs,
@@ -209,7 +213,7 @@ def build_services(
         recipe_book=RecipeService(home, recipes),
         training=training,
         runs=runs,
-        adapters=AdapterService(database, home, served),
+        adapters=adapters,
         gate=keeper,
         release=ReleaseService(database, home, served, recipes, keeper, trials, runs, strict=strict),
         trials=trials,

@@ -6,12 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from adapters import registry
 from db import adapters as adapter_store
 from db import releases
 from db.home import Home
 from db.models import Adapter
 from db.session import Database
 from db.vocabulary import AdapterStatus
+from elara_ui.errors import AdapterError
 from elara_ui.services.adapter_details import AdapterDetails, describe_adapter
 from elara_ui.services.canary import Trial, choose_candidate, describe_trial
 

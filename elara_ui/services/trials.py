@@ -63,14 +63,15 @@ class TrialService:
             NotFound: there is no such adapter.
             InvalidInput: nobody says who they are, it isn't a candidate, or the share is out of range.
             ReleaseRefused: the gate blocks it, or its safety isn't known and no reason is given.
-            AdapterError: it was trained on another base model than the one served, or its files are damaged.
+            AdapterError: it was trained on another base model than the one served, its files are damaged, or
+                it was brought in and hasn't passed its probe.
         """
         by, why, share = check_person(by), check_reason(why), check_share(share)
         gate = self._keeper.gate(name)
         adapter = self._find(name)
         safety = [check for check in gate.unmet if check.name == "safety"]
         require(Gate(gate.candidate, gate.opponent, (*gate.blockers, *safety)), why, strict=self._strict)
-        registry.verify(registry.folder(self._home, adapter))
+        registry.require_probe(registry.verify(registry.folder(self._home, adapter)))
         with self._database.session() as session:
             running = releases.canary(session, adapter.audience, adapter.base_model)
             if running is not None:
