@@ -1,7 +1,8 @@
 """From a PEFT LoRA folder to the GGUF LoRA file that llama.cpp reads. Needs no torch.
 
 The layout is llama.cpp's: for every adapted tensor ``<gguf name>.lora_a`` (rank × in) and
-``<gguf name>.lora_b`` (out × rank), and one alpha for all. llama.cpp scales each pair by alpha / rank.
+``<gguf name>.lora_b`` (out × rank), both in 16 bits, and one alpha for all. llama.cpp scales each pair by
+alpha / rank.
 """
 
 import json
@@ -9,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,13 +45,6 @@ _UNSUPPORTED = (
 _DTYPES: Mapping[str, str] = MappingProxyType({"F32": "<f4", "F16": "<f2", "BF16": "<u2"})
 
 
-class Precision(Enum):
-    """In what the factors are written."""
-
-    SINGLE = np.float32
-    HALF = np.float16  # half the size; llama.cpp reads either
-
-
 @dataclass(frozen=True)
 class _Pair:
     """The two factors of one adapted matrix.
@@ -70,19 +63,13 @@ def can_convert(architecture: str) -> bool:
     return architecture in _ARCHITECTURES
 
 
-def convert_lora(
-    peft_folder: Path,
-    out: Path,
-    base_config: Mapping[str, Any],
-    precision: Precision = Precision.SINGLE,
-) -> None:
+def convert_lora(peft_folder: Path, out: Path, base_config: Mapping[str, Any]) -> None:
     """Write a PEFT LoRA as a GGUF LoRA. `out` appears whole or not at all.
 
     Args:
         peft_folder: holds ``adapter_config.json`` and ``adapter_model.safetensors``.
         out: the file to write; replaced when there.
         base_config: the base model's ``config.json``.
-        precision: in what the factors are written.
 
     Raises:
         AdapterError: the folder is damaged, or the adapter or its architecture has no form in GGUF.
@@ -94,7 +81,7 @@ def convert_lora(
         _gguf_name(module, architecture, base_config): _fit(module, pair, architecture, base_config)
         for module, pair in sorted(pairs.items())
     }
-    _write(out, architecture, _alpha(config), named, precision)
+    _write(out, architecture, _alpha(config), named)
 
 
 def _architecture(base_config: Mapping[str, Any]) -> str:
@@ -236,9 +223,13 @@ def _first(config: Mapping[str, Any], *names: str) -> Any:
     return next(config[name] for name in names if name in config)
 
 
-def _write(
-    out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair], precision: Precision
-) -> None:
+def _halve(weights: Weights) -> NDArray[np.float32] | NDArray[np.float16]:
+    """Half the bytes at three digits, as llama.cpp's converter does; not where a number would overflow."""
+    fits = bool(np.all(np.abs(weights) <= np.finfo(np.float16).max))
+    return weights.astype(np.float16) if fits else weights
+
+
+def _write(out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair]) -> None:
     """Write the file beside `out`, then put it in its place."""
     import gguf
 
@@ -248,8 +239,8 @@ def _write(
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
     for name, pair in pairs.items():
-        writer.add_tensor(f"{name}.lora_a", pair.a.astype(precision.value))
-        writer.add_tensor(f"{name}.lora_b", pair.b.astype(precision.value))
+        writer.add_tensor(f"{name}.lora_a", _halve(pair.a))
+        writer.add_tensor(f"{name}.lora_b", _halve(pair.b))
     try:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

@@ -18,7 +18,7 @@ import numpy as np
 from adapters import registry
 from adapters.bundle import staged
 from adapters.card import write_card
-from adapters.export import Precision, convert_lora, read_tensors
+from adapters.export import convert_lora, read_tensors
 from adapters.manifest import CARD, CONFIG, GGUF, MANIFEST, WEIGHTS, Form, Manifest
 
 STARTER_FOLDER = Path(__file__).parent / "starter"
@@ -80,7 +80,7 @@ def _write(trained: Path, folder: Path, before: Manifest, base_config: Mapping[s
     tensors = {name: each.astype(np.float16) for name, each in read_tensors(trained / WEIGHTS).items()}
     save_file(tensors, folder / WEIGHTS, {"format": "pt"})
     _write_json(folder / CONFIG, _describe_layers(trained, before.provenance.base_model))
-    convert_lora(folder, folder / GGUF, base_config, Precision.HALF)
+    convert_lora(folder, folder / GGUF, base_config)
     files = {name: _sha256(folder / name) for name in sorted((WEIGHTS, CONFIG, GGUF))}
     audience = before.provenance.audience
     manifest = replace(

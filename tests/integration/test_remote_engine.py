@@ -294,7 +294,7 @@ def test_the_settings_lead_the_app_to_the_server(home: Home, server: OpenAIServe
     chat = services.chat
     *_, last = chat.ask_once(chat.check("patient", "What is asthma?"))
     assert last.answer.text == "I am org/base."  # type: ignore[union-attr]
-    services.adapters.promote("patient@1")
+    services.release.promote("patient@1", "Rater A", "a test")
     *_, last = chat.ask_once(chat.check("patient", "What is asthma?"))
     assert last.answer.text == "I am lora-p."  # type: ignore[union-attr]
     assert services.serving.is_remote
