@@ -63,7 +63,11 @@ def can_convert(architecture: str) -> bool:
     return architecture in _ARCHITECTURES
 
 
-def convert_lora(peft_folder: Path, out: Path, base_config: Mapping[str, Any]) -> None:
+def convert_lora(
+    peft_folder: Path,
+    out: Path,
+    base_config: Mapping[str, Any],
+) -> None:
     """Write a PEFT LoRA as a GGUF LoRA. `out` appears whole or not at all.
 
     Args:
@@ -127,7 +131,7 @@ def _alpha(config: Mapping[str, Any]) -> float:
 def _read_pairs(path: Path) -> dict[str, _Pair]:
     """Module path in the base model → its two factors."""
     sides: dict[str, dict[str, Weights]] = {}
-    for key, tensor in _read_tensors(path).items():
+    for key, tensor in read_tensors(path).items():
         match = _KEY.fullmatch(key)
         if match is None:
             raise AdapterError(f"Only LoRA matrices have a form in GGUF; {path.name} also holds “{key}”.")
@@ -139,8 +143,12 @@ def _read_pairs(path: Path) -> dict[str, _Pair]:
     return {module: _Pair(found["A"], found["B"]) for module, found in sides.items()}
 
 
-def _read_tensors(path: Path) -> dict[str, Weights]:
-    """All tensors of a safetensors file as float32; numpy has no bfloat16, so those bits are widened."""
+def read_tensors(path: Path) -> dict[str, Weights]:
+    """All tensors of a safetensors file as float32; numpy has no bfloat16, so those bits are widened.
+
+    Raises:
+        AdapterError: it can't be read, or holds something else than numbers with a point.
+    """
     from safetensors import SafetensorError, deserialize
 
     try:

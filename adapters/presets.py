@@ -30,14 +30,14 @@ class Preset:
         name: of its file.
         title: shown to people.
         base_models: catalogue ids it was made for.
-        parameters_from: it also goes for other models of at least so many weights.
+        parameters_from: it also goes for other models of at least so many weights; None, for no other.
         values: hyperparameter → value.
     """
 
     name: str
     title: str
     base_models: tuple[str, ...]
-    parameters_from: int
+    parameters_from: int | None
     values: Mapping[str, object]
 
 
@@ -48,7 +48,7 @@ def load_presets(folder: Path = PRESETS_FOLDER) -> tuple[Preset, ...]:
         RecipeError: a file is not a preset; the message names the file and the field.
     """
     presets = (_read(path) for path in sorted(folder.glob("*.yaml")))
-    return tuple(sorted(presets, key=lambda preset: -preset.parameters_from))
+    return tuple(sorted(presets, key=lambda preset: -(preset.parameters_from or 0)))
 
 
 def find_preset(base_model: str, presets: tuple[Preset, ...] | None = None) -> Preset:
@@ -63,7 +63,11 @@ def find_preset(base_model: str, presets: tuple[Preset, ...] | None = None) -> P
         if base_model in preset.base_models:
             return preset
     parameters = _count_parameters(base_model)
-    return next(preset for preset in presets if parameters >= preset.parameters_from)
+    return next(
+        preset
+        for preset in presets
+        if preset.parameters_from is not None and parameters >= preset.parameters_from
+    )
 
 
 def _count_parameters(base_model: str) -> int:
@@ -97,7 +101,7 @@ def _read(path: Path) -> Preset:
         name=path.stem,
         title=str(content["title"]),
         base_models=tuple(map(str, content["base_models"] or ())),
-        parameters_from=int(content["parameters_from"]),
+        parameters_from=None if (least := content["parameters_from"]) is None else int(least),
         values=_check(path, content["hyperparameters"] or {}),
     )
 

@@ -46,6 +46,7 @@ __all__ = [
     "WEIGHTS",
     "Manifest",
     "Provenance",
+    "adopt",
     "folder",
     "library_versions",
     "promote",
@@ -99,6 +100,45 @@ def register(session: Session, home: Home, source: Path, provenance: Provenance)
         path=(parent / str(number)).relative_to(home.root).as_posix(),
         sha256=manifest.files[WEIGHTS],
         metrics=dict(provenance.metrics),
+    )
+
+
+def adopt(session: Session, home: Home, sealed: Path) -> Adapter:
+    """Take in an adapter that comes with its manifest, as a candidate under the name that it has there.
+
+    The folder is copied, and every file held to its hash. An equal one that is in its place already, as after
+    a start that was cut off, is kept.
+
+    Args:
+        session: a writing session.
+        home: where adapters are kept.
+        sealed: the folder; it stays as it is.
+
+    Raises:
+        AdapterError: a file is missing or changed, the place is taken by something else, or the disk refuses.
+        Conflict: the audience has that version already.
+    """
+    manifest = verify(sealed)
+    made = manifest.provenance
+    target = home.adapters / made.audience / str(manifest.version)
+    try:
+        if not target.exists():
+            _copy_sealed(sealed, target, manifest)
+    except OSError as error:
+        raise AdapterError(f"The adapter can't be stored in {target}: {error.strerror or error}.") from error
+    if verify(target) != manifest:
+        raise AdapterError(
+            f"{target} holds another adapter than {manifest.name}, without a record of it. Move it away."
+        )
+    return adapters.add(
+        session,
+        audience=made.audience,
+        version=manifest.version,
+        base_model=made.base_model,
+        run_id=None,
+        path=target.relative_to(home.root).as_posix(),
+        sha256=manifest.files[WEIGHTS],
+        metrics=dict(made.metrics),
     )
 
 
@@ -199,6 +239,18 @@ def record_probe(path: Path, probe: Mapping[str, Any]) -> None:
 def library_versions() -> dict[str, str]:
     """Installed versions of the libraries that make an adapter, without importing them."""
     return {name: found for name in _LIBRARIES if (found := _installed(name))}
+
+
+def _copy_sealed(sealed: Path, target: Path, manifest: Manifest) -> None:
+    """Copy an adapter's files; the folder appears whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(dir=target.parent, prefix=STAGED))
+    try:
+        for name in (*manifest.files, MANIFEST):
+            shutil.copyfile(sealed / name, staged / name)
+        staged.rename(target)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def _compare(path: Path, manifest: Manifest) -> None:

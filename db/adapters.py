@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from db.errors import Conflict, NotFound
-from db.models import Adapter, utc_now
+from db.models import Adapter, Conversation, Response, Run, utc_now
 from db.vocabulary import AdapterStatus
 
 
@@ -121,6 +121,13 @@ def all_live(session: Session, base_model: str) -> list[Adapter]:
         .order_by(Adapter.audience)
     )
     return list(session.scalars(query))
+
+
+def is_unused(session: Session) -> bool:
+    """Whether nothing was ever asked, trained or brought in here: no conversation, answer, run or adapter."""
+    return not any(
+        session.scalar(select(exists(select(table.id)))) for table in (Adapter, Run, Response, Conversation)
+    )
 
 
 def promote(session: Session, name: str) -> Adapter:

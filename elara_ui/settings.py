@@ -161,6 +161,11 @@ class Settings(BaseSettings):
         default=None,
         description="A wheel or GGUF of the embedded model placed by hand, for machines without internet.",
     )
+    starters: bool = Field(
+        default=True,
+        description="Whether a new home begins with the starter adapters that come with Elara, one live for "
+        "each audience; without them the base model answers until something is promoted.",
+    )
     log_level: str = Field(
         default="WARNING",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",

@@ -41,7 +41,8 @@ class AppProcess:
         self.process = subprocess.Popen(
             [sys.executable, "app.py", "--home", str(self.home), "--port", str(port)],
             cwd=ROOT,
-            env=os.environ
+            env={"ELARA_STARTERS": "false"}
+            | os.environ
             | {"ELARA_MODEL_FILE": str(self.model)}
             | ({"ELARA_LOG_LEVEL": "DEBUG"} if self.log else {}),
             stdout=self.log.open("wb") if self.log else None,

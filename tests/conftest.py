@@ -19,6 +19,8 @@ from elara_ui.settings import Settings
 # Two processes share the tests. A thread each: the tiny models are too small to be parted, and threads that
 # wait for each other on a busy machine cost several times what they bring.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A home of a test begins empty, unless the test is about the adapters that come with Elara.
+os.environ.setdefault("ELARA_STARTERS", "false")
 
 
 @pytest.fixture(scope="session")

@@ -321,6 +321,15 @@ def freeze(
     return snapshot
 
 
+def fingerprint(prepared: Prepared) -> str:
+    """The SHA-256 that a set is named by when it is frozen."""
+    digest = sha256()
+    for part, examples in ((TRAIN, prepared.train), (EVALUATION, prepared.evaluation)):
+        for line in _lines(examples, part):
+            digest.update(line)
+    return digest.hexdigest()
+
+
 def _write(folder: Path, prepared: Prepared, origins: list[snapshots.Origin]) -> tuple[Path, str]:
     """Write the lines to a file named by their hash, and note where each came from."""
     digest = sha256()

@@ -46,6 +46,7 @@ from elara_ui.cli.runs import follow_run, print_run, runs_cli
 from elara_ui.cli.serve import serve_command
 from elara_ui.cli.serving import serving_cli
 from elara_ui.cli.snapshots import snapshots_cli, trace_lineage
+from elara_ui.cli.starters import train_starter_adapters
 from elara_ui.cli.text import (
     format_answer,
     format_preview,
@@ -89,6 +90,7 @@ cli.command()(retention)
 cli.command("serve-command")(serve_command)
 cli.add_typer(serving_cli, name="serving")
 cli.command()(evaluate)
+cli.command("train-starters")(train_starter_adapters)
 cli.add_typer(suites_cli, name="suites")
 cli.add_typer(evaluations_cli, name="evaluations")
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from adapters import catalog
 from adapters.engines.choice import Choice
 from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
@@ -43,6 +44,7 @@ from elara_ui.services.runs import RunService
 from elara_ui.services.safety import SafetyService
 from elara_ui.services.serving import EngineFactory, ServingService, ServingStatus
 from elara_ui.services.snapshots import SnapshotService
+from elara_ui.services.starters import adopt_starters
 from elara_ui.services.suites import SuiteService
 from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
@@ -139,6 +141,8 @@ def build_services(
     database = Database.open(home.database)
     recipes = load_recipes()
     serving = ServingService(settings, database, report, engine_factory)
+    if settings.starters and not serving.is_remote and serving.base_model == catalog.EMBEDDED:
+        adopt_starters(database, home, recipes)
     models = ModelService(
         database,
         home,

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
+from adapters.starters import starter_file
 from adapters.training.columns import guess_columns
 from adapters.training.dataset_import import DatasetReference, import_rows, parse_hub_reference
 from adapters.training.examples import ColumnMap, Reading, read_path, read_rows
@@ -18,10 +19,8 @@ from db.models import Snapshot
 from db.session import Database
 from db.training_rows import training_rows
 from elara_ui.errors import DatasetError, InvalidInput
-from elara_ui.settings import PROJECT_ROOT
 
 NO_FILE = "No file has been chosen. Upload a .jsonl or .csv file first."
-STARTER_FOLDER = PROJECT_ROOT / "adapters" / "starter"
 
 
 class DataSource(StrEnum):
@@ -235,7 +234,7 @@ def read_data(database: Database, home: Home, audience: str, data: DataChoice) -
     """
     match data.source:
         case DataSource.STARTER:
-            return read_path(STARTER_FOLDER / f"{audience}.jsonl")
+            return read_path(starter_file(audience))
         case DataSource.REVIEWS:
             return _read_reviews(database, audience)
         case DataSource.FILE:

@@ -43,7 +43,7 @@ def launch(services: Services, home: Home, monkeypatch: pytest.MonkeyPatch) -> I
             audience="patient",
             base_model="smollm2-135m",
             hyperparameters=Hyperparameters(**settings),
-            examples=read_examples(STARTER / "patient.jsonl"),
+            examples=read_examples(STARTER / "patient.jsonl")[:30],
             source="starter",
         )
         with services.database.session() as session:

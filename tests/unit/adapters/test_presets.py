@@ -26,13 +26,17 @@ def test_the_preset_goes_beneath_what_the_audience_sets() -> None:
     doctor, patient = (settings_for(find_recipe(name), MISTRAL) for name in ("doctor", "patient"))
     assert (doctor.num_epochs, doctor.batch_size, doctor.gradient_accumulation_steps) == (2, 1, 8)
     assert (doctor.lora_r, doctor.learning_rate) == (16, 1e-4)
-    assert (patient.lora_r, patient.lora_alpha, patient.learning_rate) == (8, 16, 3e-4)
+    assert (patient.logging_steps, patient.lora_r, patient.learning_rate) == (1, 16, 1e-4)
     assert patient.quantization == "4bit"
 
 
-def test_on_the_embedded_model_it_is_the_audience_s_recipe() -> None:
+def test_the_embedded_model_has_a_preset_of_its_own() -> None:
     for recipe in load_recipes().values():
-        assert settings_for(recipe, catalog.EMBEDDED) == recipe.hyperparameters
+        settings = settings_for(recipe, catalog.EMBEDDED)
+        assert (settings.lora_r, settings.lora_alpha, settings.learning_rate) == (4, 8, 1e-3)
+        assert settings.target_modules == catalog.LINEAR_MODULES["llama"]
+        assert settings.hints() == []
+    assert find_preset(catalog.EMBEDDED).parameters_from is None
 
 
 @pytest.mark.parametrize("model", ["meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-4B", "owner/med-70b-v2"])

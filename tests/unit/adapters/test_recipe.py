@@ -41,7 +41,7 @@ def test_each_audience_has_its_length_and_readability(audience, words, aim, warn
     )
     assert len(recipe.example_questions) == 4
     assert recipe.sampling.temperature == 0.15
-    assert recipe.sampling.repetition_penalty == 1.3
+    assert recipe.sampling.repetition_penalty == 1.15
     assert recipe.sampling.max_new_tokens >= words
 
 
@@ -50,10 +50,10 @@ def test_a_student_s_answer_may_be_too_simple_and_other_files_may_leave_that_out
     assert find_recipe("patient").readability_floor is None
 
 
-def test_the_patient_recipe_overrides_the_defaults():
-    settings = find_recipe("patient").hyperparameters
-    assert (settings.lora_r, settings.lora_alpha, settings.learning_rate) == (8, 16, 3e-4)
-    assert settings.num_epochs == DEFAULTS.num_epochs
+def test_a_recipe_sets_what_its_audience_needs_and_leaves_the_rest_to_the_base_model():
+    recipe = find_recipe("emergency")
+    assert recipe.overrides == {"num_epochs": 3, "logging_steps": 1}
+    assert recipe.hyperparameters == override(DEFAULTS, recipe.overrides)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_settings_survive_json():
         ("title: Patient", "titel: Patient", "titel is unknown"),
         ("title: Patient\n", "", "title is missing"),
         ("temperature: 0.15", "heat: 0.15", "sampling must give only"),
-        ("lora_r: 8", "lora_r: 0", "lora_r must be"),
+        ("logging_steps: 1", "logging_steps: 0", "logging_steps must be"),
         ("readability_aim: 6", "readability_aim: low", "readability_aim must be"),
         ("readability_aim: 6", "readability_aim: 6\nreadability_floor: low", "readability_floor must be"),
         ("title: Patient", "title: [", "can't be read as YAML"),

@@ -307,10 +307,10 @@ def test_a_recipe_is_saved_compared_trained_with_and_deleted(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.training.supervisor.start_queued", lambda *_: None)
-    saved = call("recipes", "save", "gentle", "--audience", "patient", "--set", "lora_r=4", "--json")
-    assert saved.document["values"]["lora_r"] == 4
+    saved = call("recipes", "save", "gentle", "--audience", "patient", "--set", "lora_r=8", "--json")
+    assert saved.document["values"]["lora_r"] == 8
     differences = call("recipes", "diff", "gentle", "--json").document["differences"]
-    assert [(item["name"], item["before"], item["after"]) for item in differences] == [("lora_r", "8", "4")]
+    assert [(item["name"], item["before"], item["after"]) for item in differences] == [("lora_r", "4", "8")]
     rows = tmp_path / "rows.csv"
     rows.write_text('"Q, as asked",A\nWhat is fever?,Heat.\n')
     columns = 'prompt="Q, as asked",answer=A'
@@ -326,11 +326,11 @@ def test_a_recipe_is_saved_compared_trained_with_and_deleted(
 def test_runs_are_arranged_compared_repeated_and_removed(call: Call, busy_run: str) -> None:
     train = ("train", "--audience", "patient", "--dataset", "starter", "--json")
     first = call(*train).document["run_id"]
-    second = call(*train, "--set", "lora_r=4").document["run_id"]
+    second = call(*train, "--set", "lora_r=8").document["run_id"]
     assert "place 2 in the queue" in call("runs", "show", second).out
     assert call("runs", "move", second, "first", "--json").document["place"] == 1
     compared = call("runs", "compare", first, second, "--json").document
-    assert compared["differences"] == [{"name": "lora_r", "values": ["8", "4"]}]
+    assert compared["differences"] == [{"name": "lora_r", "values": ["4", "8"]}]
     assert "lora_r" in call("runs", "compare", first, second).out
     again = call("runs", "retry", first, "--set", "learning_rate=1e-4", "--json").document
     assert again["hyperparameters"]["learning_rate"] == 1e-4

@@ -48,7 +48,7 @@ def test_the_engine_gets_the_recipe_s_prompt_and_sampling(services: Services, en
     recipe = services.recipes["doctor"]
     assert request.turns[0].content == recipe.system_prompt
     assert request.sampling == recipe.sampling
-    assert (request.sampling.temperature, request.sampling.repetition_penalty) == (0.15, 1.3)
+    assert (request.sampling.temperature, request.sampling.repetition_penalty) == (0.15, 1.15)
 
 
 def test_earlier_turns_are_sent_along(services: Services, engine: FakeEngine) -> None:

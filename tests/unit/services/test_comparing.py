@@ -144,7 +144,7 @@ def test_questions_come_from_what_was_asked_from_starters_and_from_lines(service
     starter = DataChoice(DataSource.STARTER)
     five = services.comparing.stored("patient", starter, 5)
     assert (len(five), services.comparing.stored("patient", starter, 5)) == (5, five)
-    assert len(services.comparing.stored("patient", starter, 500)) == 30
+    assert len(services.comparing.stored("patient", starter, 500)) == 154
     with pytest.raises(InvalidInput, match="1 to 1,000"):
         services.comparing.asked("patient", 0)
     assert split_questions(" One?\n\n Two?\n") == ("One?", "Two?")

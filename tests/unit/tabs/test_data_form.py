@@ -191,6 +191,6 @@ def test_stored_sets_are_listed_with_what_they_were_made_from(
         "choices"
     ]
     assert value == stored
-    assert label.startswith("starter · 30 rows · ")
+    assert label.startswith("starter · 154 rows · ")
     values = fill(form, services, "snapshot", {"stored": stored})
     assert read_form(services.training, values).data == DataChoice(DataSource.SNAPSHOT, reference=stored)

@@ -55,7 +55,7 @@ def fill(
     mappings: Mappings = NOTHING_READ,
     **changed: object,
 ) -> list[Any]:
-    recipe = services.recipes["patient"].hyperparameters
+    recipe = services.recipe_book.preset("patient", "smollm2-135m")
     settings = {name: getattr(recipe, name) for name in NAMES} | {"target_modules": ""} | changed
     places = {"file": None, "hub": "", "folder": "", "stored": ""} | dict(place or {})
     data = ["patient", "smollm2-135m", source, *places.values()]
@@ -96,7 +96,7 @@ def test_a_change_shuts_the_gate_and_changing_back_opens_it(form: FormHandlers, 
     values = fill(form, services)
     gate = preview(form, values)[form.parts.launching.gate]
     launch = form.parts.launching.launch
-    assert form.change(gate, *fill(form, services, lora_r=4))[launch]["interactive"] is False
+    assert form.change(gate, *fill(form, services, lora_r=8))[launch]["interactive"] is False
     assert form.change(gate, *values)[launch]["interactive"] is True
 
 
@@ -145,7 +145,7 @@ def test_changes_from_the_preset_and_hints_are_said_as_one_types(
     form: FormHandlers, services: Services
 ) -> None:
     said = form.change(Gate(None, 200), *fill(form, services, lora_r=32))[form.parts.recipe.changes]
-    assert "<s>8</s> <b>32</b>" in said
+    assert "<s>4</s> <b>32</b>" in said
     assert "Rank 32 is large for 200 examples" in said
 
 
@@ -158,15 +158,15 @@ def test_a_value_that_breaks_its_rule_is_said_and_starts_nothing(
 
 
 def test_a_recipe_is_saved_loaded_and_deleted(form: FormHandlers, services: Services) -> None:
-    saved = form.save_recipe("Gentle", *fill(form, services, lora_r=4))
+    saved = form.save_recipe("Gentle", *fill(form, services, lora_r=8))
     assert saved[form.parts.recipe.saved]["value"] == "Gentle"
     loaded = form.choose_recipe("Gentle", "patient", "smollm2-135m")
     fields = dict(zip(NAMES, form.parts.recipe.fields, strict=True))
-    assert loaded[fields["lora_r"]] == 4
+    assert loaded[fields["lora_r"]] == 8
     elsewhere = form.choose_recipe("Gentle", "doctor", "smollm2-135m")
     assert "was made for patient on smollm2-135m" in elsewhere[form.parts.recipe.changes]
     assert form.choose_base("doctor", "smollm2-135m", "starter", "")[form.parts.recipe.saved] == ""
-    assert form.reset("patient", "smollm2-135m")[fields["lora_r"]] == 8
+    assert form.reset("patient", "smollm2-135m")[fields["lora_r"]] == 4
     form.delete_recipe("Gentle")
     assert [value for _, value in form.list_recipes()] == [""]
     assert "no saved recipe" in form.choose_recipe("Gentle", "patient", "x")[form.parts.recipe.changes]
@@ -191,9 +191,9 @@ def test_the_menus_follow_what_is_saved_and_trained(
 
 
 def test_the_data_check_counts_for_the_hints(form: FormHandlers, services: Services) -> None:
-    painted = form.check("", Gate(), *fill(form, services, batch_size=16))
-    assert painted[form.parts.launching.gate].rows == 27
-    assert "looks at 16 of 27" in painted[form.parts.recipe.changes]
+    painted = form.check("", Gate(), *fill(form, services, batch_size=64))
+    assert painted[form.parts.launching.gate].rows == 139
+    assert "looks at 64 of 139" in painted[form.parts.recipe.changes]
 
 
 def test_stored_sets_are_offered_by_name(form: FormHandlers, services: Services) -> None:
