@@ -3,7 +3,7 @@
     python tests/unit/clinical/make_redflag_likeness.py [FILE]
 
 To be run when messages have been added to the sets beside this file, or words to language.yaml. The
-questions of the starter examples are read as ordinary ones.
+questions of `ordinary_questions.txt` are read as ordinary ones.
 """
 
 import json
@@ -23,7 +23,7 @@ from elara_ui.clinical.redflags.likeness import Likeness, Weight, count_words, w
 from elara_ui.clinical.redflags.rules import LIKENESS_FILE, load_rules
 
 HERE = Path(__file__).resolve().parent
-STARTER = HERE.parents[2] / "adapters" / "starter"
+ORDINARY = HERE / "ordinary_questions.txt"
 LEAST_MESSAGES = 2  # that a word must stand in
 KINDS_KEPT = 5  # categories a word
 EMERGENCY_STRENGTH, KIND_STRENGTH = 10.0, 30.0  # inverse of the regularisation, by cross-validation over sets
@@ -35,12 +35,10 @@ def read_sets(left_out: str = "") -> list[dict[str, Any]]:
     return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def read_starter() -> list[dict[str, Any]]:
-    """The questions of the starter examples, each once."""
-    texts = (path.read_text(encoding="utf-8") for path in STARTER.glob("*.jsonl"))
-    rows = (json.loads(line) for text in texts for line in text.splitlines())
-    questions = {row["instruction"] for row in rows if "instruction" in row}
-    return [{"text": question, "expected": []} for question in sorted(questions)]
+def read_ordinary() -> list[dict[str, Any]]:
+    """Questions such as the starter examples ask, each once: what people ask who want to know something."""
+    questions = ORDINARY.read_text(encoding="utf-8").splitlines()
+    return [{"text": question, "expected": []} for question in questions]
 
 
 def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
@@ -86,7 +84,7 @@ def _strongest(kinds: Iterable[tuple[str, float]]) -> dict[str, float]:
 def main() -> None:
     """Write the file."""
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else LIKENESS_FILE
-    likeness = learn(read_sets() + read_starter())
+    likeness = learn(read_sets() + read_ordinary())
     target.write_text("\n".join(write(likeness)) + "\n", encoding="utf-8")
     print(f"{len(likeness.weights):,} words and pairs, {target.stat().st_size / 1000:,.0f} kB.")
 

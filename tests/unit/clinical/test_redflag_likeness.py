@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from make_redflag_likeness import HERE, learn, read_sets, read_starter
+from make_redflag_likeness import HERE, learn, read_ordinary, read_sets
 
 from elara_ui.clinical.redflags import Rules, load_rules
 from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
@@ -95,7 +95,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_file_is_what_the_messages_teach() -> None:
-    shipped, learned = Likeness.read(LIKENESS_FILE), learn(read_sets() + read_starter())
+    shipped, learned = Likeness.read(LIKENESS_FILE), learn(read_sets() + read_ordinary())
     assert shipped.weights.keys() == learned.weights.keys()
     assert all(
         abs(shipped.weights[name].emergency - weight.emergency) <= 0.05
@@ -107,7 +107,7 @@ def test_the_file_is_what_the_messages_teach() -> None:
 def test_what_other_sets_taught_finds_a_set_that_they_have_not_seen(rules: Rules) -> None:
     unseen = "redflag_eleventh_set.jsonl"
     messages = [json.loads(line) for line in (HERE / unseen).read_text(encoding="utf-8").splitlines()]
-    blind = replace(rules, likeness=learn(read_sets(unseen) + read_starter()))
+    blind = replace(rules, likeness=learn(read_sets(unseen) + read_ordinary()))
     found = [
         blind.triage(message.get("messages") or said(message["text"])).emergency
         for message in messages
