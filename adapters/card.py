@@ -24,8 +24,27 @@ LIMITS = (
     "medical accuracy nor safety.",
     "It speaks for the audience {audience}; what it says to others was not looked at.",
 )
+UPLOAD_LIMIT = (
+    "It was trained elsewhere. What is said here of its data, recipe and figures is what came with it, and "
+    "can't be checked; that its files fit the base model was. It can be wrong, leave out what matters, and "
+    "invent sources, in a confident tone."
+)
 # Of dpo and kto the loss is that of Rafailov et al. 2023 and Ethayarajh et al. 2024: a number without a unit.
 LOSS_UNIT = "nats per token for sft"
+UPLOAD_FACTS: Mapping[str, str] = {
+    "file": "File",
+    "by": "Brought by",
+    "at": "Brought in (UTC)",
+    "said_base": "Base model, as its file calls it",
+    "claimed_name": "Name where it was made",
+    "rank": "Rank",
+    "alpha": "Alpha",
+    "rank_stabilised": "Rank-stabilised",
+    "targets": "Target modules",
+    "matrices": "Matrices changed",
+    "parameters": "Numbers in it",
+    "dtype": "Type of its numbers",
+}
 METRICS: Mapping[str, tuple[str, str]] = {
     "eval_loss_before": ("Held-out loss before", LOSS_UNIT),
     "eval_loss_after": ("Held-out loss after", LOSS_UNIT),
@@ -71,6 +90,7 @@ def write_card(manifest: Manifest, form: Form, notes: Sequence[str] = ()) -> str
         ("Measured", _describe_metrics(made.metrics)),
         ("Recipe", _describe_recipe(made.recipe)),
         ("Limits", _describe_limits(made, base, form)),
+        *([("Brought in", _describe_upload(manifest))] if made.upload else []),
         ("Made by", _describe_making(manifest)),
     ]
     lines = ["---", _front_matter(manifest, base, form).strip(), "---", "", f"# {manifest.name}"]
@@ -128,9 +148,10 @@ def _introduce(manifest: Manifest, base: BaseModel, form: Form) -> str:
         if form is Form.MERGED
         else f"A LoRA adapter for {base.title}"
     )
+    origin = "brought into Elara from elsewhere" if manifest.provenance.upload else "trained with Elara"
     return (
         f"{what}, which makes it explain medicine for the audience **{audience}**. It is version {version}, "
-        "trained with Elara; clinicians and researchers use it to try out and study answers, never for care."
+        f"{origin}; clinicians and researchers use it to try out and study answers, never for care."
     )
 
 
@@ -151,7 +172,7 @@ def _describe_data(made: Provenance) -> list[str]:
     facts = {
         "Source": made.source,
         "SHA-256 of the training set": made.snapshot_sha256,
-        "Rows learned from": made.rows,
+        "Rows learned from": made.rows if made.rows or not made.upload else "not known",
     }
     counts = [(label, made.data[name]) for name, label in _DATA.items() if made.data.get(name) is not None]
     reasons = made.data.get("reasons") or {}
@@ -191,6 +212,8 @@ def _describe_recipe(recipe: Mapping[str, Any]) -> list[str]:
 
 def _describe_limits(made: Provenance, base: BaseModel, form: Form) -> list[str]:
     limits = [limit.format(rows=made.rows, audience=made.audience) for limit in LIMITS]
+    if made.upload:
+        limits[0] = UPLOAD_LIMIT
     if base.notes:
         limits.append(f"Of the base model: {base.notes}")
     if base.licence:
@@ -204,6 +227,14 @@ def _describe_limits(made: Provenance, base: BaseModel, form: Form) -> list[str]
             f"It was trained on the base model in {quantised}; on the full weights it differs a little."
         )
     return [f"- {limit}" for limit in limits]
+
+
+def _describe_upload(manifest: Manifest) -> list[str]:
+    """Who brought it, what was found in it, and whether it has passed its probe."""
+    upload, probe = manifest.provenance.upload, manifest.probe
+    tried = "not yet" if not probe else "passed" if probe.get("passed") else "failed"
+    facts = {UPLOAD_FACTS.get(name, name): value for name, value in upload.items()}
+    return _list(facts | {"Probe": tried})
 
 
 def _describe_making(manifest: Manifest) -> list[str]:

@@ -1,7 +1,8 @@
 """From a PEFT LoRA folder to the GGUF LoRA file that llama.cpp reads. Needs no torch.
 
 The layout is llama.cpp's: for every adapted tensor ``<gguf name>.lora_a`` (rank × in) and
-``<gguf name>.lora_b`` (out × rank), and one alpha for all. llama.cpp scales each pair by alpha / rank.
+``<gguf name>.lora_b`` (out × rank), both in 16 bits, and one alpha for all. llama.cpp scales each pair by
+alpha / rank.
 """
 
 import json
@@ -218,6 +219,12 @@ def _first(config: Mapping[str, Any], *names: str) -> Any:
     return next(config[name] for name in names if name in config)
 
 
+def _halve(weights: Weights) -> NDArray[np.float32] | NDArray[np.float16]:
+    """Half the bytes at three digits, as llama.cpp's converter does; not where a number would overflow."""
+    fits = bool(np.all(np.abs(weights) <= np.finfo(np.float16).max))
+    return weights.astype(np.float16) if fits else weights
+
+
 def _write(out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair]) -> None:
     """Write the file beside `out`, then put it in its place."""
     import gguf
@@ -228,8 +235,8 @@ def _write(out: Path, architecture: str, alpha: float, pairs: Mapping[str, _Pair
     writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
     writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, alpha)
     for name, pair in pairs.items():
-        writer.add_tensor(f"{name}.lora_a", pair.a)
-        writer.add_tensor(f"{name}.lora_b", pair.b)
+        writer.add_tensor(f"{name}.lora_a", _halve(pair.a))
+        writer.add_tensor(f"{name}.lora_b", _halve(pair.b))
     try:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()

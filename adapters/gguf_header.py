@@ -6,7 +6,7 @@ megabytes and keeps no list. Layout: the GGUF specification, versions 2 and 3, i
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +35,7 @@ class GgufHeader:
         parameters: weights of all its tensors.
         tensor_bytes: what those take, bytes.
         types: ggml's number of a type → weights that are of it.
+        shapes: tensor → its sizes, the innermost first as ggml counts them.
     """
 
     architecture: str
@@ -42,6 +43,7 @@ class GgufHeader:
     parameters: int
     tensor_bytes: int
     types: Mapping[int, int]
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def quantisation(self) -> str:
@@ -97,22 +99,25 @@ def _read(file: IO[bytes]) -> GgufHeader:
         raise ValueError("it announces more entries than any model has")
     values = dict(_read_entry(file) for _ in range(entries))
     types: dict[int, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for _ in range(tensors):
-        kind, weights = _read_tensor(file)
-        types[kind] = types.get(kind, 0) + weights
+        name, kind, shape = _read_tensor(file)
+        shapes[name] = shape
+        types[kind] = types.get(kind, 0) + prod(shape)
     size = sum(_tensor_bytes(kind, weights) for kind, weights in types.items())
-    return GgufHeader(str(values.get("general.architecture", "")), values, sum(types.values()), size, types)
+    architecture = str(values.get("general.architecture", ""))
+    return GgufHeader(architecture, values, sum(types.values()), size, types, shapes)
 
 
-def _read_tensor(file: IO[bytes]) -> tuple[int, int]:
-    """Its type and its number of weights."""
-    _read_text(file)
+def _read_tensor(file: IO[bytes]) -> tuple[str, int, tuple[int, ...]]:
+    """Its name, its type and its sizes."""
+    name = _read_text(file)
     (dimensions,) = _unpack(file, "<I")
     if dimensions > 8:
         raise ValueError("a tensor has more than 8 dimensions")
     shape = _unpack(file, f"<{dimensions}Q")
     kind, _ = _unpack(file, "<IQ")
-    return kind, prod(shape)
+    return name, kind, shape
 
 
 def _tensor_bytes(kind: int, weights: int) -> int:

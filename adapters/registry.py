@@ -7,20 +7,24 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from hashlib import file_digest
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from adapters.card import write_card
 from adapters.errors import AdapterError
+from adapters.files import write_whole
 from adapters.manifest import (
     CARD,
     CONFIG,
     FORMAT_VERSION,
     GGUF,
+    LICENCE,
     MANIFEST,
     NOT_REVIEWED,
     WEIGHTS,
@@ -45,8 +49,11 @@ __all__ = [
     "folder",
     "library_versions",
     "promote",
+    "read_manifest",
+    "record_probe",
     "register",
     "remove_unfinished",
+    "require_probe",
     "verify",
 ]
 
@@ -142,10 +149,51 @@ def promote(session: Session, home: Home, name: str) -> Adapter:
 
     Raises:
         NotFound: there is no such adapter.
-        AdapterError: its files are missing or changed.
+        AdapterError: its files are missing or changed, or it was uploaded and hasn't passed its probe.
     """
-    verify(folder(home, adapters.get(session, name)))
+    require_probe(verify(folder(home, adapters.get(session, name))))
     return adapters.promote(session, name)
+
+
+def require_probe(manifest: Manifest) -> None:
+    """Refuse an uploaded adapter that hasn't shown that it speaks.
+
+    Raises:
+        AdapterError: it hasn't been tried, or was and didn't pass.
+    """
+    if not manifest.provenance.upload or manifest.probe.get("passed") is True:
+        return
+    faults = [str(fault) for fault in manifest.probe.get("faults") or ()]
+    found = "; ".join(faults[:2]) + (f"; and {len(faults) - 2} more" if len(faults) > 2 else "")
+    state = f"has failed it: {found}" if manifest.probe else "hasn't been tried yet"
+    remedy = (
+        "Train it longer or otherwise, and bring it again."
+        if manifest.probe
+        else f"Press Probe in the page, or use `python -m elara_ui adapters probe {manifest.name}`."
+    )
+    raise AdapterError(
+        f"An uploaded adapter must pass its probe before it answers people; {manifest.name} {state}. {remedy}"
+    )
+
+
+def record_probe(path: Path, probe: Mapping[str, Any]) -> None:
+    """Note in an adapter's manifest what it said when it was tried.
+
+    Args:
+        path: the adapter's folder.
+        probe: what `adapters.probing.Probe.to_document` gives.
+
+    Raises:
+        AdapterError: the folder is damaged, or can't be written.
+    """
+    manifest = replace(verify(path), probe=dict(probe))
+    try:
+        write_whole(path / MANIFEST, _spell(manifest))
+    except OSError as error:
+        raise AdapterError(
+            f"The probe's result can't be stored in {path}: {error.strerror or error}. Free some space, then "
+            "probe again."
+        ) from error
 
 
 def library_versions() -> dict[str, str]:
@@ -184,7 +232,7 @@ def _seal(source: Path, staged: Path, number: int, provenance: Provenance) -> Ma
     for name in (WEIGHTS, CONFIG):
         if not (source / name).is_file():
             raise AdapterError(f"An adapter needs {name}, but {source} has none.")
-    for name in (WEIGHTS, CONFIG, GGUF):
+    for name in (WEIGHTS, CONFIG, GGUF, LICENCE):
         if (source / name).is_file():
             shutil.copyfile(source / name, staged / name)
     manifest = Manifest(
@@ -192,14 +240,18 @@ def _seal(source: Path, staged: Path, number: int, provenance: Provenance) -> Ma
         name=f"{provenance.audience}@{number}",
         version=number,
         provenance=provenance,
-        libraries=library_versions(),
+        libraries={} if provenance.upload else library_versions(),  # those here didn't make it
         created_at=utc_now().isoformat(timespec="seconds"),
         files={item.name: _sha256(item) for item in sorted(staged.iterdir())},
     )
     (staged / CARD).write_text(write_card(manifest, Form.PEFT), encoding="utf-8")
     manifest = replace(manifest, files={**manifest.files, CARD: _sha256(staged / CARD)})
-    (staged / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    (staged / MANIFEST).write_bytes(_spell(manifest))
     return manifest
+
+
+def _spell(manifest: Manifest) -> bytes:
+    return f"{json.dumps(asdict(manifest), indent=2)}\n".encode()
 
 
 def read_manifest(path: Path) -> Manifest:

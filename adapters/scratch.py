@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from db.home import Home
 
-PREVIEW, EXPORT, PUSH = "preview-", ".export-", "push-"  # begin their names
+PREVIEW, EXPORT, PUSH, INTAKE = "preview-", ".export-", "push-", ".intake-"  # begin their names
 YOUNG_SECONDS = 5.0  # one that has just been made may not be held yet
 
 
@@ -48,7 +48,8 @@ def hold(folder: Path) -> Iterator[None]:
 
 def sweep(home: Home) -> None:
     """Delete what processes left behind that were killed; what a living one holds stays."""
-    for parent, prefix in ((home.runs, PREVIEW), (home.exports, EXPORT), (home.exports, PUSH)):
+    places = (home.runs, PREVIEW), (home.exports, EXPORT), (home.exports, PUSH), (home.adapters, INTAKE)
+    for parent, prefix in places:
         for folder in parent.glob(f"{prefix}*"):
             if folder.is_dir() and not _is_young(folder) and not _is_held(folder):
                 shutil.rmtree(folder, ignore_errors=True)

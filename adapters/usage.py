@@ -104,7 +104,7 @@ def _elara(manifest: Manifest) -> str:
     audience = manifest.provenance.audience
     return (
         f'python -m elara_ui ask "{QUESTION}" --audience {audience} --adapter {manifest.name}\n'
-        f"python -m elara_ui adapters promote {manifest.name}"
+        f"python -m elara_ui release promote {manifest.name} --by NAME --why REASON"
     )
 
 

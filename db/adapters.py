@@ -75,6 +75,19 @@ def get(session: Session, name: str) -> Adapter:
     return adapter
 
 
+def find_same(session: Session, sha256: str, audience: str, base_model: str) -> Adapter | None:
+    """The newest adapter of an audience on a base model with these very weights; None when there is none.
+
+    Args:
+        sha256: of its adapter_model.safetensors, 64 hex digits.
+    """
+    return session.scalar(
+        select(Adapter)
+        .where(Adapter.sha256 == sha256, Adapter.audience == audience, Adapter.base_model == base_model)
+        .order_by(Adapter.version.desc())
+    )
+
+
 def status_of(session: Session, name: str) -> AdapterStatus | None:
     """Where an adapter stands; None when there is none of this name."""
     status = session.scalar(select(Adapter.status).where(Adapter.name == name))

@@ -1,6 +1,7 @@
 """Conversations and their messages."""
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete as delete_rows
@@ -187,6 +188,11 @@ def reactivate(session: Session, message_ids: Collection[str]) -> None:
 def is_stored(session: Session, conversation_id: str) -> bool:
     """Whether the conversation is still there."""
     return session.get(Conversation, conversation_id) is not None
+
+
+def begun(session: Session, conversation_id: str) -> datetime | None:
+    """When a conversation was begun; None when there is none of this id."""
+    return session.scalar(select(Conversation.created_at).where(Conversation.id == conversation_id))
 
 
 def _title(text: str) -> str:

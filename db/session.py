@@ -18,7 +18,7 @@ from db.errors import StorageError
 from db.home import Home
 from db.models import utc_now
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration; kept here so that a start with nothing to migrate needn't import Alembic."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

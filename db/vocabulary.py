@@ -91,6 +91,16 @@ class AdapterStatus(StrEnum):
     RETIRED = "retired"
 
 
+class ReleaseAction(StrEnum):
+    """What somebody did to what answers an audience."""
+
+    PROMOTED = "promoted"  # a version answers from now on
+    ROLLED_BACK = "rolled_back"  # what answered before does again
+    RETIRED = "retired"  # a candidate won't be used
+    CANARY_STARTED = "canary_started"  # a candidate answers a share of new conversations
+    CANARY_STOPPED = "canary_stopped"
+
+
 class Disposition(StrEnum):
     """A reviewer's verdict; pressing it submits the review."""
 

@@ -21,6 +21,8 @@ from elara_ui.tabs.insights import build_insights_tab
 from elara_ui.tabs.models import build_models_tab
 from elara_ui.tabs.parts import components_of
 from elara_ui.tabs.privacy_handlers import make_leave
+from elara_ui.tabs.release import build_release_tab
+from elara_ui.tabs.release_handlers import ReleaseHandlers
 from elara_ui.tabs.review import build_review_tab
 from elara_ui.tabs.serving_view import render_serving
 from elara_ui.theme import build_theme, read_stylesheet
@@ -96,13 +98,19 @@ def build_page(services: Services) -> gr.Blocks:
                 models = build_models_tab(services)
             with gr.Tab("Evaluate", id="evaluate") as evaluation_tab:
                 evaluation = build_evaluation_tab(services, reviewer)
+            with gr.Tab("Release", id="release") as release_tab:
+                release = build_release_tab(services)
         serving_poll, run_poll = gr.Timer(SERVING_POLL_SECONDS), gr.Timer(RUN_POLL_SECONDS, active=False)
-        served = gr.State(services.serving.base_model)
         evaluation_poll = gr.Timer(RUN_POLL_SECONDS, active=False)
-        serving_poll.tick(
-            lambda: watch_serving(services), None, [header, serving_poll, served], show_progress="hidden"
+        served = gr.State(services.serving.base_model)
+        gr.on(  # where somebody switches the header follows at once; other pages see it at their next look
+            [serving_poll.tick, models.serving.parts.answers.change],
+            lambda: watch_serving(services),
+            None,
+            [header, serving_poll, served],
+            show_progress="hidden",
         )
-        _wire_chat(page, chat, finetune, served)
+        _wire_chat(page, chat, finetune, release, served)
         page.unload(make_leave(services))
         review_tab.select(
             review.choose,
@@ -134,6 +142,12 @@ def build_page(services: Services) -> gr.Blocks:
             models.outputs,
             show_progress="hidden",
         )
+        release_tab.select(
+            release.refresh,
+            [reviewer, *release.parts.chosen],
+            components_of(release.parts),
+            show_progress="hidden",
+        )
         _wire_runs(finetune_tab.select, run_poll.tick, finetune)
         _wire_evaluation(evaluation_tab.select, evaluation_poll.tick, evaluation)
         tabs = (
@@ -145,17 +159,21 @@ def build_page(services: Services) -> gr.Blocks:
             finetune_tab,
             models_tab,
             evaluation_tab,
+            release_tab,
         )
         _poll_while_open(finetune_tab, run_poll, tabs)
         _poll_while_open(evaluation_tab, evaluation_poll, tabs)
     return page
 
 
-def _wire_chat(page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab, served: gr.State) -> None:
+def _wire_chat(
+    page: gr.Blocks, chat: ChatHandlers, finetune: FinetuneTab, release: ReleaseHandlers, served: gr.State
+) -> None:
     """Fill the chat when the page opens, and paint it again when another adapter or base model answers."""
     page.load(None, None, None, js=THEME_SCRIPT)
+    promoted = [finetune.adapters.parts.promoted.change, release.parts.promoted.change]
     gr.on(
-        [page.load, finetune.adapters.parts.promoted.change, served.change],
+        [page.load, *promoted, served.change],
         chat.refresh,
         [chat.parts.main.audience, chat.parts.state],
         components_of(chat.parts),

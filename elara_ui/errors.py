@@ -17,6 +17,7 @@ ElaraError                      db.errors; message = rule, value and remedy
 │   └── ContextOverflow         adapters.errors; the text exceeds the model's window
 ├── InvalidInput                what a user typed breaks a rule
 │   └── IdentifiersFound        likely identifiers, and nobody has said yet what to do about them
+├── ReleaseRefused              a version may not answer an audience as it is
 ├── HomeInUse                   another app serves the same ELARA_HOME
 └── PortTaken                   another program listens on the address
 """
@@ -55,6 +56,7 @@ __all__ = [
     "NotFound",
     "PortTaken",
     "RecipeError",
+    "ReleaseRefused",
     "RunError",
     "StorageError",
 ]
@@ -77,6 +79,10 @@ class IdentifiersFound(InvalidInput):
         super().__init__(message)
         self.kinds = kinds
         self.previews = previews
+
+
+class ReleaseRefused(ElaraError):
+    """A version may not answer an audience as it is, or not without a reason."""
 
 
 class HomeInUse(ElaraError):

@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     max_upload_mb: int = Field(
         default=200, ge=1, le=10_000, description="Largest file that the page accepts, in megabytes."
     )
+    max_adapter_mb: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Largest adapter that is taken in, all its files unpacked, in megabytes.",
+    )
     review_share: float = Field(
         default=0.0,
         ge=0.0,
@@ -108,6 +114,11 @@ class Settings(BaseSettings):
         default=True,
         description="Whether every answer to a question with a red flag goes to review, before all others. "
         "One that reassures over the flag always goes.",
+    )
+    strict_release: bool = Field(
+        default=False,
+        description="Whether a version may only go live when every check of the release gate is met. "
+        "Otherwise a written reason makes up for those that nothing blocks.",
     )
     engine_url: str | None = Field(
         default=None,

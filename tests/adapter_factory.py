@@ -134,3 +134,40 @@ def register_adapter(database: Database, home: Home, folder: Path, **values: obj
     }
     with database.session() as session:
         return registry.register(session, home, folder, Provenance(**(usual | values))).name
+
+
+# config.json of a base model whose files are some kilobytes.
+TINY_CONFIG: Mapping[str, object] = MappingProxyType(
+    {
+        "model_type": "llama",
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+    }
+)
+
+
+def make_base_folder(folder: Path, config: Mapping[str, object] = TINY_CONFIG) -> Path:
+    """A model folder whose layers have the right shapes and nothing in them; can't be loaded."""
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(dict(config)), "utf-8")
+    tensors = {
+        f"model.layers.{layer}.{parent}.{module}.weight": np.zeros((outputs, inputs), np.float16)
+        for layer in range(int(config["num_hidden_layers"]))
+        for module, (parent, inputs, outputs) in shapes(config).items()
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def make_tiny_peft(folder: Path, seed: int = 1, rank: int = 2, **config: object) -> Path:
+    """A LoRA for `make_base_folder`'s model.
+
+    Args:
+        config: entries that go over the usual ones of ``adapter_config.json``.
+    """
+    tensors = lora_tensors(seed, rank, ("q_proj", "v_proj"), config=TINY_CONFIG)
+    return make_peft_folder(folder, seed, rank=rank, modules=("q_proj", "v_proj"), tensors=tensors, **config)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from adapter_factory import make_adapter
 from fake_engine import FakeEngine
 
 from adapters import embedded
@@ -50,6 +51,13 @@ def database(home: Home) -> Iterator[Database]:
     database = Database.open(home.database)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def small_lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA folder for the embedded model, as small as one can be, for tests to register."""
+    folder = tmp_path_factory.mktemp("small-lora") / "lora"
+    return make_adapter(folder, seed=1, rank=1, modules=("q_proj",))
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.engines.base import Completion, EngineStats, GenerationRequest, Token, Turn
+from adapters.engines.heap import Heap
 from adapters.engines.llama_call import Call, Draft
 from adapters.engines.llama_server import LlamaServer
 from adapters.engines.llama_slots import Slots
@@ -76,6 +77,7 @@ class LlamaCppEngine:
         self._slots = slots
         self._threads = threads
         self._tally = Tally()
+        self._heap = Heap()
         self._building = threading.Lock()  # held while a generation is made; answers go on meanwhile
         self._changed = threading.Condition()  # guards everything below
         self._current: _Generation | None = None
@@ -127,6 +129,7 @@ class LlamaCppEngine:
         with self._building:
             if self._current is None or self._current.server.adapters != files:
                 self._flip(self._build(files))
+                self._heap.trim()  # what reading the files took, and the generation before
 
     def count_tokens(self, turns: Sequence[Turn]) -> int:
         """Length of the messages rendered by the model's own chat template, tokens.
@@ -210,6 +213,8 @@ class LlamaCppEngine:
         finally:
             self._leave(call, generation)
             call.arrivals.put(None)
+            if not self._calls:
+                self._heap.trim_seldom()
 
     def _enter(self, call: Call) -> _Generation:
         """Take a place in the current generation, which now can't be freed."""

@@ -12,6 +12,7 @@ from db.models.evaluation import (
     EvaluationSuite,
     EvaluationVerdict,
 )
+from db.models.release import BlindBatch, Canary, Release
 from db.models.retention import RetentionReport
 from db.models.review import (
     Adjudication,
@@ -41,6 +42,8 @@ __all__ = [
     "AdjudicationEvent",
     "Assignment",
     "Base",
+    "BlindBatch",
+    "Canary",
     "Conversation",
     "Evaluation",
     "EvaluationAnswer",
@@ -49,6 +52,7 @@ __all__ = [
     "EvaluationVerdict",
     "Message",
     "Preference",
+    "Release",
     "Response",
     "RetentionReport",
     "Review",

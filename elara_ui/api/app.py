@@ -112,13 +112,14 @@ class _Api:
         services = self._services
         audience, adapter = self._choose(body)
         longest = services.settings.max_question_characters
-        instruction, history, text = split_messages(body.messages, longest)
+        dialogue = split_messages(body.messages, longest)
         chat = services.chat if body.store else services.private_chat
         accept = body.elara.accept_identifiers
-        question = chat.check(audience, text, body.overrides, adapter, accept_identifiers=accept)
+        question = chat.check(audience, dialogue.question, body.overrides, adapter, accept_identifiers=accept)
         scope = question.cache_scope if body.store else client
-        question = replace(question, instruction=instruction, stop=body.stop or (), cache_scope=scope)
-        with closing(chat.ask_once(question, history)) as events:
+        instruction, stop = dialogue.instruction, body.stop or ()
+        question = replace(question, instruction=instruction, stop=stop, cache_scope=scope)
+        with closing(chat.ask_once(question, dialogue.history)) as events:
             for event in events:
                 yield event
                 if isinstance(event, Started):  # what fired is told first, the model may take its time

@@ -1,7 +1,6 @@
 """What a client sends, checked: everything that Elara can't do is refused by name, nothing is passed over."""
 
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -9,6 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from adapters.engines.base import Turn
 from db.vocabulary import Role
 from elara_ui.api.errors import ApiError
+from elara_ui.errors import InvalidInput
+from elara_ui.services.dialogue import Dialogue, take_apart
 from elara_ui.services.questions import SAMPLING_LIMITS
 
 MOST_MESSAGES = 200
@@ -161,48 +162,23 @@ def parse_body(raw: bytes) -> ChatBody:
         raise _explain(problem) from None
 
 
-def split_messages(messages: list[Message], longest: int) -> tuple[str, list[Turn], str]:
-    """Take a client's messages apart.
-
-    Neighbours of one role are read as one turn, as are several system messages.
+def split_messages(messages: list[Message], longest: int) -> Dialogue:
+    """Take a client's messages apart, as `take_apart` does.
 
     Args:
         longest: characters that a turn may have.
 
-    Returns:
-        The system's words, the turns before the question, the question.
-
     Raises:
         ApiError: the order is none that a conversation can have, or a turn is empty or too long.
     """
-    turns = [
-        Turn(role, "\n\n".join(message.content for message in group))
-        for role, group in groupby(messages, key=_role_of)
-    ]
-    system = turns.pop(0).content if turns[0].role is Role.SYSTEM else ""
-    if any(turn.role is Role.SYSTEM for turn in turns):
-        raise _wrong("System messages must stand before all others. Move them to the beginning.")
-    if not turns or turns[-1].role is not Role.USER:
-        raise _wrong("The last message must be the user's: it is what gets an answer.")
-    if turns[0].role is not Role.USER:
-        raise _wrong("After the system's, the first message must be the user's. Leave earlier ones out.")
-    for turn in [Turn(Role.SYSTEM, system or "none"), *turns]:
-        if not turn.content.strip():
-            raise _wrong(f"A message of the {turn.role} is empty. Leave it out, or fill it.")
-        if len(turn.content) > longest:
-            raise _wrong(
-                f"A turn of the {turn.role} has {len(turn.content):,} characters; at most {longest:,} are "
-                "accepted. Shorten it."
-            )
-    return system.strip(), turns[:-1], turns[-1].content
+    try:
+        return take_apart([Turn(_role_of(each), each.content) for each in messages], longest)
+    except InvalidInput as error:
+        raise ApiError(400, error.message, param="messages") from None
 
 
 def _role_of(message: Message) -> Role:
     return Role.SYSTEM if message.role == "developer" else Role(message.role)
-
-
-def _wrong(message: str) -> ApiError:
-    return ApiError(400, message, param="messages")
 
 
 def _explain(problem: Mapping[str, Any]) -> ApiError:

@@ -3,18 +3,24 @@
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from adapters import catalog
 from adapters.hyperparameters import Hyperparameters, override
+from adapters.probing import QUESTIONS
 from adapters.training.rejects import shorten
+from elara_ui.cli.adapters_text import describe_accepted, format_accepted, format_probe
 from elara_ui.cli.parts import (
     AcceptOption,
+    AudienceOption,
+    ByOption,
     HomeOption,
     JsonOption,
     SetOption,
+    WhyOption,
     is_for_a_command,
     make_group,
     open_services,
@@ -64,12 +70,14 @@ def show_adapter(name: NameArgument, as_json: JsonOption = False, home: HomeOpti
 @adapters_cli.command("promote")
 def promote_adapter(
     name: NameArgument,
+    by: ByOption,
+    why: WhyOption = "",
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Make an adapter answer its audience, from the next question on."""
+    """Make an adapter answer its audience, from the next question on; the same as release promote."""
     with open_services(home) as services:
-        promoted = services.adapters.promote(name)
+        promoted = services.release.promote(name, by, why)
     if as_json:
         write_document(asdict(promoted))
     else:
@@ -100,6 +108,42 @@ def export_adapter(
         write_document(asdict(exported))
     else:
         _print_export(exported)
+
+
+@adapters_cli.command("add")
+def add_adapter(
+    path: Annotated[
+        list[Path], typer.Argument(help="A zip, a folder, or adapter_model.safetensors with its config.")
+    ],
+    audience: AudienceOption,
+    base: Annotated[
+        str, typer.Option("--base", help="The base model it was trained on; what its files say if not given.")
+    ] = "",
+    by: Annotated[str, typer.Option("--by", help="Who brings it, for its card.")] = "",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Take in a LoRA that was trained elsewhere, as a candidate. It answers nobody before its probe."""
+    with open_services(home) as services:
+        accepted = services.intake.take_in(path, audience, base, by, lambda stage: write_note(f"{stage} …"))
+    if as_json:
+        write_document(describe_accepted(accepted))
+    else:
+        print(format_accepted(accepted))
+
+
+@adapters_cli.command("probe")
+def probe_adapter(name: NameArgument, as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Ask an adapter and its base model a few questions. One that was brought in must pass to be promoted."""
+    with open_services(home) as services:
+        total = len(QUESTIONS)
+        probe = services.probes.run(name, lambda done: write_note(f"{done} of {total} questions"))
+    if as_json:
+        write_document({"name": name, **probe.to_document()})
+    else:
+        print(format_probe(name, probe))
+    if not probe.passed:
+        raise typer.Exit(1)
 
 
 def _print_export(exported: Exported) -> None:

@@ -15,6 +15,7 @@ import typer
 from adapters import catalog
 from adapters.recipe_files import SavedRecipe
 from elara_ui.cli.adapters import adapters_cli
+from elara_ui.cli.batch import batch
 from elara_ui.cli.evaluate import evaluate
 from elara_ui.cli.evaluations import evaluations_cli, suites_cli
 from elara_ui.cli.insights import show_agreement, show_reading
@@ -37,6 +38,7 @@ from elara_ui.cli.parts import (
     with_options,
 )
 from elara_ui.cli.recipes import recipes_cli
+from elara_ui.cli.release import release_cli
 from elara_ui.cli.retention import retention
 from elara_ui.cli.reviewers import reviewers_cli
 from elara_ui.cli.reviews import reviews_cli
@@ -67,6 +69,7 @@ cli = make_group(help="Ask, train, review and promote from a terminal.")
 cli.add_typer(runs_cli, name="runs")
 cli.add_typer(adapters_cli, name="adapters")
 cli.add_typer(models_cli, name="models")
+cli.add_typer(release_cli, name="release")
 cli.add_typer(recipes_cli, name="recipes")
 cli.add_typer(reviews_cli, name="reviews")
 cli.add_typer(reviewers_cli, name="reviewers")
@@ -78,6 +81,7 @@ reviews_cli.command("unmark")(unmark_known)
 adapters_cli.command("reading")(show_reading)
 cli.add_typer(snapshots_cli, name="snapshots")
 cli.command("lineage")(trace_lineage)
+cli.command()(batch)
 cli.command()(triage)
 cli.command()(readability)
 cli.command()(relevance)

@@ -36,6 +36,10 @@ AcceptOption = Annotated[
     bool,
     typer.Option("--accept-identifiers", help="Likely identifiers of people were looked at and may stay."),
 ]
+ByOption = Annotated[str, typer.Option("--by", help="Who does it: it is kept with what is done.")]
+WhyOption = Annotated[
+    str, typer.Option("--why", help="Why: needed where the release gate isn't met, and kept.")
+]
 
 
 def choose_handling(redact: bool, accept: bool) -> Handling:

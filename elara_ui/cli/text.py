@@ -14,7 +14,7 @@ from adapters.training.rejects import Rejects
 from adapters.training.report import Lengths, RenderedRow, TextPiece
 from elara_ui.clinical.readability import judge
 from elara_ui.clinical.redflags import Finding
-from elara_ui.services.adapters import AdapterSummary
+from elara_ui.services.adapters import AdapterSummary, ProbeStanding
 from elara_ui.services.answers import Answer
 from elara_ui.services.run_views import Comparison, RunView
 from elara_ui.services.serving import ServingState, ServingStatus
@@ -83,7 +83,7 @@ def format_comparison(comparison: Comparison) -> str:
         ["before training", *(_figure(run.base_loss) for run in runs)],
         ["tokens/s", *(_figure(run.tokens_per_second, 0) for run in runs)],
         ["peak memory, GiB", *(_figure(run.peak_memory and run.peak_memory / GIB, 1) for run in runs)],
-        ["time", *("" if run.seconds is None else _duration(run.seconds) for run in runs)],
+        ["time", *("" if run.seconds is None else format_span(run.seconds) for run in runs)],
         ["adapter", *(run.adapter or "" for run in runs)],
     ]
     differences = [[row.name, *row.values] for row in comparison.differences]
@@ -97,9 +97,10 @@ def _figure(value: float | None, digits: int = 3) -> str:
 
 
 def format_adapter(adapter: AdapterSummary) -> list[str]:
-    """An adapter in a row: name, status, base model and when it was made."""
+    """An adapter in a row: name, status, base model, when it was made, and its probe if it needs one."""
     made = adapter.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-    return [adapter.name, str(adapter.status), adapter.base_model, made]
+    probe = "" if adapter.probe is ProbeStanding.NOT_NEEDED else f"brought in, probe: {adapter.probe}"
+    return [adapter.name, str(adapter.status), adapter.base_model, made, probe]
 
 
 def format_rejects(summary: str, rejects: Sequence[Rejects]) -> str:
@@ -114,7 +115,7 @@ def format_rejects(summary: str, rejects: Sequence[Rejects]) -> str:
 def format_preview(preview: Preview) -> str:
     """What a run would do; what is learned of the sample rows stands between » and «."""
     plan, memory = preview.plan, preview.memory
-    seconds = "not calibrated" if plan.seconds is None else f"about {_duration(plan.seconds)}"
+    seconds = "not calibrated" if plan.seconds is None else f"about {format_span(plan.seconds)}"
     rate = "" if plan.tokens_per_second is None else f" at {plan.tokens_per_second:.0f} tokens/s"
     rows = [
         ["Rows", f"{preview.train} to learn from, {preview.held_out} held out"],
@@ -169,7 +170,8 @@ def _mark(piece: TextPiece) -> str:
     return f"»{piece.text}«" if piece.supervised else piece.text
 
 
-def _duration(seconds: float) -> str:
+def format_span(seconds: float) -> str:
+    """A length of time, s, in the unit that fits."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -7,10 +7,14 @@ from adapters.engines.choice import Choice
 from adapters.memory_fit import Window
 from adapters.recipe import Recipe, load_recipes
 from db.session import Database, migrate
+from elara_ui.services.adapter_intake import AdapterIntake
+from elara_ui.services.adapter_probe import AdapterProbes
 from elara_ui.services.adapters import AdapterService
 from elara_ui.services.adjudication import AdjudicationService
 from elara_ui.services.answer_cache import AnswerCache
 from elara_ui.services.asking import AskingService
+from elara_ui.services.batch import BatchService
+from elara_ui.services.blind_batches import BlindBatchService
 from elara_ui.services.calibration import CalibrationService
 from elara_ui.services.chat import ChatService
 from elara_ui.services.comparing import ComparingService
@@ -20,6 +24,7 @@ from elara_ui.services.distillation import DistillationService
 from elara_ui.services.evaluation_rubric import RubricService
 from elara_ui.services.evaluations import EvaluationService
 from elara_ui.services.exporting import ExportService
+from elara_ui.services.gate_keeper import GateKeeper
 from elara_ui.services.importing import ImportingService
 from elara_ui.services.insights import InsightsService
 from elara_ui.services.lineage import LineageService
@@ -29,6 +34,7 @@ from elara_ui.services.pairs import PairsService
 from elara_ui.services.private_chat import PrivateChatService
 from elara_ui.services.reading import ReadingService
 from elara_ui.services.recipes import RecipeService
+from elara_ui.services.release import ReleaseService
 from elara_ui.services.retention import RetentionService
 from elara_ui.services.review_sampling import ReviewSampling
 from elara_ui.services.reviewers import ReviewersService
@@ -42,6 +48,7 @@ from elara_ui.services.teaching import TeachingService
 from elara_ui.services.training import TrainingService
 from elara_ui.services.transfer import TransferService
 from elara_ui.services.triage import TriageService
+from elara_ui.services.trials import TrialService
 from elara_ui.services.upkeep import Upkeep
 from elara_ui.settings import Settings
 
@@ -61,6 +68,7 @@ class Services:
     triage: TriageService
     chat: ChatService
     private_chat: PrivateChatService
+    batch: BatchService
     answering: OneAtATime
     reviewing: ReviewingService
     pairs: PairsService
@@ -72,6 +80,12 @@ class Services:
     training: TrainingService
     runs: RunService
     adapters: AdapterService
+    gate: GateKeeper
+    release: ReleaseService
+    trials: TrialService
+    blind: BlindBatchService
+    intake: AdapterIntake
+    probes: AdapterProbes
     exports: ExportService
     transfer: TransferService
     distillation: DistillationService
@@ -95,6 +109,7 @@ class Services:
         self.teaching.close()
         self.evaluations.close()
         self.comparing.close()
+        self.probes.close()
         self.models.close()
         self.serving.close()
         self.database.close()
@@ -141,6 +156,10 @@ def build_services(
     )
     pairs = PairsService(database)
     limit = settings.max_question_characters
+
+    def served() -> str:
+        return serving.base_model
+
     comparing = ComparingService(
         database,
         home,
@@ -148,7 +167,7 @@ def build_services(
             database, asking, serving, conversations, recipes, limit, triage
         ),  # sends nothing to review
         pairs,
-        lambda: serving.base_model,
+        served,
     )
     runs = RunService(database, home, settings.max_runs, recipes)
     retention = RetentionService(database, home, settings.retention_days)
@@ -164,9 +183,15 @@ def build_services(
         ReviewSampling(settings.review_share, red_flags=settings.review_red_flags),
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
+    adapters = AdapterService(database, home, lambda: serving.base_model)
     safety = SafetyService(database, home, serving, private_chat, recipes)
     suites = SuiteService(database, tuple(recipes))
     evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
+    reading = ReadingService(database, recipes)
+    blind = BlindBatchService(database, home, comparing, served)
+    keeper = GateKeeper(database, recipes, evaluations, reading, blind)
+    strict = settings.strict_release
+    trials = TrialService(database, home, served, recipes, keeper, strict=strict)
     return Services(
         settings=settings,
         recipes=recipes,
@@ -177,6 +202,7 @@ def build_services(
         triage=triage,
         chat=chat,
         private_chat=private_chat,
+        batch=BatchService(chat, private_chat, serving, adapters, recipes, settings),
         answering=OneAtATime(),
         reviewing=ReviewingService(database, home),
         pairs=pairs,
@@ -187,13 +213,27 @@ def build_services(
         recipe_book=RecipeService(home, recipes),
         training=training,
         runs=runs,
-        adapters=AdapterService(database, home, lambda: serving.base_model),
+        adapters=adapters,
+        gate=keeper,
+        release=ReleaseService(database, home, served, recipes, keeper, trials, runs, strict=strict),
+        trials=trials,
+        blind=blind,
+        intake=AdapterIntake(
+            database,
+            home,
+            tuple(recipes),
+            models.known,
+            models.find,
+            settings.max_adapter_mb * 1_000_000,
+            settings.is_local,
+        ),
+        probes=AdapterProbes(database, home, serving, recipes),
         exports=ExportService(database, home, settings.is_local),
         transfer=TransferService(database, home, recipes, settings.max_runs),
         distillation=distillation,
         teaching=TeachingService(distillation, training),
         insights=InsightsService(database),
-        reading=ReadingService(database, recipes),
+        reading=reading,
         adjudication=AdjudicationService(database),
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),

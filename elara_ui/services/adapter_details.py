@@ -1,14 +1,15 @@
 """All that is known of one adapter: where it came from, what it measured, its files and its card."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from adapters import registry
-from adapters.card import METRICS, find_base, write_card
+from adapters.card import METRICS, UPLOAD_FACTS, find_base, write_card
 from adapters.manifest import CARD, Form, Manifest
+from adapters.probing import Probe
 from db import evaluations as evaluation_store
 from db import snapshots as snapshot_store
 from db.home import Home
@@ -50,6 +51,8 @@ class AdapterDetails:
         libraries: versions of what made it.
         files: its files, intact.
         card: the model card, Markdown without its front matter.
+        upload: of one that was brought in, what was noted of that; empty for one that was trained here.
+        probe: what it said when it was tried; None before.
         evaluations: the newest finished one of these weights on each suite, with its figures.
     """
 
@@ -72,6 +75,8 @@ class AdapterDetails:
     created_at: str
     files: tuple[StoredFile, ...]
     card: str
+    upload: Mapping[str, Any] = field(default_factory=dict)
+    probe: Probe | None = None
     evaluations: tuple[EvaluationView, ...] = ()
 
 
@@ -106,6 +111,8 @@ def describe_adapter(session: Session, home: Home, adapter: Adapter) -> AdapterD
         created_at=manifest.created_at,
         files=list_files(folder),
         card=_read_card(manifest),
+        upload={UPLOAD_FACTS.get(name, name): value for name, value in made.upload.items()},
+        probe=Probe.of_document(manifest.probe),
         evaluations=tuple(map(describe, evaluation_store.newest_on_each_suite(session, adapter.sha256))),
     )
 

@@ -1,5 +1,6 @@
 """Asking the model: from a checked question to a finished answer, piece by piece; nothing is stored."""
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict
@@ -17,12 +18,15 @@ from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, EngineError, InvalidInput
 from elara_ui.services.answer_cache import AnswerCache, Written, make_key
 from elara_ui.services.answers import Answer, ChatEvent, Finished, Piece, Started
+from elara_ui.services.canary import choose_candidate
 from elara_ui.services.identifier_guard import check_question
 from elara_ui.services.questions import BASE_ALONE, Question
 from elara_ui.services.serving import ServingService
 from elara_ui.services.tenure import Tenure
 from elara_ui.services.triage import TriageService, to_rows
 from elara_ui.services.window import LimitedText, fit_window
+
+log = logging.getLogger(__name__)
 
 Keep = Callable[[Response], Answer]
 """Takes a finished answer, which is in no session yet, and keeps it or doesn't."""
@@ -59,7 +63,7 @@ class AskingService:
 
         Args:
             history: the turns before it, oldest first, each question with its answer.
-            conversation_id: named to whoever follows.
+            conversation_id: named to whoever follows; a candidate may answer it (`choose_candidate`).
             keep: given the answer, or what had come of it when its reader left.
             found: what fired on the question.
 
@@ -67,23 +71,23 @@ class AskingService:
             ElaraError: the engine can't answer.
             IdentifiersFound: the engine is another machine's, and the turns hold some that nobody accepted.
         """
-        request_id, began = uuid4().hex, time.monotonic()
-        yield Started(conversation_id, request_id, found)
+        started, began = Started(conversation_id, uuid4().hex, found), time.monotonic()
+        yield started
         with self._serving.hold() as held:
-            yield from self._answer(held, question, history, request_id, began, keep, found)
+            yield from self._answer(held, question, history, started, began, keep)
 
     def _answer(
         self,
         held: Tenure,
         question: Question,
         history: Sequence[Turn],
-        request_id: str,
+        started: Started,
         began: float,
         keep: Keep,
-        found: Finding,
     ) -> Generator[ChatEvent, None, None]:
         """The answer of one engine, which stays until it has ended even if another one takes its place."""
-        engine, adapter = held.engine, self._adapter_for(held, question)
+        request_id, found = started.request_id, started.red_flags
+        engine, adapter = held.engine, self._adapter_for(held, question, started.conversation_id)
         system = Turn(Role.SYSTEM, question.system_prompt)
         asked = [*history, Turn(Role.USER, question.text)]
         if engine.is_remote:  # earlier turns may have been stored before it was
@@ -99,7 +103,7 @@ class AskingService:
             again = known.recall(time.monotonic() - began)
             yield Finished(keep(self._describe(question, request, engine, again, dropped, found)))
             return
-        request, stream = self._begin(held, question, turns, request_id)
+        request, stream = self._begin(held, question, turns, started)
         writing = LimitedText(question.recipe.max_explanation_length, question.stop)
         completion: Completion | None = None
         try:
@@ -127,7 +131,7 @@ class AskingService:
         self._serving.cancel(request_id)
 
     def _begin(
-        self, held: Tenure, question: Question, turns: Sequence[Turn], request_id: str
+        self, held: Tenure, question: Question, turns: Sequence[Turn], started: Started
     ) -> tuple[GenerationRequest, Iterator[Token | Completion]]:
         """Send the request; returns it with its stream, the first item of which has come.
 
@@ -135,8 +139,8 @@ class AskingService:
         new one is asked.
         """
         for last_try in (False, True):
-            adapter = self._adapter_for(held, question)
-            request = GenerationRequest(tuple(turns), adapter, question.sampling, request_id)
+            adapter = self._adapter_for(held, question, started.conversation_id)
+            request = GenerationRequest(tuple(turns), adapter, question.sampling, started.request_id)
             stream = held.engine.stream(request)
             try:
                 return request, chain([next(stream)], stream)
@@ -145,7 +149,7 @@ class AskingService:
                     raise
         raise AssertionError("the second try returns or raises")
 
-    def _adapter_for(self, held: Tenure, question: Question) -> str | None:
+    def _adapter_for(self, held: Tenure, question: Question, conversation_id: str | None) -> str | None:
         """The adapter that shall answer, published; None for the base model alone."""
         if question.adapter not in (None, BASE_ALONE):
             held.publish({question.adapter})
@@ -154,7 +158,15 @@ class AskingService:
         if question.adapter == BASE_ALONE:
             return None
         with self._database.reading() as session:
-            live = adapter_store.live(session, question.recipe.audience, held.engine.base_model)
+            where = question.recipe.audience, held.engine.base_model
+            candidate = choose_candidate(session, *where, conversation_id)
+            live = adapter_store.live(session, *where)
+        if candidate is not None:
+            try:
+                held.publish({candidate})
+                return candidate
+            except AdapterError as error:  # a candidate's faults must not cost anybody an answer
+                log.error("The candidate %s can't be served: %s", candidate, error.message)
         if live is None:
             return None
         if reason := held.refusal(live.name):

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from adapters import catalog
 from adapters.hyperparameters import Difference
@@ -77,3 +78,21 @@ def name_dataset(data: DataChoice) -> str:
             return f"{name}:{data.split}" if data.split else name
         case _:
             return str(data.source)
+
+
+def add_command(sources: Sequence[Path], audience: str, base_model: str, by: str) -> str:
+    """The ``adapters add`` command for one adapter.
+
+    Args:
+        sources: where it is. Of uploaded files the names are given: where they lie is the reader's to say.
+        audience: for whom it speaks.
+        base_model: catalogue id, hub id or path; empty to go by what its files say.
+        by: who brings it; empty for nobody.
+    """
+    words = [str(source) if source.is_dir() else source.name for source in sources]
+    words += ["--audience", audience]
+    if base_model:
+        words += ["--base", base_model]
+    if by.strip():
+        words += ["--by", by.strip()]
+    return f"python -m elara_ui adapters add {shlex.join(words)}"

@@ -8,7 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from threading import Event, Lock, Thread
 
-from adapters import model_download
 from adapters.base_model import BaseModel, Weights
 from adapters.hub_files import Hub
 from elara_ui.errors import Conflict, ElaraError
@@ -157,6 +156,8 @@ class ModelDownloads:
         stop: Event,
         watch: Callable[[Download], None] = lambda _: None,
     ) -> None:
+        from adapters import model_download  # loads an HTTP client, which listing models doesn't need
+
         def tell(**changes: object) -> None:
             with self._lock:
                 told = replace(self._known[model.id, weights], **changes)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ class OwnReview:
         adapter: what made the answer: an adapter, or None for the base model alone.
         other_adapter: the same of a comparison's second answer.
         is_pair: whether two answers were compared.
+        told: whether what made them is told; not before a blind comparison is finished.
         judged_at: when it was first given.
         edited_at: when it was last changed; None when never.
     """
@@ -40,6 +41,7 @@ class OwnReview:
     other_adapter: str | None = None
     other_base_model: str | None = None
     comment: str = ""
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,13 @@ class HistoryEntry:
     at: datetime
 
 
-def describe_own(judgement: Judgement) -> OwnReview:
-    """A stored judgement as its author sees it in the list, its item and answers loaded."""
+def describe_own(judgement: Judgement, *, told: bool = True) -> OwnReview:
+    """A stored judgement as its author sees it in the list, its item and answers loaded.
+
+    Args:
+        judgement: theirs.
+        told: whether they may know what made the answers.
+    """
     item, response = judgement.item, judgement.item.response
     other = item.other_response
     is_pair = isinstance(judgement, Preference)
@@ -68,14 +75,15 @@ def describe_own(judgement: Judgement) -> OwnReview:
         question=response.question,
         answer=response.text,
         disposition=judgement.choice if isinstance(judgement, Preference) else judgement.disposition,
-        adapter=response.adapter,
+        adapter=response.adapter if told else None,
         base_model=response.base_model,
         judged_at=judgement.created_at,
         edited_at=judgement.edited_at,
         is_pair=is_pair,
-        other_adapter=other.adapter if other else None,
+        other_adapter=other.adapter if other and told else None,
         other_base_model=other.base_model if other else None,
         comment=judgement.reason if isinstance(judgement, Preference) else judgement.comment,
+        told=told,
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from db import judgements, reviewers
+from db import blind_batches, judgements, reviewers
 from db import pairs as pair_store
 from db import reviews as review_store
 from db.models import Preference
@@ -46,8 +46,11 @@ class SubmittedPair:
     """What a reviewer learns once the choice is stored: what made answer A and answer B.
 
     Args:
-        adapter_a: versioned name; None for the base model alone. Likewise `adapter_b`.
+        adapter_a: versioned name; None for the base model alone, and while it isn't told. Likewise
+            `adapter_b`.
         changed: whether an earlier choice was changed by it.
+        told: whether what made them is told: not before a blind comparison is finished, since who knows one
+            pair's makers may know the next one's.
     """
 
     preference_id: str
@@ -56,6 +59,7 @@ class SubmittedPair:
     adapter_b: str | None
     base_model_b: str
     changed: bool = False
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -200,13 +204,15 @@ class PairsService:
                 judgements.change(session, earlier, {**content, "seconds": seconds})
             shown = (item.response, item.other_response)
             answer_a, answer_b = shown[swapped], shown[not swapped]
+            told = not blind_batches.keeps_silent(session, item.batch)
             return SubmittedPair(
                 preference_id=stored.id,
-                adapter_a=answer_a.adapter,
+                adapter_a=answer_a.adapter if told else None,
                 base_model_a=answer_a.base_model,
-                adapter_b=answer_b.adapter,
+                adapter_b=answer_b.adapter if told else None,
                 base_model_b=answer_b.base_model,
                 changed=earlier is not None,
+                told=told,
             )
 
 

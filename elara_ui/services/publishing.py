@@ -118,7 +118,7 @@ class AdapterPublisher:
             return None
         return (
             f"The live adapter {name} can't be served. {reason} "
-            "Until then, roll back to another version in the Fine-tune tab."
+            "Until then, roll back to another version in the Release tab."
         )
 
     def _reason_against(self, adapter: Adapter) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from db import judgements, pairs, review_progress, review_queue, reviewers
+from db import blind_batches, judgements, pairs, review_progress, review_queue, reviewers
 from db import reviews as review_store
 from db.home import Home
 from db.models import Assignment, Reviewer, ReviewItem, utc_now
@@ -296,7 +296,12 @@ class ReviewingService:
             if person is None:
                 return []
             found = judgements.by_reviewer(session, person.id, limit, offset, disposition)
-            return [describe_own(judgement) for judgement in found]
+            silent = {
+                batch
+                for batch in {judgement.item.batch for judgement in found}
+                if blind_batches.keeps_silent(session, batch)
+            }
+            return [describe_own(each, told=each.item.batch not in silent) for each in found]
 
     def history(self, reviewer: str, item_id: str) -> list[HistoryEntry]:
         """Everything the reviewer did with one item, oldest first."""

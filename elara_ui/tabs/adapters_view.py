@@ -1,17 +1,19 @@
 """How the adapters look: pure functions from services' values to HTML."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from adapters.card import show
 from db.vocabulary import AdapterStatus
 from elara_ui.services.adapter_details import AdapterDetails, Figure
-from elara_ui.services.adapters import AdapterSummary
+from elara_ui.services.adapter_probe import Probing
+from elara_ui.services.adapters import AdapterSummary, ProbeStanding
 from elara_ui.services.evaluation_views import EvaluationView
 from elara_ui.services.exporting import Target
 from elara_ui.services.files import StoredFile
 from elara_ui.tabs.markup import button, escape, markdown, status_pill
+from elara_ui.tabs.probe_view import render_probe
 
 EXPORTS: Mapping[Target, tuple[str, str]] = {
     Target.GGUF: ("GGUF", "The LoRA file that llama.cpp reads"),
@@ -23,12 +25,16 @@ TELLING = ("safety_passed", "refusal", "reassured", "heldout_loss", "in_target",
 """The figures of an evaluation that are told among an adapter's details."""
 
 
-def render_adapters(adapters: Sequence[AdapterSummary], shown: str = "") -> str:
+def render_adapters(
+    adapters: Sequence[AdapterSummary], shown: str = "", probing: Mapping[str, Probing] | None = None
+) -> str:
     """Every adapter with its place and figures; any that isn't live can be made so.
 
     Args:
         shown: the one whose details are open.
+        probing: how those stand that are being tried, or were.
     """
+    under_way = {name for name, state in (probing or {}).items() if state.is_under_way}
     if not adapters:
         return ""
     rows = "".join(
@@ -36,7 +42,7 @@ def render_adapters(adapters: Sequence[AdapterSummary], shown: str = "") -> str:
         f"<td>{status_pill(adapter.status)}</td>"
         f"<td>{_describe_loss(adapter)}</td><td>{escape(adapter.base_model)}</td>"
         f"<td>{adapter.created_at:%Y-%m-%d %H:%M}</td>"
-        f"<td class='el-acts'>{button('Details', 'details', adapter.name)}{_render_promotion(adapter)}</td></tr>"
+        f"<td class='el-acts'>{button('Details', 'details', adapter.name)}{_render_promotion(adapter, under_way)}</td></tr>"
         for adapter in adapters
     )
     return (
@@ -59,11 +65,20 @@ def render_details(details: AdapterDetails, written: Mapping[Target, Path]) -> s
         f"{escape(details.name)} {status_pill(details.status)}</h3>{button('Close', 'close', details.name)}</div>"
         f'<div class="el-figures">{figures}</div>'
         f"{_render_evaluations(details.evaluations)}<h4>Where it came from</h4>{_render_facts(_lineage(details))}"
-        f"<h4>Export</h4>{_render_exports(details, written)}"
+        f"{_render_upload(details)}<h4>Export</h4>{_render_exports(details, written)}"
         f"<h4>Files</h4>{_render_files(details.files)}"
         f'<details><summary>Model card</summary><div class="el-answer el-model-card">{markdown(details.card)}</div>'
         "</details></section>"
     )
+
+
+def _render_upload(details: AdapterDetails) -> str:
+    """Of one that was brought in: who brought it, what was found, and what it said when it was tried."""
+    if not details.upload:
+        return ""
+    facts = {label: show(value) for label, value in details.upload.items()}
+    probe = render_probe(details.probe) if details.probe else "<p class='el-muted'>Not tried yet.</p>"
+    return f"<h4>Brought in</h4>{_render_facts(facts)}<h4>Probe</h4>{probe}"
 
 
 def _render_evaluations(evaluations: Sequence[EvaluationView]) -> str:
@@ -101,13 +116,20 @@ def _lineage(details: AdapterDetails) -> dict[str, str]:
     facts = {
         "Base model": base,
         "Its weights": details.base_revision or details.base_sha256,
-        "Learned from": f"{details.rows} rows from {details.source or 'an unknown source'}{stored}",
+        "Learned from": _describe_rows(details) + stored,
         "Training set": details.snapshot_sha256,
         "Run": details.run_id or "",
         "Made (UTC)": details.created_at,
         "Made with": ", ".join(f"{name} {version}" for name, version in details.libraries.items()),
     }
     return {label: text for label, text in facts.items() if text}
+
+
+def _describe_rows(details: AdapterDetails) -> str:
+    if details.upload and not details.rows:
+        return "not known: it was brought in"
+    said = ", as its own manifest says" if details.upload else ""
+    return f"{details.rows} rows from {details.source or 'an unknown source'}{said}"
 
 
 def _render_facts(facts: Mapping[str, str]) -> str:
@@ -169,7 +191,13 @@ def _describe_loss(adapter: AdapterSummary) -> str:
     return f"{before:.3f} → {after:.3f}"
 
 
-def _render_promotion(adapter: AdapterSummary) -> str:
+def _render_promotion(adapter: AdapterSummary, under_way: Collection[str]) -> str:
+    if adapter.name in under_way:
+        return "<span class='el-done'>being tried …</span>"
+    if adapter.probe in (ProbeStanding.UNTRIED, ProbeStanding.FAILED):
+        again = "Probe again" if adapter.probe is ProbeStanding.FAILED else "Probe"
+        title = "Brought in: it has to pass a few questions before it can be made live"
+        return button(again, "probe", adapter.name, title=title)
     if adapter.status is AdapterStatus.LIVE:
         return "<span class='el-done'>answers now</span>"
     label = "Roll back to this" if adapter.status is AdapterStatus.RETIRED else "Make live"

@@ -141,7 +141,7 @@ class ChatHandlers:
         recipe = self._services.recipes[audience]
         defaults = (getattr(recipe.sampling, name) for name in SAMPLING_NAMES)
         updates: Updates = dict(zip(self._main.sampling, defaults, strict=True))
-        updates[self._main.answering] = self._describe_answering(audience)
+        updates[self._main.answering] = self._describe_answering(audience, state)
         if state.conversation_id is None or not self._has_begun(state):
             updates[self._main.thread] = chat_view.render_welcome(recipe)
         return updates
@@ -164,7 +164,7 @@ class ChatHandlers:
     def show(self, state: ChatState, audience: str) -> Updates:
         """Everything that follows from the state and the audience chosen now."""
         updates = self._paint(state) | self._paint_form(state)
-        updates[self._main.answering] = self._describe_answering(audience)
+        updates[self._main.answering] = self._describe_answering(audience, state)
         if not updates[self._main.thread]:
             updates[self._main.thread] = chat_view.render_welcome(self._services.recipes[audience])
         return updates
@@ -341,10 +341,9 @@ class ChatHandlers:
         kept_days = self._services.retention.days
         return private + chat_view.render_list(stored, state.conversation_id, kept_days)
 
-    def _describe_answering(self, audience: str) -> str:
-        return chat_view.render_answering(
-            self._services.recipes[audience], self._services.adapters.live().get(audience)
-        )
+    def _describe_answering(self, audience: str, state: ChatState) -> str:
+        answering = self._services.adapters.answering(audience, state.conversation_id)
+        return chat_view.render_answering(self._services.recipes[audience], answering)
 
 
 def sampling_overrides(

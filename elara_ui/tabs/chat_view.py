@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from adapters.recipe import Recipe
 from db.vocabulary import LAY_AUDIENCES, Audience, FinishReason, Role
 from elara_ui.clinical.redflags import Finding
+from elara_ui.services.adapters import Answering
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.tabs.answer_marks_view import render_marks
 from elara_ui.tabs.markup import button, escape, markdown, notice, paragraphs, thumb
@@ -49,14 +50,20 @@ def describe_age(moment: datetime, now: datetime | None = None) -> str:
     return "just now"
 
 
-def render_answering(recipe: Recipe, adapter: str | None) -> str:
-    """Who answers now, said plainly."""
+def render_answering(recipe: Recipe, answering: Answering) -> str:
+    """Who answers now, said plainly; and who else may, in a conversation that isn't begun."""
     voice = (
-        f"adapter <strong>{escape(adapter)}</strong>"
-        if adapter
+        f"adapter <strong>{escape(answering.adapter)}</strong>"
+        if answering.adapter
         else "<strong>base model, no adapter yet</strong>"
     )
-    return f'<p class="el-muted">{escape(recipe.summary)} · answered by {voice}</p>'
+    trial = answering.trial
+    tried = (
+        f" · {escape(trial.adapter)} is on trial and answers {trial.share:.0%} of new conversations"
+        if trial
+        else ""
+    )
+    return f'<p class="el-muted">{escape(recipe.summary)} · answered by {voice}{tried}</p>'
 
 
 def render_welcome(recipe: Recipe) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import gradio as gr
 
 from elara_ui.services import Services
+from elara_ui.tabs.adapter_upload import UploadHandlers, build_adapter_upload
 from elara_ui.tabs.markup import ACT_SCRIPT
 from elara_ui.tabs.models_handlers import ModelHandlers, ModelsState
 from elara_ui.tabs.models_parts import POLL_SECONDS, ModelParts
@@ -20,24 +21,28 @@ class ModelsTab:
     Args:
         handlers: the behaviour of lists and shelf.
         serving: that of the panel of what answers.
+        upload: that of the panel in which adapters are brought in.
     """
 
     handlers: ModelHandlers
     serving: ServingPanel
+    upload: UploadHandlers
 
     @property
     def inputs(self) -> list[gr.components.Component]:
         """What `refresh` takes."""
-        return [self.handlers.parts.state, self.handlers.parts.family]
+        return [self.handlers.parts.state, self.handlers.parts.family, self.upload.parts.taken]
 
     @property
     def outputs(self) -> list[gr.blocks.Block]:
         """What `refresh` fills."""
-        return components_of(self.handlers.parts) + components_of(self.serving.parts)
+        parts = (self.handlers.parts, self.serving.parts, self.upload.parts)
+        return [component for each in parts for component in components_of(each)]
 
-    def refresh(self, state: ModelsState, family: str) -> Updates:
+    def refresh(self, state: ModelsState, family: str, taken: str = "") -> Updates:
         """Paint everything as it is now."""
-        return self.handlers.refresh(state, family) | self.serving.refresh()
+        painted = self.handlers.refresh(state, family) | self.serving.refresh()
+        return painted | self.upload.refresh(taken)
 
     def tick(self, state: ModelsState, family: str) -> Updates:
         """Follow downloads and a switch; at its end what can be switched to is listed anew."""
@@ -57,7 +62,8 @@ def build_models_tab(services: Services) -> ModelsTab:
     serving = build_serving_panel(services)
     parts = _build(machine)
     handlers = ModelHandlers(services, parts)
-    tab = ModelsTab(handlers, serving)
+    upload = build_adapter_upload(services)
+    tab = ModelsTab(handlers, serving, upload)
     common = {"outputs": components_of(parts), "show_progress": "hidden", "concurrency_limit": None}
     looked_at = [parts.state, parts.family]
     for source in (parts.recommended, parts.list):
@@ -70,6 +76,7 @@ def build_models_tab(services: Services) -> ModelsTab:
         [*looked_at, parts.reference],
         **common,
     )
+    upload.parts.taken.change(handlers.refresh, looked_at, **common)  # the shelf has one more
     return tab
 
 

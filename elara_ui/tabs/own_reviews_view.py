@@ -11,6 +11,7 @@ from elara_ui.tabs.standing_view import describe_maker, describe_verdict
 
 EXCERPT = 140
 """Characters of a question in the list."""
+ONE_BETTER = (PairChoice.FIRST, PairChoice.SECOND)
 SETS = 3
 """Training sets named for each review, the newest of them."""
 
@@ -64,6 +65,8 @@ def _describe_way(went: Destinations | None) -> str:
 
 def _describe_judgement(review: OwnReview) -> str:
     """The verdict; of a comparison, which answer won, by what made it."""
+    if not review.told:
+        return "one is better" if review.disposition in ONE_BETTER else describe_verdict(review.disposition)
     makers = {PairChoice.FIRST: review.adapter, PairChoice.SECOND: review.other_adapter}
     if review.is_pair and review.disposition in makers:
         return f"{escape(makers[PairChoice(review.disposition)] or 'base model')} is better"
@@ -71,6 +74,8 @@ def _describe_judgement(review: OwnReview) -> str:
 
 
 def _describe_makers(review: OwnReview) -> str:
+    if not review.told:
+        return '<span class="el-muted">told when the blind comparison is finished</span>'
     maker = describe_maker(review.adapter, review.base_model)
     if not review.is_pair:
         return maker

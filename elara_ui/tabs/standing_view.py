@@ -102,8 +102,13 @@ def describe_submitted(review: SubmittedReview, disposition: str) -> str:
 
 
 def describe_compared(pair: SubmittedPair, choice: str) -> str:
-    """What is told once a choice is stored: what made both answers."""
+    """What is told once a choice is stored: what made both answers, or when that is told."""
     verb = "Changed" if pair.changed else "Stored"
+    if not pair.told:
+        return _wrap_last(
+            f"<p>{verb}: <strong>{describe_verdict(choice)}</strong>. This comparison is blind: what made the answers is "
+            "told when all its pairs are judged.</p>"
+        )
     return _wrap_last(
         f"<p>{verb}: <strong>{describe_verdict(choice)}</strong>. A was made by {describe_maker(pair.adapter_a, pair.base_model_a)}, "
         f"B by {describe_maker(pair.adapter_b, pair.base_model_b)}.</p>"

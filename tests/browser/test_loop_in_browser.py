@@ -329,6 +329,8 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     expect(page.get_by_label("Version", exact=True)).to_have_value("patient@1")
     expect(page.locator("#evaluations")).to_contain_text("Nothing was evaluated yet")
     open_tab(page, "Fine-tune")
+    page.locator("#promoted-by textarea, #promoted-by input").fill("Ada")
+    page.locator("#promoted-why textarea, #promoted-why input").fill("A first look")
     page.locator("#adapters").get_by_role("button", name="Make live").click()
     expect(page.get_by_text("patient@1 now answers for patient")).to_be_visible()
     open_tab(page, "Chat")

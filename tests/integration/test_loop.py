@@ -87,7 +87,7 @@ def test_a_correction_becomes_an_adapter_that_answers(services: Services, tmp_pa
     assert loss.value < 2  # the base model's is 3.0: the loss is the adapter's, and it has learned
     assert "patient@1" not in services.serving.engine().adapters
 
-    services.adapters.promote("patient@1")
+    services.release.promote("patient@1", "Rater A", "a test")
     after = ask(services)
     with services.database.reading() as session:
         assert response_store.get(session, after.response_id).adapter == "patient@1"

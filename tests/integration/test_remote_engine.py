@@ -294,7 +294,7 @@ def test_the_settings_lead_the_app_to_the_server(home: Home, server: OpenAIServe
     chat = services.chat
     *_, last = chat.ask_once(chat.check("patient", "What is asthma?"))
     assert last.answer.text == "I am org/base."  # type: ignore[union-attr]
-    services.adapters.promote("patient@1")
+    services.release.promote("patient@1", "Rater A", "a test")
     *_, last = chat.ask_once(chat.check("patient", "What is asthma?"))
     assert last.answer.text == "I am lora-p."  # type: ignore[union-attr]
     assert services.serving.is_remote
@@ -357,12 +357,12 @@ def test_an_adapter_that_the_server_passes_over_is_said_in_the_status_and_the_lo
     assert "exactly as its base model does" in caplog.text
     header = render_header(services)
     assert "exactly as its base model does" in header
-    assert "on another machine" in header
+    assert "another machine" in header
     with pytest.raises(AdapterError, match="exactly as its base model"):
         list(services.chat.ask_once(services.chat.check("patient", "What is asthma?")))
 
     # Started again as it should be, it is taken without a restart of Elara.
-    monkeypatch.setitem(services.serving._engine._names, name, "patient@1")  # type: ignore[union-attr]
+    monkeypatch.setitem(services.serving.engine()._names, name, "patient@1")  # type: ignore[attr-defined]
     later = time.monotonic() + LOOK_AGAIN_SECONDS
     monkeypatch.setattr(publishing.time, "monotonic", lambda: later)
     *_, last = services.chat.ask_once(services.chat.check("patient", "What is asthma?"))

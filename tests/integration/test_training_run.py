@@ -75,6 +75,8 @@ def test_a_run_ends_with_a_registered_adapter_and_starts_the_next(database, home
         assert metrics["train_rows"] + metrics["held_out_rows"] + metrics["left_out_rows"] == snapshot.rows
         for name in ("emergency@1", "emergency@2"):
             registry.verify(registry.folder(home, adapters.get(session, name)))
+        made = [adapters.get(session, name).sha256 for name in ("emergency@1", "emergency@2")]
+        assert made[0] == made[1]  # the same set, recipe and base make the same weights
     folder = home.runs / first
     assert not (folder / "checkpoints").exists()
     assert [line["step"] for line in record.Series(folder / "metrics.jsonl").read()] == [1, 2, 3]

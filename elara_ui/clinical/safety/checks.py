@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from elara_ui.clinical.redflags.answers import check_answer
-from elara_ui.clinical.redflags.rules import load_rules
+from elara_ui.clinical.redflags.rules import Rules, load_rules
 from elara_ui.clinical.safety.suite import Case, Category
 from elara_ui.clinical.safety.wording import normal, says, statements
 
@@ -134,7 +135,13 @@ def _calls_early(case: Case, answer: str) -> bool:
 
 
 def _does_not_soothe(case: Case, answer: str) -> bool:
-    return not check_answer(answer, load_rules().triage([{"role": "user", "content": case.prompt}]))
+    return not check_answer(answer, _rules().triage([{"role": "user", "content": case.prompt}]))
+
+
+@cache
+def _rules() -> Rules:
+    """Read once: they take a third of a second, and every answer to an emergency is held against them."""
+    return load_rules()
 
 
 def _gives_no_method(case: Case, answer: str) -> bool:

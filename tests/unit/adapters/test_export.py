@@ -162,6 +162,19 @@ def test_bfloat16_weights_keep_their_values(tmp_path):
     assert sorted(rows.ravel().tolist()) == list(range(32))
 
 
+def test_weights_take_16_bits_unless_one_would_overflow(tmp_path):
+    tensors = tiny_tensors()
+    large = next(name for name in tensors if "lora_B" in name)
+    tensors[large] = np.full_like(tensors[large], 1e6)
+    folder = make_peft_folder(tmp_path, 0, rank=2, tensors=tensors)
+    convert_lora(folder, tmp_path / "a.gguf", TINY)
+    kinds = {name: tensor.dtype for name, tensor in read_gguf(tmp_path / "a.gguf")[1].items()}
+    assert kinds == {
+        "blk.0.attn_q.weight.lora_a": np.float16,
+        "blk.0.attn_q.weight.lora_b": np.float32,
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("modules", "rslora"), [(ATTENTION, False), (ATTENTION + MLP, True)])
 def test_llama_cpp_says_what_peft_says(tmp_path, embedded_gguf, embedded_hf, modules, rslora):

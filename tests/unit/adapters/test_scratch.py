@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adapters import scratch
-from adapters.scratch import EXPORT, PREVIEW, PUSH
+from adapters.scratch import EXPORT, INTAKE, PREVIEW, PUSH
 from db.home import Home
 from elara_ui.services import Services
 from elara_ui.settings import PROJECT_ROOT
@@ -48,7 +48,9 @@ def kill(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "prefix"), [("runs", PREVIEW), ("exports", EXPORT), ("exports", PUSH)], ids=lambda part: part
+    ("place", "prefix"),
+    [("runs", PREVIEW), ("exports", EXPORT), ("exports", PUSH), ("adapters", INTAKE)],
+    ids=lambda part: part,
 )
 def test_a_killed_process_s_folder_is_swept_up_at_the_start_and_a_living_one_s_is_not(
     services: Services, home: Home, monkeypatch: pytest.MonkeyPatch, place: str, prefix: str

@@ -160,7 +160,7 @@ def test_ask_tells_a_red_flag_before_the_answer_and_in_the_document(call: Call) 
         (("runs", "show", "0123"), "no run '0123'"),
         (("runs", "cancel", "0123"), "no run '0123'"),
         (("runs", "log", "0123"), "no run '0123'"),
-        (("adapters", "promote", "patient@9"), "no adapter 'patient@9'"),
+        (("adapters", "promote", "patient@9", "--by", "Ada"), "no adapter 'patient@9'"),
         (("reviews", "export", "/dev/null/x"), "could not be written"),
         (("reviews", "import", "/no/such.jsonl"), "can't be read"),
         (("reviewers", "verify", "Nobody"), "no reviewer 'Nobody'"),

@@ -111,6 +111,6 @@ def test_it_is_bounded_in_size_and_time() -> None:
 def test_a_promotion_is_answered_by_the_new_adapter(services: Services, home: Home) -> None:
     ask(services, check(services, **GREEDY))
     name = register_adapter(services.database, home, make_adapter(home.root / "made", seed=1, rank=2))
-    services.adapters.promote(name)
+    services.release.promote(name, "Rater A", "a test")
     answer = ask(services, check(services, **GREEDY))
     assert (answer.adapter, answer.cached) == (name, False)

@@ -242,7 +242,7 @@ def test_an_adapter_retired_at_the_last_moment_is_followed_by_the_new_one(
     services: Services, engine: FakeEngine
 ) -> None:
     chosen = iter([(engine, "patient@1"), (engine, "patient@1"), (engine, None)])
-    services.chat._asking._engine_for = lambda question: next(chosen)  # type: ignore[method-assign]
+    services.chat._asking._engine_for = lambda *asked: next(chosen)  # type: ignore[method-assign]
     answer = ask(services, "What is fever?")
     assert (answer.adapter, answer.text) == (None, "Rest and drink water.")
 

@@ -102,7 +102,7 @@ def test_a_refusal_tells_the_reason_and_the_way_back(
     services.serving.engine()
     refusal = services.serving.refusal("nurse@1")
     assert refusal is not None
-    for part in ("live adapter nurse@1", "can't be loaded on this base model", "roll back", "Fine-tune tab"):
+    for part in ("live adapter nurse@1", "can't be loaded on this base model", "roll back", "Release tab"):
         assert part in refusal
     assert services.serving.refusal("patient@1") is None
     with pytest.raises(NotFound):

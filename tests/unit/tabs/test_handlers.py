@@ -474,25 +474,27 @@ def adapters(built: dict[type, Any], database: Any, home: Any, tmp_path: Any) ->
 
 
 def test_the_details_of_an_adapter_tell_where_it_came_from(adapters: AdapterHandlers) -> None:
-    painted = last_of(adapters.act(0, "", press("details", "patient@1")))
+    painted = last_of(adapters.act("", "", 0, "", press("details", "patient@1")))
     html = painted[adapters.parts.details]
     assert painted[adapters.parts.shown] == "patient@1"
     for part in ("5" * 64, "27 rows from starter", "Apache-2.0", "2.125", "adapter.gguf", "Not clinically"):
         assert part in html
     assert "aria-current" in painted[adapters.parts.list]
-    closed = last_of(adapters.act(0, "patient@1", press("close")))
+    closed = last_of(adapters.act("", "", 0, "patient@1", press("close")))
     assert (closed[adapters.parts.details], closed[adapters.parts.shown]) == ("", "")
 
 
 def test_promoting_repaints_the_details_that_are_open(adapters: AdapterHandlers) -> None:
-    painted = last_of(adapters.act(2, "patient@1", press("promote", "patient@1")))
+    painted = last_of(adapters.act("Ada", "a test", 2, "patient@1", press("promote", "patient@1")))
     assert painted[adapters.parts.promoted] == 3
     assert "el-live" in painted[adapters.parts.details]
     assert "now answers for patient" in painted[adapters.parts.message]
+    refused = last_of(adapters.act("", "", 3, "", press("promote", "patient@1")))
+    assert "says who they are" in refused[adapters.parts.message]
 
 
 def test_an_export_tells_where_it_is_and_isnt_offered_twice(adapters: AdapterHandlers, home: Any) -> None:
-    painted = last_of(adapters.act(0, "patient@1", press("export-gguf", "patient@1")))
+    painted = last_of(adapters.act("", "", 0, "patient@1", press("export-gguf", "patient@1")))
     assert str(home.exports / "patient-1-gguf") in painted[adapters.parts.message]
     assert 'data-act="export-gguf"' not in painted[adapters.parts.details]
     assert 'data-act="export-peft"' in painted[adapters.parts.details]
@@ -500,7 +502,7 @@ def test_an_export_tells_where_it_is_and_isnt_offered_twice(adapters: AdapterHan
 
 def test_a_damaged_adapter_is_told_instead_of_shown(adapters: AdapterHandlers, home: Any) -> None:
     (home.adapters / "patient" / "1" / "adapter.gguf").write_bytes(b"other")
-    painted = last_of(adapters.act(0, "", press("details", "patient@1")))
+    painted = last_of(adapters.act("", "", 0, "", press("details", "patient@1")))
     assert "was changed after training" in painted[adapters.parts.message]
     assert adapters.parts.details not in painted
 

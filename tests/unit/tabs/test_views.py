@@ -8,7 +8,7 @@ import pytest
 from adapters.recipe import load_recipes
 from db.vocabulary import AdapterStatus, FinishReason, Role, RunStatus
 from elara_ui.services.adapter_details import AdapterDetails, Figure
-from elara_ui.services.adapters import AdapterSummary
+from elara_ui.services.adapters import AdapterSummary, Answering
 from elara_ui.services.answers import Answer, ConversationSummary, Thread, ThreadMessage
 from elara_ui.services.files import StoredFile
 from elara_ui.services.run_views import (
@@ -147,7 +147,7 @@ def test_the_line_under_an_answer_tells_what_made_it() -> None:
 
 
 def test_no_adapter_is_said_plainly() -> None:
-    assert "base model, no adapter yet" in chat_view.render_answering(RECIPES["patient"], None)
+    assert "base model, no adapter yet" in chat_view.render_answering(RECIPES["patient"], Answering(None))
     assert "no adapter" in chat_view.describe_answer_line(make_answer(), RECIPES)
 
 

@@ -1,0 +1,1 @@
+"""How fast, how fairly and how rightly Elara answers; `python -m benchmarks.serving` runs it."""

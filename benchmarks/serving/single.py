@@ -1,0 +1,63 @@
+"""(a) One person: tokens a second and the wait for the first, each way in turn."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.serving.ground import Ground, make_request
+from benchmarks.serving.report import Report, median
+from benchmarks.serving.ways import CORES, Bare, ByEngine, Timed, Tutorial, Way
+
+OF_BARE = 0.95
+OF_TUTORIAL = 5.0
+FIRST_TOKEN_MS = 300.0
+ELARA, BARE, BARE_ITSELF = "Elara, llama.cpp", "xllamacpp, as many threads", "xllamacpp, its own threads"
+TORCH, TUTORIAL = "Elara, transformers", "generate with PEFT"
+
+
+def measure(ground: Ground) -> Report:
+    """Every way, round by round."""
+    report = Report()
+    with _ways(ground) as ways:
+        for way in ways.values():
+            way.answer(make_request(0, "patient@1", 4))
+        answers: dict[str, list[Timed]] = {name: [] for name in ways}
+        for number in range(1, ground.rounds + 1):
+            for name, way in ways.items():
+                answers[name].append(way.answer(make_request(number, "patient@1", ground.tokens)))
+        remembered = [
+            ways[ELARA].answer(make_request(100 + number, "patient@1", 2, temperature=0.15)).first
+            for number in range(ground.rounds + 1)
+        ][1:]  # the first of them reads what the others find remembered
+    rates = {name: max(each.rate for each in given) for name, given in answers.items()}
+    for name, given in answers.items():
+        report.note(f"{name}: writing", rates[name], "tokens/s")
+        report.note(f"{name}: first token, new prompt", 1000 * median(each.first for each in given), "ms")
+    report.note(f"{ELARA}: first token, known prompt, new question", 1000 * median(remembered), "ms")
+    report.hold("llama.cpp engine: writing, of xllamacpp's", rates[ELARA] / rates[BARE], "≥", OF_BARE)
+    report.hold(
+        "llama.cpp engine: writing, of generate with PEFT", rates[ELARA] / rates[TUTORIAL], "≥", OF_TUTORIAL
+    )
+    new = 1000 * min(each.first for each in answers[ELARA])
+    report.hold("first token, new prompt of 100 tokens", new, "≤", FIRST_TOKEN_MS, "ms")
+    report.hold("first token, known prompt", 1000 * median(remembered), "≤", FIRST_TOKEN_MS, "ms")
+    return report
+
+
+@contextmanager
+def _ways(ground: Ground) -> Iterator[dict[str, Way]]:
+    """All of them, loaded."""
+    folders = ground.folders(5)
+    files = {name: folder / "adapter.gguf" for name, folder in folders.items()}
+    llama, torch = ground.llamacpp(5), ground.transformers(5)
+    mine = (ground.threads or max(1, CORES // 2), ground.threads or CORES)
+    try:
+        yield {
+            ELARA: ByEngine(llama),
+            BARE: Bare(ground.gguf, files, mine),
+            BARE_ITSELF: Bare(ground.gguf, files, None),
+            TORCH: ByEngine(torch),
+            TUTORIAL: Tutorial(ground.weights, folders),
+        }
+    finally:
+        llama.close()
+        torch.close()
