@@ -32,7 +32,7 @@ def acts_first(answer: str) -> bool:
         answer: Markdown allowed; marks and numbers of lists don't count.
     """
     found = _SENTENCE.search(prepare(answer).replace("’", "'"))
-    return bool(found) and _instructs(found[0].lower())
+    return found is not None and _instructs(found[0].lower())
 
 
 def _instructs(sentence: str) -> bool:
