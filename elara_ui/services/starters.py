@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from adapters import embedded, registry
 from adapters.manifest import Manifest
 from adapters.recipe import Recipe
@@ -15,10 +17,15 @@ from adapters.starters import TRAINED_FOLDER, list_trained, pack
 from adapters.training.base_models import ensure_trainable
 from adapters.training.starters import train_starter
 from db import adapters as adapter_store
+from db import releases
 from db.home import Home
-from db.models import Run
+from db.models import Adapter, Run
 from db.session import Database, migrate
+from db.vocabulary import ReleaseAction
 from elara_ui.errors import ElaraError, InvalidInput
+
+MAKER, REASON = "Elara", "It comes with Elara, and this home was new."
+"""What the history says of who made a starter adapter live, and why."""
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +81,26 @@ def adopt_starters(
         with database.session() as session:
             if not adapter_store.is_unused(session):  # another process was first
                 return ()
-            names = [registry.adopt(session, home, path).name for path in found]
-            for name in names:
-                adapter_store.promote(session, name)
-            return tuple(names)
+            return tuple(_make_live(session, registry.adopt(session, home, path)) for path in found)
     except ElaraError as error:
         log.warning("Elara begins without its starter adapters. %s", error.message)
         return ()
+
+
+def _make_live(session: Session, adapter: Adapter) -> str:
+    """Let an adapter answer; the history begins with it, so that one can go back to the base model."""
+    adapter_store.promote(session, adapter.name)
+    releases.record(
+        session,
+        ReleaseAction.PROMOTED,
+        audience=adapter.audience,
+        base_model=adapter.base_model,
+        before=None,
+        after=adapter.name,
+        by=MAKER,
+        reason=REASON,
+    )
+    return adapter.name
 
 
 def train_starters(

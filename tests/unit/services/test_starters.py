@@ -14,10 +14,11 @@ from adapters import registry
 from adapters.manifest import CONFIG, GGUF, WEIGHTS
 from adapters.starters import list_trained, pack
 from db import adapters as adapter_store
+from db import releases
 from db.home import Home
 from db.models import Conversation
 from db.session import Database, migrate
-from db.vocabulary import AdapterStatus
+from db.vocabulary import AdapterStatus, ReleaseAction
 from elara_ui.services import Services, build_services
 from elara_ui.services.starters import adopt_starters
 from elara_ui.settings import Settings
@@ -57,7 +58,7 @@ def test_packing_halves_an_adapter_and_seals_it_anew(trained: Path, starters: Pa
     assert all(np.array_equal(half[name], single[name].astype(np.float16)) for name in single)
     tensors = {each.name: each.data for each in GGUFReader(after / GGUF).tensors}
     assert {each.dtype for each in tensors.values()} == {np.dtype("float16")}
-    assert (after / GGUF).stat().st_size < 0.7 * (before / GGUF).stat().st_size
+    assert (after / WEIGHTS).stat().st_size < 0.7 * (before / WEIGHTS).stat().st_size
     assert "/somewhere" not in (after / CONFIG).read_text()
 
 
@@ -79,6 +80,10 @@ def test_a_new_home_begins_with_them_live(database: Database, home: Home, starte
             ("patient@1", AdapterStatus.LIVE, None),
         }
         assert found[0].metrics["eval_loss_after"] == 2.125
+        told = releases.history(session, "patient")
+        assert [(each.action, each.before, each.after, each.by) for each in told] == [
+            (ReleaseAction.PROMOTED, None, "patient@1", "Elara")
+        ]
         assert registry.verify(registry.folder(home, found[0])).provenance.rows == 27
     assert adopt_starters(database, home, BOTH, starters) == ()
 

@@ -19,8 +19,8 @@ LEAST_GAIN = 0.1  # of the held-out loss: less would be no voice
 each_adapter = pytest.mark.parametrize("folder", list_trained(), ids=lambda path: path.name)
 
 
-def test_there_is_one_an_audience_and_together_they_are_small() -> None:
-    assert {path.name for path in list_trained()} <= {audience.value for audience in Audience}
+def test_every_audience_has_one_and_together_they_are_small() -> None:
+    assert {path.name for path in list_trained()} == {audience.value for audience in Audience}
     assert sum(path.stat().st_size for path in TRAINED_FOLDER.rglob("*")) < MOST_BYTES
 
 
