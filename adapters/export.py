@@ -63,7 +63,11 @@ def can_convert(architecture: str) -> bool:
     return architecture in _ARCHITECTURES
 
 
-def convert_lora(peft_folder: Path, out: Path, base_config: Mapping[str, Any]) -> None:
+def convert_lora(
+    peft_folder: Path,
+    out: Path,
+    base_config: Mapping[str, Any],
+) -> None:
     """Write a PEFT LoRA as a GGUF LoRA. `out` appears whole or not at all.
 
     Args:

@@ -261,8 +261,9 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, max(present, NICENESS))
     # Linux may schedule a session as one (autogroup). A worker leads its own, and its niceness then weighs
     # within that session only, not against the chat's: the session's own niceness does (man 7 sched).
-    with suppress(OSError):  # absent on other systems, read-only in some containers
-        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would lower whoever started it
+        with suppress(OSError):  # absent on other systems, read-only in some containers
+            Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def _set_up_logging() -> None:

@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Final
 
 from elara_ui.clinical.redflags.frames import Frames
@@ -82,6 +84,22 @@ class Context:
     def is_urgent(self) -> bool:
         """Whether somebody asks for help at once."""
         return bool(self._cues["at_once"])
+
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether somebody is at hand, or something goes on or has come back."""
+        return any(self._cues[name] for name in ("at_stake", "at_hand", "astir", "now"))
+
+    @property
+    def cue_names(self) -> frozenset[str]:
+        """The cues that stand anywhere, without their prefix."""
+        return frozenset(name for name, hits in self._cues.items() if hits)
+
+    @property
+    def statuses(self) -> int:
+        """What is meant by any of the words: a sum of Status."""
+        figurative = Status.FIGURATIVE if self._figurative or self._other_sense else Status.LIVE
+        return reduce(or_, self._status, figurative)
 
     def status(self, start: int, end: int) -> int:
         """What is meant by the words from `start` to before `end`: a sum of Status."""

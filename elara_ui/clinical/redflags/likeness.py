@@ -3,7 +3,7 @@
 The rules know concepts; people know more words than any list of concepts has. This is a logistic regression
 on the words of the example messages, so it notices what is told in words that no rule has. Words that are
 denied, figurative or only supposed are left out before; beyond that it reads no meaning. So it stands beside
-the rules and never in their place (`rules.Rules.triage` joins the two), and its weights can be read:
+the rules and never in their place (`judgement.Learned.weigh` joins the two), and its weights can be read:
 `likeness.tsv`, made by tests/unit/clinical/make_redflag_likeness.py.
 
 Words weigh by term frequency times inverse document frequency (K. Spärck Jones, 1972), with the logarithm of
@@ -46,12 +46,12 @@ class Resemblance:
     """How a message reads.
 
     Args:
-        probability: that it is an emergency, in (0, 1), as if half of all messages were.
+        log_odds: how far it reads like an emergency: the logarithm of the odds among the examples.
         kinds: the categories it may be of with their probabilities, the likeliest first.
         telling: the words and pairs that spoke most for it, in order of their weight.
     """
 
-    probability: float
+    log_odds: float
     kinds: tuple[tuple[str, float], ...]
     telling: tuple[tuple[int, int], ...]
 
@@ -85,13 +85,13 @@ class Likeness:
         """How words read, those of the last turn alone or all together, whichever is more alarming.
 
         Args:
-            words: those that are meant, as `rules.Rules.live_words` gives them.
+            words: those that are meant, as `judgement.Reading.live_words` gives them.
         """
         whole = self._compare(words)
         newest = [(at, word) for at, word in words if word.turn == words[-1][1].turn]
         if len(newest) == len(words):
             return whole
-        return max(whole, self._compare(newest), key=lambda found: found.probability)
+        return max(whole, self._compare(newest), key=lambda found: found.log_odds)
 
     def _compare(self, words: Placed) -> Resemblance:
         spans = {name: at for name, at in find_spans(words).items() if name in self.weights}
@@ -99,9 +99,9 @@ class Likeness:
         length = sqrt(sum(value * value for value in values.values())) or 1.0
         shares = {name: value / length for name, value in values.items()}
         speaks = {name: share * self.weights[name].emergency for name, share in shares.items()}
-        probability = 1 / (1 + exp(-self.base - sum(speaks.values())))
+        log_odds = self.base + sum(speaks.values())
         telling = sorted((name for name in speaks if speaks[name] > 0), key=lambda name: -speaks[name])
-        return Resemblance(probability, self._kinds(shares), tuple(spans[name][0] for name in telling))
+        return Resemblance(log_odds, self._kinds(shares), tuple(spans[name][0] for name in telling))
 
     def _kinds(self, shares: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
         scores = dict(self.kind_bases)

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 import yaml
 
 from elara_ui.clinical.redflags.advice import DEFAULT, Advice, AdviceBook
-from elara_ui.clinical.redflags.context import CUE, Context, Status
+from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
-from elara_ui.clinical.redflags.likeness import Likeness, Placed, Resemblance
+from elara_ui.clinical.redflags.framing import Framing
+from elara_ui.clinical.redflags.judgement import Learned, Reading, Reason
+from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
 from elara_ui.clinical.redflags.spelling import Speller
@@ -29,18 +31,8 @@ LANGUAGE_FILE = HERE / "language.yaml"
 NUMBERS_FILE = HERE / "numbers.yaml"
 LOOKALIKES_FILE = HERE / "lookalikes.txt"
 LIKENESS_FILE = HERE / "likeness.tsv"
+FRAMING_FILE = HERE / "framing.tsv"
 MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read from its end
-
-# Of the probability that a message reads like an emergency. Chosen by cross-validation, each set of examples
-# judged by what was learned from the others (docs/safety.md has the figures).
-ALARMING = 0.6  # above it a message counts though no rule fires
-HARMLESS = 0.05  # below it a short message doesn't count though a rule fires
-_FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
-_FEWEST = 8  # words; what is shorter is left to the rules
-_SHORT = 80  # words; in a longer one a danger may be told in passing
-_NOT_MEANT = Status.NEGATED | Status.FIGURATIVE | Status.HYPOTHETICAL
-_SECOND_KIND = 0.2  # probability from which the likeliest category is told beside those of the rules
-_TELLING = 3  # words and pairs that are told as the reason
 
 
 class Turn(Protocol):
@@ -53,21 +45,6 @@ class Turn(Protocol):
     @property
     def content(self) -> str:
         """What they wrote."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a category fired.
-
-    Args:
-        category: its id.
-        matched: the words that met a rule, as written.
-        sentence: the sentence of the first of them, as written.
-    """
-
-    category: str
-    matched: tuple[str, ...]
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +96,7 @@ class Rules:
         phrases: finds phrases.
         greetings: words behind which a sentence may still begin.
         advice_book: what to say.
-        likeness: notices what is told in other words than the rules have; None leaves all to the rules.
+        learned: what examples taught beside the rules; None leaves all to the rules.
     """
 
     version: str
@@ -128,7 +105,7 @@ class Rules:
     phrases: PhraseBook
     greetings: frozenset[str]
     advice_book: AdviceBook
-    likeness: Likeness | None = None
+    learned: Learned | None = None
 
     def triage(self, turns: Sequence[Turn | Mapping[str, Any]], country: str = "GB") -> Finding:
         """Look for red flags in the user's last turns.
@@ -141,9 +118,9 @@ class Rules:
         hits = self.phrases.find(passage.words)
         context = Context(passage, hits, self.greetings)
         reasons = tuple(self._reasons(passage, find_concepts(passage, hits, context)))
-        if self.likeness is not None:
-            own = _live(passage, context) if len(turns) == 1 else self.live_words(turns)
-            reasons = self._weigh(self.likeness, *own, reasons, urgent=context.is_urgent)
+        if self.learned is not None:
+            own = Reading(passage, context) if len(turns) == 1 else self.read_own(turns)
+            reasons = self._weigh(self.learned, own, reasons)
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
@@ -162,44 +139,17 @@ class Rules:
         hits = self.phrases.find(passage.words)
         return find_concepts(passage, hits, Context(passage, hits, self.greetings))
 
-    def live_words(self, turns: Sequence[Turn | Mapping[str, Any]]) -> tuple[Passage, Placed]:
-        """The user's own words, and those of them that are neither denied nor figurative nor supposed."""
+    def read_own(self, turns: Sequence[Turn | Mapping[str, Any]]) -> Reading:
+        """The user's own words, and what is meant by them."""
         passage = self.read(turns, answered=False)
-        return _live(passage, Context(passage, self.phrases.find(passage.words), self.greetings))
+        return Reading(passage, Context(passage, self.phrases.find(passage.words), self.greetings))
 
-    def _weigh(
-        self,
-        likeness: Likeness,
-        own: Passage,
-        words: Placed,
-        reasons: tuple[Reason, ...],
-        *,
-        urgent: bool,
-    ) -> tuple[Reason, ...]:
-        """What the rules found, and what the words say beside it.
-
-        A rule can stumble over a sense that it doesn't know ("battered by burpees"): where a short message
-        reads like no emergency at all and nobody asks for help at once, it doesn't count. In a message that
-        reads like one, something counts.
-        """
-        if len(words) < _FEWEST:
-            return reasons
-        read = likeness.compare(words)
-        if reasons and read.probability < HARMLESS and not urgent and self._may_stumble(own, reasons):
-            return ()
-        if read.probability < ALARMING or len(read.telling) < _FEWEST_TELLING:
-            return reasons
-        kind, certainty = read.kinds[0]
-        if reasons and (certainty < _SECOND_KIND or kind in {reason.category for reason in reasons}):
-            return reasons
+    def _weigh(self, learned: Learned, own: Reading, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+        """The reasons that count, in the order of the categories."""
+        is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
+        weighed = learned.weigh(own, reasons, is_grave=is_grave)
         places = [category.name for category in self.categories]
-        told = (*reasons, _tell(own, read))
-        return tuple(sorted(told, key=lambda reason: places.index(reason.category)))
-
-    def _may_stumble(self, passage: Passage, reasons: Sequence[Reason]) -> bool:
-        """Whether a rule may be overruled: never about self-harm and violence, nor in a long story."""
-        grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
-        return not grave and len(passage.words) <= _SHORT and passage.words[-1].turn == 0
+        return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
 
     def _reasons(self, passage: Passage, findings: Findings) -> Iterator[Reason]:
         for category in self.categories:
@@ -219,11 +169,13 @@ def load_rules(
     language_file: Path = LANGUAGE_FILE,
     numbers_file: Path = NUMBERS_FILE,
     likeness_file: Path = LIKENESS_FILE,
+    framing_file: Path = FRAMING_FILE,
 ) -> Rules:
     """Read and compile the rules; some 100 ms, so once a process.
 
     Args:
-        likeness_file: what was learned from examples; where there is none, the rules stand alone.
+        likeness_file: what words were learned from examples; where there is none, the rules stand alone.
+        framing_file: what signs of framing were learned with them.
 
     Raises:
         ValueError: a file breaks the language of the rules; the message says where.
@@ -249,13 +201,13 @@ def load_rules(
     lexicon |= {CUE + name: phrases for name, phrases in language["cues"].items()}
     reader = make_reader(language, words_of(lexicon))
     return Rules(
-        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file)}",
+        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file, framing_file)}",
         categories,
         reader,
         PhraseBook(lexicon, frozenset(language["fillers"])),
         frozenset(language["greetings"]),
         AdviceBook.read(rules["categories"], numbers),
-        Likeness.read(likeness_file) if likeness_file.is_file() else None,
+        _read_learned(likeness_file, framing_file),
     )
 
 
@@ -329,17 +281,10 @@ def find_concepts(passage: Passage, hits: Sequence[Hit], context: Context) -> Fi
     return findings
 
 
-def _live(passage: Passage, context: Context) -> tuple[Passage, Placed]:
-    words = enumerate(passage.words)
-    return passage, [(at, word) for at, word in words if not context.status(at, at + 1) & _NOT_MEANT]
-
-
-def _tell(passage: Passage, read: Resemblance) -> Reason:
-    """The likeliest category, with the words that spoke most for an emergency."""
-    spans = sorted(read.telling[:_TELLING])
-    words = [passage.text[passage.words[start].start : passage.words[end - 1].end] for start, end in spans]
-    first = passage.words[read.telling[0][0]].sentence
-    return Reason(read.kinds[0][0], tuple(dict.fromkeys(words)), passage.sentence_text(first))
+def _read_learned(likeness_file: Path, framing_file: Path) -> Learned | None:
+    if not (likeness_file.is_file() and framing_file.is_file()):
+        return None
+    return Learned(Likeness.read(likeness_file), Framing.read(framing_file))
 
 
 def _as_written(passage: Passage, found: Found) -> str:

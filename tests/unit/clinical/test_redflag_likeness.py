@@ -8,8 +8,10 @@ import pytest
 from make_redflag_likeness import HERE, learn, read_ordinary, read_sets
 
 from elara_ui.clinical.redflags import Rules, load_rules
+from elara_ui.clinical.redflags.framing import Framing, find_signs
+from elara_ui.clinical.redflags.framing import write as write_framing
 from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
-from elara_ui.clinical.redflags.rules import LIKENESS_FILE
+from elara_ui.clinical.redflags.rules import FRAMING_FILE, LIKENESS_FILE
 
 UNTOLD = (
     "He had a few so I let him sleep it off. I've tried shouting, pinched him hard, cold flannel, nothing "
@@ -25,7 +27,7 @@ def rules() -> Rules:
 @pytest.fixture(scope="module")
 def alone(rules: Rules) -> Rules:
     """The rules without what was learned."""
-    return replace(rules, likeness=None)
+    return replace(rules, learned=None)
 
 
 def said(*texts: str) -> list[dict[str, str]]:
@@ -38,7 +40,7 @@ def test_an_emergency_in_words_that_no_rule_has_is_found_and_says_which_words(
     assert not alone.triage(said(UNTOLD)).emergency
     found = rules.triage(said(UNTOLD))
     assert found.emergency
-    [reason] = found.reasons
+    reason = found.reasons[0]
     assert 1 <= len(reason.matched) <= 3
     assert all(words in UNTOLD for words in reason.matched)
     assert reason.sentence in UNTOLD
@@ -77,7 +79,7 @@ def test_denied_figurative_and_short_messages_are_left_to_the_rules(rules: Rules
 
 def test_without_the_file_the_rules_stand_alone(tmp_path: Path, alone: Rules) -> None:
     bare = load_rules(likeness_file=tmp_path / "none.tsv")
-    assert bare.likeness is None
+    assert bare.learned is None
     assert bare.version != load_rules().version
     assert bare.triage(said(UNTOLD)).categories == alone.triage(said(UNTOLD)).categories
 
@@ -93,21 +95,47 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert Likeness.read(path) == made
 
 
+def test_signs_tell_how_a_message_opens_and_ends_and_what_it_holds(rules: Rules) -> None:
+    own = rules.read_own(said("What is angina? My mum has no chest pain."))
+    signs = find_signs(own.passage, own.context)
+    assert {"first what", "first what is", "open my", "last my mum", "ends .", "is denied"} <= signs
+    assert {"cue self", "cue at_stake"} & signs
+    empty = rules.read_own(said(""))
+    assert not find_signs(empty.passage, empty.context)
+
+
+def test_signs_that_are_written_are_read_again_and_add_up(tmp_path: Path) -> None:
+    made = Framing({"first what is": -1.5, "open he": 0.75}, 0.25)
+    path = tmp_path / "framing.tsv"
+    path.write_text("\n".join(write_framing(made)) + "\n", encoding="utf-8")
+    assert Framing.read(path) == made
+    assert made.weigh({"open he", "first what is", "open unknown"}) == -0.5
+
+
+def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
+    [told, *others] = rules.triage(said(UNTOLD)).reasons
+    assert len(others) <= 2
+    assert all(other.matched == told.matched for other in others)
+
+
 @pytest.mark.slow
 def test_the_file_is_what_the_messages_teach() -> None:
-    shipped, learned = Likeness.read(LIKENESS_FILE), learn(read_sets() + read_ordinary())
-    assert shipped.weights.keys() == learned.weights.keys()
+    learned = learn(read_sets() + read_ordinary())
+    words, signs = Likeness.read(LIKENESS_FILE), Framing.read(FRAMING_FILE)
+    assert words.weights.keys() == learned.likeness.weights.keys()
+    assert signs.weights.keys() == learned.framing.weights.keys()
     assert all(
-        abs(shipped.weights[name].emergency - weight.emergency) <= 0.05
-        for name, weight in learned.weights.items()
+        abs(words.weights[name].emergency - weight.emergency) <= 0.05
+        for name, weight in learned.likeness.weights.items()
     )
+    assert all(abs(signs.weights[sign] - weight) <= 0.05 for sign, weight in learned.framing.weights.items())
 
 
 @pytest.mark.slow
 def test_what_other_sets_taught_finds_a_set_that_they_have_not_seen(rules: Rules) -> None:
     unseen = "redflag_eleventh_set.jsonl"
     messages = [json.loads(line) for line in (HERE / unseen).read_text(encoding="utf-8").splitlines()]
-    blind = replace(rules, likeness=learn(read_sets(unseen) + read_ordinary()))
+    blind = replace(rules, learned=learn(read_sets(unseen) + read_ordinary()))
     found = [
         blind.triage(message.get("messages") or said(message["text"])).emergency
         for message in messages
