@@ -136,8 +136,8 @@ def test_answers_read_as_their_voice_should(audience: str) -> None:
 
 @pytest.mark.parametrize("audience", [each.value for each in LAY_AUDIENCES])
 def test_a_question_that_is_a_red_flag_is_first_answered_with_where_to_get_help(audience: str) -> None:
-    # The rules alone: what was learned beside them is learned anew now and then, and takes some plain questions
-    # in an anxious tone for emergencies.
+    # The rules alone: what was learned beside them is learned anew now and then, and takes some questions
+    # asked in an anxious tone for emergencies.
     rules = replace(load_rules(), learned=None)
     late = []
     for example in examples(audience):
