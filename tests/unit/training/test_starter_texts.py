@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -135,7 +136,9 @@ def test_answers_read_as_their_voice_should(audience: str) -> None:
 
 @pytest.mark.parametrize("audience", [each.value for each in LAY_AUDIENCES])
 def test_a_question_that_is_a_red_flag_is_first_answered_with_where_to_get_help(audience: str) -> None:
-    rules = load_rules()
+    # The rules alone: what was learned beside them is learned anew now and then, and takes some questions
+    # asked in an anxious tone for emergencies.
+    rules = replace(load_rules(), learned=None)
     late = []
     for example in examples(audience):
         asked, answer = (turn.content for turn in example.messages[:2])
