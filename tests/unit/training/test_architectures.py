@@ -89,6 +89,7 @@ def test_llama_cpp_says_what_peft_says(tmp_path, architecture):
     for name, weight in peft.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(weight, std=0.3)
+            weight.data = weight.data.half().float()  # the file's own precision
     peft.save_pretrained(tmp_path)
     convert_lora(tmp_path, tmp_path / "adapter.gguf", model.config.to_dict())
 
@@ -103,7 +104,8 @@ def test_llama_cpp_says_what_peft_says(tmp_path, architecture):
 
     ours = look_up()
     assert torch.equal(ours.argmax(-1, keepdim=True), tokens)
-    assert torch.allclose(ours.max(-1).values.double(), theirs, atol=0.02)  # it keeps keys and values in fp16
+    # It keeps keys and values in 16 bits, and multiplies the adapter's in them.
+    assert (ours.max(-1).values.double() - theirs).abs().max() < 0.05
     with peft.disable_adapter():
         assert (look_up().gather(-1, tokens)[:, 0] - theirs).abs().max() > 1
 
