@@ -121,7 +121,7 @@ def order(**values):
     return {
         "audience": "patient",
         "base_model": "smollm2-135m",
-        "hyperparameters": override(find_recipe("patient").hyperparameters, values),
+        "hyperparameters": override(settings_for(find_recipe("patient"), "smollm2-135m"), values),
         "examples": EXAMPLES,
     }
 
