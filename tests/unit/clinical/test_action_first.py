@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from adapters.starters import STARTER_FOLDER
 from elara_ui.clinical.action_first import acts_first
-from elara_ui.services.training_data import STARTER_FOLDER
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,10 @@ def test_something_else_comes_first(answer: str):
 
 def test_every_starter_answer_for_emergencies_acts_first():
     rows = (STARTER_FOLDER / "emergency.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [row["id"] for row in map(json.loads, rows) if not acts_first(row["response"])] == []
+    answers = [
+        turn["content"]
+        for row in map(json.loads, rows)
+        for turn in row.get("messages") or [{"role": "assistant", "content": row["response"]}]
+        if turn["role"] == "assistant"
+    ]
+    assert [answer for answer in answers if not acts_first(answer)] == []

@@ -43,7 +43,7 @@ def test_an_adapter_that_speaks_passes_and_may_be_made_live(
     engine.reply = "This is what {adapter} has to say about that."
     assert standing(services) is ProbeStanding.UNTRIED
     with pytest.raises(AdapterError, match="must pass its probe"):
-        services.adapters.promote(uploaded)
+        services.release.promote(uploaded, "A tester", "for a test")
     heard: list[int] = []
     probe = services.probes.run(uploaded, heard.append)
     assert (probe.passed, heard) == (True, [1, 2, 3])
@@ -51,7 +51,7 @@ def test_an_adapter_that_speaks_passes_and_may_be_made_live(
     assert uploaded in probe.tried[0].adapter
     assert "None" in probe.tried[0].base
     assert standing(services) is ProbeStanding.PASSED
-    assert services.adapters.promote(uploaded).name == uploaded
+    assert services.release.promote(uploaded, "A tester", "for a test").name == uploaded
 
 
 def test_it_is_asked_greedily_and_as_its_audience_is(
@@ -73,7 +73,7 @@ def test_an_adapter_without_a_voice_fails_and_stays_a_candidate(
     assert not probe.passed
     assert standing(services) is ProbeStanding.FAILED
     with pytest.raises(AdapterError, match="word for word"):
-        services.adapters.promote(uploaded)
+        services.release.promote(uploaded, "A tester", "for a test")
     details = services.adapters.details(uploaded)
     assert details.probe == probe
     assert details.upload["Brought by"] == "Dr A"
@@ -124,7 +124,7 @@ def test_it_is_tried_on_its_own_base_only(services: Services, engine: FakeEngine
 def test_what_was_trained_here_needs_no_probe(services: Services, tmp_path: Path) -> None:
     register_adapter(services.database, services.settings.folders, make_tiny_peft(tmp_path / "own"))
     assert standing(services) is ProbeStanding.NOT_NEEDED
-    assert services.adapters.promote("patient@1").audience == "patient"
+    assert services.release.promote("patient@1", "A tester", "for a test").audience == "patient"
 
 
 def test_wrong_asks_are_told_apart(services: Services, tmp_path: Path) -> None:

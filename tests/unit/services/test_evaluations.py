@@ -64,7 +64,7 @@ def test_a_candidate_is_asked_greedily_measured_and_taken_from_the_engine_again(
 
 def test_a_live_version_stays_published(services: Services, engine: FakeEngine, adapter: str):
     add_suite(services)
-    services.adapters.promote(adapter)
+    services.release.promote(adapter, "A tester", "for a test")
     evaluate(services, adapter)
     assert engine.adapters == {adapter}
 

@@ -197,7 +197,7 @@ def test_each_base_model_has_its_own_adapters(start, engines, other, tmp_path) -
     services = start()
     database, home = services.database, services.settings.folders
     own = register_adapter(database, home, make_adapter(tmp_path / "trained", seed=1, rank=2))
-    services.adapters.promote(own)
+    services.release.promote(own, "A tester", "for a test")
     assert ask(services).adapter == own
     switch(services, other)
     assert ask(services).adapter is None

@@ -10,6 +10,7 @@ from adapters import registry
 from adapters.catalog import BaseModel
 from adapters.engines.base import Turn
 from adapters.errors import AdapterError, RecipeError
+from adapters.presets import settings_for
 from adapters.recipe import Hyperparameters, find_recipe, override
 from adapters.registry import Provenance
 from adapters.training import supervisor
