@@ -1,5 +1,6 @@
 """The runs as a person arranges, compares and repeats them, in real Chromium. Their processes only sleep."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,7 +151,7 @@ def test_an_adapter_teaches_while_the_page_is_used(
     page.locator("#teaching-use label", has_text="Store it").click()
     page.locator("#start-teaching").click()
     report = page.locator("#teaching-report")
-    expect(report).to_contain_text("30 of 30 answers passed the rules", timeout=20_000)
+    expect(report).to_contain_text(re.compile(r"(\d+) of \1 answers passed the rules"), timeout=20_000)
     expect(report).to_contain_text("Stored as a set")
     expect(page.locator("#start-teaching")).to_be_enabled()
     page.locator("#train-source label", has_text="A stored set").click()
