@@ -216,6 +216,16 @@ def require_probe(manifest: Manifest) -> None:
     )
 
 
+def came_with_elara(home: Home, adapter: Adapter) -> bool:
+    """Whether an adapter is a starter: made by no run here, brought in by nobody. False when unreadable."""
+    if adapter.run_id is not None:
+        return False
+    try:
+        return not read_manifest(folder(home, adapter)).provenance.upload
+    except AdapterError:
+        return False
+
+
 def record_probe(path: Path, probe: Mapping[str, Any]) -> None:
     """Note in an adapter's manifest what it said when it was tried.
 

@@ -75,6 +75,11 @@ def adapters_of(session: Session, run_ids: Collection[str]) -> list[Adapter]:
     return list(session.scalars(query))
 
 
+def adapter_called(session: Session, name: str) -> Adapter | None:
+    """An adapter by its versioned name; None when it was deleted."""
+    return session.scalar(select(Adapter).where(Adapter.name == name))
+
+
 def run_of(session: Session, adapter: str) -> Run | None:
     """The run that made an adapter; None when it was brought in, or there is none of this name."""
     return session.scalar(

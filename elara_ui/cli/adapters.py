@@ -16,16 +16,15 @@ from elara_ui.cli.adapters_text import describe_accepted, format_accepted, forma
 from elara_ui.cli.parts import (
     AcceptOption,
     AudienceOption,
-    ByOption,
     HomeOption,
     JsonOption,
     SetOption,
-    WhyOption,
     is_for_a_command,
     make_group,
     open_services,
     parse_settings,
 )
+from elara_ui.cli.release import promote
 from elara_ui.cli.text import format_adapter, format_rejects, format_table, write_document, write_note
 from elara_ui.errors import ElaraError, IdentifiersFound, InvalidInput
 from elara_ui.services import Services
@@ -67,21 +66,7 @@ def show_adapter(name: NameArgument, as_json: JsonOption = False, home: HomeOpti
         print(details.card)
 
 
-@adapters_cli.command("promote")
-def promote_adapter(
-    name: NameArgument,
-    by: ByOption,
-    why: WhyOption = "",
-    as_json: JsonOption = False,
-    home: HomeOption = None,
-) -> None:
-    """Make an adapter answer its audience, from the next question on; the same as release promote."""
-    with open_services(home) as services:
-        promoted = services.release.promote(name, by, why)
-    if as_json:
-        write_document(asdict(promoted))
-    else:
-        print(f"{promoted.name} is now live for {promoted.audience}.")
+adapters_cli.command("promote")(promote)
 
 
 @adapters_cli.command("export")

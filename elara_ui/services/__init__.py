@@ -241,7 +241,7 @@ def build_services(
         adjudication=AdjudicationService(database),
         curation=CurationService(database, home),
         snapshots=SnapshotService(database, home, settings.is_local),
-        lineage=LineageService(database),
+        lineage=LineageService(database, settings.folders),
         safety=safety,
         suites=suites,
         evaluations=evaluations,

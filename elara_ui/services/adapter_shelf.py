@@ -32,6 +32,7 @@ class ShelvedAdapter:
         size: of its files, bytes.
         created_at: when it was made.
         trouble: what is wrong with its files; empty when nothing is seen.
+        is_starter: whether it came with Elara.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ShelvedAdapter:
     size: int
     created_at: datetime
     trouble: str
+    is_starter: bool = False
 
 
 def list_shelf(database: Database, home: Home, served: str) -> tuple[ShelvedAdapter, ...]:
@@ -85,6 +87,7 @@ def _shelve(home: Home, adapter: Adapter, served: str) -> ShelvedAdapter:
         size=size,
         created_at=adapter.created_at,
         trouble=trouble,
+        is_starter=not trouble and registry.came_with_elara(home, adapter),
     )
 
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from adapters import registry
 from db import adapters as adapter_store
 from db import lineage, snapshots
 from db import reviewers as reviewer_store
+from db.home import Home
 from db.models import Response, Snapshot
 from db.session import Database
 from db.vocabulary import AdapterStatus
@@ -102,6 +104,7 @@ class Origins:
         judgements: reviews, preferences and adjudications behind these.
         raters: people who gave them.
         rows: the first such rows.
+        is_starter: whether the adapter came with Elara.
     """
 
     subject: str
@@ -113,12 +116,16 @@ class Origins:
     judgements: int
     raters: int
     rows: tuple[RowSource, ...]
+    is_starter: bool = False
 
     @property
     def summary(self) -> str:
         """In a sentence or two."""
         if not self.adapter:
             return f"{self.base_model} answered alone, without an adapter: no review has shaped this."
+        if self.is_starter:
+            examples = "learned from its starter examples"
+            return f"{self.adapter} comes with Elara and {examples}: no review has shaped it."
         if self.snapshot is None:
             return f"{self.adapter} was brought in from elsewhere; what shaped it is not known here."
         learned = f"{self.adapter} learned from {self.snapshot.rows} rows of {self.snapshot.label}"
@@ -133,10 +140,12 @@ class LineageService:
 
     Args:
         database: where its links are.
+        home: where adapters are kept.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, home: Home) -> None:
         self._database = database
+        self._home = home
 
     def trace(self, reference: str) -> Origins | Destinations:
         """Whatever is known of one thing: an answer's or adapter's origins, a judgement's destinations.
@@ -150,11 +159,12 @@ class LineageService:
         with self._database.reading() as session:
             if "@" in reference:
                 adapter = adapter_store.get(session, reference)
-                return _origins(session, f"Adapter {adapter.name}", adapter.base_model, adapter.name)
+                subject = f"Adapter {adapter.name}"
+                return _origins(session, self._home, subject, adapter.base_model, adapter.name)
             response = session.get(Response, reference)
             if response is not None:
                 subject = f"Answer {response.id}"
-                return _origins(session, subject, response.base_model, response.adapter or "")
+                return _origins(session, self._home, subject, response.base_model, response.adapter or "")
             return _destinations_of_judgement(session, reference)
 
     def what_shaped(self, response_id: str) -> Origins:
@@ -167,7 +177,8 @@ class LineageService:
             response = session.get(Response, response_id)
             if response is None:
                 raise NotFound(f"There is no answer {response_id!r}; it may have been deleted.")
-            return _origins(session, f"Answer {response_id}", response.base_model, response.adapter or "")
+            subject = f"Answer {response_id}"
+            return _origins(session, self._home, subject, response.base_model, response.adapter or "")
 
     def where_it_went(self, judgement_id: str) -> Destinations:
         """The sets, runs and adapters that one judgement came into.
@@ -237,10 +248,12 @@ def _destinations(session: Session, subject: str, held: list[tuple[Snapshot, int
     )
 
 
-def _origins(session: Session, subject: str, base_model: str, adapter: str) -> Origins:
+def _origins(session: Session, home: Home, subject: str, base_model: str, adapter: str) -> Origins:
     run = lineage.run_of(session, adapter) if adapter else None
     if run is None:
-        return Origins(subject, base_model, adapter, "", None, 0, 0, 0, ())
+        known = lineage.adapter_called(session, adapter) if adapter else None
+        starter = known is not None and registry.came_with_elara(home, known)
+        return Origins(subject, base_model, adapter, "", None, 0, 0, 0, (), starter)
     snapshot = snapshots.get(session, run.snapshot_id)
     rows, judgements, people = lineage.count_sources(session, snapshot.id)
     return Origins(

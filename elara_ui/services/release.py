@@ -150,7 +150,8 @@ class ReleaseService:
             InvalidInput: nobody says who they are, or the reason is too long.
             Conflict: it answers already.
             ReleaseRefused: the gate blocks it, or isn't met and no reason is given.
-            AdapterError: it was trained on another base model than the one served, or its files are damaged.
+            AdapterError: it was trained on another base model than the one served, its files are damaged, or it
+                was uploaded and hasn't passed its probe.
         """
         by, why = check_person(by), check_reason(why)
         adapter = self._find(name)
@@ -158,6 +159,7 @@ class ReleaseService:
             raise Conflict(f"{name} answers {adapter.audience} already. Choose another version.")
         if adapter.status == AdapterStatus.RETIRED and adapter.promoted_at is not None:
             return self._go_to(adapter.audience, name, by, why)
+        registry.require_probe(registry.read_manifest(registry.folder(self._home, adapter)))
         gate = self.gate(name)
         require(gate, why, strict=self._strict)
         with self._database.session() as session:

@@ -40,6 +40,12 @@ def _describe_origin(adapter: ShelvedAdapter) -> str:
     parts = [
         f"goes on from {adapter.parent}" if adapter.parent else "",
         f"{adapter.rows} rows of {adapter.dataset or 'a set not named'}" if adapter.rows else "",
-        f"run {adapter.run_id}" if adapter.run_id else "brought in",
+        _describe_maker(adapter),
     ]
     return " · ".join(part for part in parts if part)
+
+
+def _describe_maker(adapter: ShelvedAdapter) -> str:
+    if adapter.run_id:
+        return f"run {adapter.run_id}"
+    return "comes with Elara" if adapter.is_starter else "brought in"

@@ -30,6 +30,7 @@ def test_an_adapter_is_added_tried_and_only_then_promoted(
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 
+    promote = ("adapters", "promote", "patient@1", "--by", "A reviewer", "--why", "a trial")
     added = ("adapters", "add", peft, "--audience", "patient", "--base", base)
     document = json.loads(call(*added, "--by", "Dr A", "--json")[1])
     assert (document["name"], document["found"]["rank"], document["has_gguf"]) == ("patient@1", 2, True)
@@ -39,8 +40,8 @@ def test_an_adapter_is_added_tried_and_only_then_promoted(
     assert "probe: untried" in call("adapters")[1]
     status, out, _ = call("adapters", "probe", "patient@1", "--json")
     assert (status, json.loads(out)["passed"]) == (1, False)
-    assert "word for word" in call("adapters", "promote", "patient@1")[2]
+    assert "word for word" in call(*promote)[2]
     engine.reply = "This is what {adapter} has to say about that."
     status, out, _ = call("adapters", "probe", "patient@1")
     assert (status, "patient@1 has passed" in out) == (0, True)
-    assert call("adapters", "promote", "patient@1")[0] == 0
+    assert call(*promote)[0] == 0

@@ -466,14 +466,14 @@ def test_an_export_that_breaks_off_leaves_nothing_behind(
     assert (place / "plain").is_dir() == (form is DatasetForm.FOLDER)
 
 
-def test_a_withdrawn_answer_leaves_queue_and_sets_and_says_what_it_shaped(database, curation):
+def test_a_withdrawn_answer_leaves_queue_and_sets_and_says_what_it_shaped(database, home, curation):
     with database.session() as session:
         chosen = add_accepted(session, 12)[0].id
         waits = reviews.send(session, add_response(session).id).id
     curation.freeze(CurationRules(), "plain")
     curation.withdraw_answer(chosen, " Copied from a leaflet. ")
     curation.withdraw_answer(chosen, "Another reason.")
-    assert "is in plain@1" in LineageService(database).shaped_by(response=chosen).summary
+    assert "is in plain@1" in LineageService(database, home).shaped_by(response=chosen).summary
     assert curation.rebuild_without("plain@1").rows == 11
     with database.session() as session:
         assert session.get(Response, chosen).withdrawn_reason == "Copied from a leaflet."

@@ -45,32 +45,32 @@ def _reviews_of(session, response):
     return session.scalars(select(Review).join(ReviewItem).where(ReviewItem.response_id == response.id))
 
 
-def test_an_answer_knows_what_shaped_it(database, chain):
-    origins = LineageService(database).what_shaped(chain["answer"])
+def test_an_answer_knows_what_shaped_it(database, home, chain):
+    origins = LineageService(database, home).what_shaped(chain["answer"])
     assert origins.summary == (
         "patient@7 learned from 12 rows of plain@1; 12 of them came of 12 judgements by one person."
     )
     assert {row.judgement for row in origins.rows} == set(chain["reviews"])
     assert {row.verdict for row in origins.rows} == {"accept"}
     assert all(row.rater.startswith("rater-") for row in origins.rows)
-    assert LineageService(database).trace("patient@7").rows == origins.rows
+    assert LineageService(database, home).trace("patient@7").rows == origins.rows
 
 
-def test_several_reviews_know_where_they_went(database, chain):
-    service, first = LineageService(database), chain["reviews"][0]
+def test_several_reviews_know_where_they_went(database, home, chain):
+    service, first = LineageService(database, home), chain["reviews"][0]
     assert service.where_they_went([first, "gone"]) == {first: service.where_it_went(first)}
 
 
-def test_a_review_knows_where_it_went(database, chain):
-    went = LineageService(database).where_it_went(chain["reviews"][0])
+def test_a_review_knows_where_it_went(database, home, chain):
+    went = LineageService(database, home).where_it_went(chain["reviews"][0])
     assert [(each.label, each.rows) for each in went.snapshots] == [("plain@1", 1)]
     assert went.runs == (chain["run"],)
     assert [(each.name, each.live) for each in went.adapters] == [("patient@7", True)]
     assert "from which patient@7 (live) learned" in went.summary
 
 
-def test_whatever_a_reviewer_or_answer_shaped_is_listed(database, chain):
-    lineage = LineageService(database)
+def test_whatever_a_reviewer_or_answer_shaped_is_listed(database, home, chain):
+    lineage = LineageService(database, home)
     by_person = lineage.shaped_by(reviewer="Rater A")
     assert by_person.snapshots[0].rows == 12
     by_answer = lineage.shaped_by(response=chain["judged"][0])
@@ -78,8 +78,8 @@ def test_whatever_a_reviewer_or_answer_shaped_is_listed(database, chain):
     assert lineage.shaped_by(response=chain["answer"]).summary.endswith("is in no training set.")
 
 
-def test_any_name_is_traced_by_what_it_is(database, chain):
-    lineage = LineageService(database)
+def test_any_name_is_traced_by_what_it_is(database, home, chain):
+    lineage = LineageService(database, home)
     assert isinstance(lineage.trace(chain["answer"]), Origins)
     assert isinstance(lineage.trace(chain["reviews"][0]), Destinations)
     for unknown in ("nothing", "patient@99"):
@@ -89,10 +89,10 @@ def test_any_name_is_traced_by_what_it_is(database, chain):
         lineage.shaped_by(reviewer="Nobody")
 
 
-def test_the_base_model_alone_was_shaped_by_nobody(database):
+def test_the_base_model_alone_was_shaped_by_nobody(database, home):
     with database.session() as session:
         alone, foreign = add_response(session, adapter=None).id, add_response(session, adapter="patient@3").id
-    lineage = LineageService(database)
+    lineage = LineageService(database, home)
     assert "no review has shaped this" in lineage.what_shaped(alone).summary
     assert "not known here" in lineage.what_shaped(foreign).summary
 
@@ -109,7 +109,7 @@ def test_everybody_whose_judgement_let_a_row_in_sees_where_it_went(database, hom
         corrected = add_review(
             session, judged[1], "Rater C", disposition="accept_with_edit", correction="Put better."
         ).id
-    curation, lineage = CurationService(database, home), LineageService(database)
+    curation, lineage = CurationService(database, home), LineageService(database, home)
     made = curation.freeze(CurationRules(), "plain")
     for judgement in (second, corrected):
         went = lineage.where_it_went(judgement)
@@ -134,7 +134,7 @@ def test_both_sides_of_a_pair_lead_to_who_judged_them(database, home):
         first, second = add_response(session, text="Good."), add_response(session, text="Less so.")
         compare(session, first, second, PairChoice.FIRST, PairChoice.FIRST, PairChoice.TIE)
     CurationService(database, home).freeze(CurationRules(objective=Objective.DPO), "pairs")
-    lineage = LineageService(database)
+    lineage = LineageService(database, home)
     for name, rows in (("Rater A", 6), ("Rater B", 6), ("Rater C", 6), ("Chooser 0", 1), ("Chooser 1", 1)):
         assert lineage.shaped_by(reviewer=name).snapshots[0].rows == rows, name
     assert lineage.shaped_by(reviewer="Chooser 2").snapshots == ()
@@ -150,4 +150,4 @@ def test_the_rejection_of_a_withdrawn_reviewer_is_not_what_a_row_names(database,
     ReviewersService(database, ["patient"]).withdraw("Gone")
     made = CurationService(database, home).freeze(CurationRules(objective=Objective.KTO), "wanted")
     assert made.withdrawn == 0
-    assert LineageService(database).shaped_by(reviewer="Gone").snapshots == ()
+    assert LineageService(database, home).shaped_by(reviewer="Gone").snapshots == ()

@@ -20,6 +20,8 @@ from db.models import Conversation
 from db.session import Database, migrate
 from db.vocabulary import AdapterStatus, ReleaseAction
 from elara_ui.services import Services, build_services
+from elara_ui.services.adapter_shelf import list_shelf
+from elara_ui.services.lineage import LineageService
 from elara_ui.services.starters import adopt_starters
 from elara_ui.settings import Settings
 
@@ -101,6 +103,18 @@ def test_a_home_with_a_conversation_keeps_what_it_has(database: Database, home: 
         session.add(Conversation(audience="patient", title="Gout"))
     assert adopt_starters(database, home, BOTH, starters) == ()
     assert list(home.adapters.iterdir()) == []
+
+
+def test_what_comes_with_elara_says_so_until_a_run_here_made_it(
+    database: Database, home: Home, starters: Path
+) -> None:
+    adopt_starters(database, home, BOTH, starters)
+    shelved = {each.name: each.is_starter for each in list_shelf(database, home, "smollm2-135m")}
+    assert shelved == {"doctor@1": True, "patient@1": True}
+    said = LineageService(database, home).trace("patient@1").summary
+    assert said == (
+        "patient@1 comes with Elara and learned from its starter examples: no review has shaped it."
+    )
 
 
 def test_an_audience_that_is_gone_gets_none(database: Database, home: Home, starters: Path) -> None:

@@ -14,7 +14,8 @@ from elara_ui.errors import InvalidInput
 from elara_ui.services import Services
 from elara_ui.services.adapter_intake import AdapterIntake
 from elara_ui.tabs.adapter_upload import UploadHandlers, build_adapter_upload
-from elara_ui.tabs.adapters import build_adapters
+from elara_ui.tabs.adapters import AdapterHandlers, build_adapters
+from elara_ui.tabs.parts import Updates
 
 
 @pytest.fixture
@@ -39,6 +40,11 @@ def wait(services: Services, name: str) -> None:
         time.sleep(0.01)
 
 
+def press(listed: AdapterHandlers, act: str) -> Updates:
+    (last,) = listed.act("A reviewer", "", 0, "", SimpleNamespace(act=act, item="patient@1"))
+    return last
+
+
 def test_a_zip_is_taken_in_tried_and_shown_beside_the_base_model(
     services: Services, engine: FakeEngine, base: str, panel: UploadHandlers, tmp_path: Path
 ) -> None:
@@ -61,8 +67,7 @@ def test_a_zip_is_taken_in_tried_and_shown_beside_the_base_model(
 
     with gr.Blocks():
         listed = build_adapters(services)
-    event = SimpleNamespace(act="details", item="patient@1")
-    (opened,) = listed.act(0, "", event)
+    (opened,) = press(listed, "details")
     assert "Brought by" in opened[listed.parts.details]
     assert "With the adapter" in opened[listed.parts.details]
     assert 'data-act="promote"' in opened[listed.parts.list]
@@ -92,7 +97,7 @@ def test_one_for_another_base_waits_in_the_list_for_its_probe(
     painted = listed.refresh("")[listed.parts.list]
     assert 'data-act="probe"' in painted
     assert 'data-act="promote"' not in painted
-    (refused,) = listed.act(0, "", SimpleNamespace(act="promote", item="patient@1"))
+    (refused,) = press(listed, "promote")
     assert "only fits its own base" in refused[listed.parts.message]
 
 
