@@ -150,8 +150,8 @@ class ReleaseService:
             InvalidInput: nobody says who they are, or the reason is too long.
             Conflict: it answers already.
             ReleaseRefused: the gate blocks it, or isn't met and no reason is given.
-            AdapterError: it was trained on another base model than the one served, its files are damaged, or it
-                was uploaded and hasn't passed its probe.
+            AdapterError: it was trained on another base model than the one served, its files are damaged, or
+                it was uploaded and hasn't passed its probe.
         """
         by, why = check_person(by), check_reason(why)
         adapter = self._find(name)

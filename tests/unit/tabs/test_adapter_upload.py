@@ -67,7 +67,7 @@ def test_a_zip_is_taken_in_tried_and_shown_beside_the_base_model(
 
     with gr.Blocks():
         listed = build_adapters(services)
-    (opened,) = press(listed, "details")
+    opened = press(listed, "details")
     assert "Brought by" in opened[listed.parts.details]
     assert "With the adapter" in opened[listed.parts.details]
     assert 'data-act="promote"' in opened[listed.parts.list]
@@ -97,7 +97,7 @@ def test_one_for_another_base_waits_in_the_list_for_its_probe(
     painted = listed.refresh("")[listed.parts.list]
     assert 'data-act="probe"' in painted
     assert 'data-act="promote"' not in painted
-    (refused,) = press(listed, "promote")
+    refused = press(listed, "promote")
     assert "only fits its own base" in refused[listed.parts.message]
 
 
