@@ -302,10 +302,11 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     )
     page.get_by_label("Rank (r)").fill("8")
     page.get_by_role("button", name="How it is learned").click()
-    page.get_by_label("Most steps").fill("6")
+    page.get_by_label("Most steps").fill("4")
+    page.get_by_label("Batch size").fill("1")
     page.get_by_role("button", name="What it is learned from").click()
     page.get_by_label("Most examples").fill("30")  # so that little is held out and measured
-    expect(page.locator("#changes")).to_contain_text("Most steps 0 6")
+    expect(page.locator("#changes")).to_contain_text("Most steps 0 4")
     page.locator("#preview-run").click()
     expect(page.locator("#launch")).to_be_enabled(timeout=180_000)
     expect(page.locator("#preview-report .el-learned").nth(1)).to_contain_text(re.compile(r"\w+ \w+"))

@@ -25,10 +25,10 @@ def test_the_real_model_answers_greedily_and_the_same_again(
         adapter = register_adapter(services.database, home, make_adapter(tmp_path / "made", seed=1))
         first = services.safety.evaluate("base", "emergency", cases)
         made = services.safety.evaluate(adapter, cases=cases)
-        again = services.safety.evaluate("base", "emergency", cases)
+        again = services.safety.evaluate("base", "emergency", cases[:2])
     finally:
         services.close()
-    assert [result.answer for result in first.results] == [result.answer for result in again.results]
+    assert [result.answer for result in again.results] == [result.answer for result in first.results[:2]]
     assert [result.answer for result in first.results] != [result.answer for result in made.results]
     assert len(first.categories) == len(cases) == 5
     for case, result in zip(cases, first.results, strict=True):
