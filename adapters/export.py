@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adapters.errors import AdapterError
+
+if TYPE_CHECKING:
+    from gguf import TensorNameMap
 
 Weights = NDArray[np.float32]
 
@@ -81,8 +84,9 @@ def convert_lora(
     architecture = _architecture(base_config)
     config = _read_config(peft_folder)
     pairs = _read_pairs(peft_folder / "adapter_model.safetensors")
+    names = _name_map(architecture, base_config)
     named = {
-        _gguf_name(module, architecture, base_config): _fit(module, pair, architecture, base_config)
+        _gguf_name(module, names, base_config): _fit(module, pair, architecture, base_config)
         for module, pair in sorted(pairs.items())
     }
     _write(out, architecture, _alpha(config), named)
@@ -169,14 +173,18 @@ def read_tensors(path: Path) -> dict[str, Weights]:
     return tensors
 
 
-def _gguf_name(module: str, architecture: str, base_config: Mapping[str, Any]) -> str:
-    """The name of the module's weight in the base model's GGUF."""
+def _name_map(architecture: str, base_config: Mapping[str, Any]) -> "TensorNameMap":
+    """What the weights of the base model's modules are called in its GGUF."""
     import gguf
 
-    names = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
+    numbers = {name: number for number, name in gguf.MODEL_ARCH_NAMES.items()}
     layers = int(_first(base_config, "num_hidden_layers", "n_layer"))
-    mapping = gguf.get_tensor_name_map(names[architecture], layers)
-    name = mapping.get_name(module)
+    return gguf.get_tensor_name_map(numbers[architecture], layers)
+
+
+def _gguf_name(module: str, names: "TensorNameMap", base_config: Mapping[str, Any]) -> str:
+    """The name of the module's weight in the base model's GGUF."""
+    name = names.get_name(module)
     tied = module == "lm_head" and base_config.get("tie_word_embeddings")
     if name is None or tied:
         raise AdapterError(

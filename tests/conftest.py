@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from adapters import embedded
 from adapters.training.base_models import ensure_trainable
 from db.home import Home
 from db.session import Database, migrate
-from elara_ui.services import Services, build_services
+from elara_ui.services import Services, build_services, triage
 from elara_ui.settings import Settings
 
 # Two processes share the tests. A thread each: the tiny models are too small to be parted, and threads that
@@ -78,6 +79,14 @@ def embedded_gguf(test_models: Path) -> Path:
 def embedded_hf(test_models: Path, embedded_gguf: Path) -> Path:
     """The embedded model unpacked for training."""
     return ensure_trainable(test_models, embedded_gguf)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def red_flag_rules() -> Iterator[None]:
+    """Read the red-flag rules once, not for every service of every test: they never change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(triage, "load_rules", cache(triage.load_rules))
+        yield
 
 
 @pytest.fixture
