@@ -25,7 +25,14 @@ from make_redflag_likeness import learn, read_ordinary, read_sets  # noqa: E402
 from elara_ui.clinical.redflags import Rules, load_rules  # noqa: E402
 from elara_ui.clinical.redflags.report import wilson  # noqa: E402
 
-BLIND = ("eleventh_set", "twelfth_set", "thirteenth_set_a", "thirteenth_set_b", "thirteenth_set_c")
+BLIND = (
+    "eleventh_set",
+    "twelfth_set",
+    *(f"thirteenth_set_{part}" for part in "abc"),
+    "fifteenth_set",
+    "fifteenth_set_ordinary",
+    *(f"sixteenth_set_{part}" for part in "abcdef"),
+)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from adapters.starters import TRAINED_FOLDER, held_out_file  # noqa: E402
 from db.vocabulary import Audience, Role  # noqa: E402
 from elara_ui.clinical.action_first import acts_first  # noqa: E402
 from elara_ui.clinical.readability import measure  # noqa: E402
-from elara_ui.clinical.relevance import relevances  # noqa: E402
+from elara_ui.clinical.relevance import BY_WORDS, relevances, share_words  # noqa: E402
 from elara_ui.clinical.safety.checks import find_failures  # noqa: E402
 from elara_ui.clinical.safety.suite import load_cases  # noqa: E402
 
@@ -189,15 +189,27 @@ def _length(answers: Sequence[str], voice: Voice) -> str:
     return f"{median(lengths):.0f} (longest {lengths[-1]})"
 
 
-def _relevance(answers: Sequence[str], voice: Voice) -> str:
-    pairs = [(question.text, answer) for question, answer in zip(voice.questions, answers, strict=True)]
-    return f"{median(each.score for each in relevances(pairs)):.2f}"
+def _shared_words(answers: Sequence[str], voice: Voice) -> str:
+    return f"{median(share_words(question, answer) for question, answer in _pairs(answers, voice)):.2f}"
+
+
+def _meaning(answers: Sequence[str], voice: Voice) -> str:
+    """By the small model, where its package is installed."""
+    found = relevances(_pairs(answers, voice))
+    if any(each.method == BY_WORDS for each in found):
+        return "not measured"
+    return f"{median(each.score for each in found):.2f}"
+
+
+def _pairs(answers: Sequence[str], voice: Voice) -> list[tuple[str, str]]:
+    return [(question.text, answer) for question, answer in zip(voice.questions, answers, strict=True)]
 
 
 FIGURES: tuple[tuple[str, Callable[[Sequence[str], Voice], str]], ...] = (
     ("Reading grade (Flesch–Kincaid), median", _grade),
     ("Words, median", _length),
-    ("Relevance to the question, median", _relevance),
+    ("Relevance by meaning, median", _meaning),
+    ("Relevance by shared words, median", _shared_words),
 )
 
 

@@ -11,6 +11,8 @@ from benchmarks.serving.ways import ByEngine
 
 REQUESTS, QUICK_REQUESTS = 2000, 100
 QUESTIONS = 8
+LEAST_QUESTIONS = 4
+"""Those that all voices answer differently; in so few words two may agree, and a mistake wouldn't be seen."""
 TOKENS = 8
 AT_ONCE = 16
 VOICES = 5
@@ -55,10 +57,10 @@ def _make(ground: Ground, name: str, count: int) -> Engine:
 
 
 def _answers_alone(ground: Ground, name: str) -> dict[Asked, str]:
-    """What each voice says to each question on an engine that has no other adapter.
+    """What each voice says on an engine that has no other adapter, to questions that tell all voices apart.
 
     Raises:
-        RuntimeError: two voices say the same, so that a mistake wouldn't be seen.
+        RuntimeError: there are too few of these.
     """
     found: dict[Asked, str] = {}
     for voice in (None, *ground.folders(VOICES)):
@@ -70,11 +72,17 @@ def _answers_alone(ground: Ground, name: str) -> dict[Asked, str]:
                 found[voice, question] = ByEngine(engine).answer(_ask((voice, question))).text
         finally:
             engine.close()
-    for question in range(QUESTIONS):
-        said = [text for (_, asked), text in found.items() if asked == question]
-        if len(set(said)) < len(said):
-            raise RuntimeError(f"Two voices answer question {question} alike; make the adapters stronger.")
-    return found
+    telling = [question for question in range(QUESTIONS) if _tells_apart(found, question)]
+    if len(telling) < LEAST_QUESTIONS:
+        raise RuntimeError(
+            f"Only {len(telling)} questions tell all voices apart; make the adapters stronger."
+        )
+    return {asked: text for asked, text in found.items() if asked[1] in telling}
+
+
+def _tells_apart(found: dict[Asked, str], question: int) -> bool:
+    said = [text for (_, asked), text in found.items() if asked == question]
+    return len(set(said)) == len(said)
 
 
 def _mix(engine: Engine, alone: dict[Asked, str], number: int) -> _Counts:

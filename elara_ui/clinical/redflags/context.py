@@ -23,6 +23,8 @@ _INABILITY_REACH = 5
 _LIST_ITEM = 3  # words of a clause that only goes on with a list: "no fever, vomiting or rash"
 _LONGEST_LIST = 30  # words
 _OPENING = 6  # words into a sentence within which it may open as a question
+_PRESENT: Final = ("at_stake", "at_hand", "astir", "now")
+_ELSEWHERE: Final = ("past", "dated", "lesson", "fiction", "performer", "on_screen")
 _MERGED = 5  # words of a leading clause that only says when: "Last year, I …"
 
 
@@ -88,7 +90,12 @@ class Context:
     @property
     def is_at_hand(self) -> bool:
         """Whether somebody is at hand, or something goes on or has come back."""
-        return any(self._cues[name] for name in ("at_stake", "at_hand", "astir", "now"))
+        return any(self._cues[name] for name in _PRESENT)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it speaks of a date, a lesson or a screen, and of what goes on beside it."""
+        return self.is_at_hand and any(self._cues[name] for name in _ELSEWHERE)
 
     @property
     def cue_names(self) -> frozenset[str]:

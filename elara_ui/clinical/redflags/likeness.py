@@ -1,44 +1,44 @@
-"""How like the emergencies of our examples a message reads: a weight for every word and pair of words.
+"""How like the emergencies of our examples a message reads: a weight for each of its features.
 
-The rules know concepts; people know more words than any list of concepts has. This is a logistic regression
-on the words of the example messages, so it notices what is told in words that no rule has. Words that are
-denied, figurative or only supposed are left out before; beyond that it reads no meaning. So it stands beside
-the rules and never in their place (`judgement.Learned.weigh` joins the two), and its weights can be read:
-`likeness.tsv`, made by tests/unit/clinical/make_redflag_likeness.py.
+The rules know concepts; people know more words than any list of concepts has, and the words of an emergency
+stand in lessons, memories and fears too. This is a logistic regression on the features of the example
+messages (`features.py`), so it notices what is told in words that no rule has, and what a rule takes for
+more than it is. It reads no meaning. So it stands beside the rules and never in their place (`judgement.py`
+joins the two), and its weights can be read: `likeness.tsv`, which make_redflag_likeness.py writes, beside the
+sets in tests/unit/clinical.
 
-Words weigh by term frequency times inverse document frequency (K. Spärck Jones, 1972), with the logarithm of
-the frequency and the whole scaled to length 1, as scikit-learn's `TfidfTransformer(sublinear_tf=True)` does.
+Features weigh by term frequency times inverse document frequency (K. Spärck Jones, 1972), with the logarithm
+of the frequency and each family scaled to its share, as scikit-learn's `TfidfTransformer` does.
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from math import exp, log, sqrt
 from pathlib import Path
 
-from elara_ui.clinical.redflags.text import Word
-
-Placed = Sequence[tuple[int, Word]]
-"""Words with their places in the passage."""
-Spans = Mapping[str, Sequence[tuple[int, int]]]
-"""Word or pair → where it stands: its first word and the one behind its last, in words of the passage."""
+from elara_ui.clinical.redflags.features import SHARES, Family, Features, Reading, find_features
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """What a word or a pair of words says.
+    """What a feature says.
 
     Args:
         rarity: its inverse document frequency.
         emergency: above 0 where it is commoner in emergencies, below 0 in other messages.
-        kinds: category → how far it points to it; the strongest alone.
+        kinds: category → how far it points to it, the strongest alone; "category:weight", parted by spaces.
     """
 
     rarity: float
     emergency: float
-    kinds: Mapping[str, float]
+    kinds: str = ""
+
+    def by_kind(self) -> Iterator[tuple[str, float]]:
+        """The categories that it points to, and how far."""
+        for pair in self.kinds.split():
+            kind, _, weight = pair.rpartition(":")
+            yield kind, float(weight)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Likeness:
     """The weights.
 
     Args:
-        weights: by word or pair.
+        weights: by "family:feature".
         base: what every message begins with.
         kind_bases: the same by category.
     """
@@ -81,32 +81,41 @@ class Likeness:
         head = json.loads(lines[0].removeprefix("# "))
         return cls(dict(map(_parse, lines[1:])), head["base"], head["kinds"])
 
-    def compare(self, words: Placed) -> Resemblance:
-        """How words read, those of the last turn alone or all together, whichever is more alarming.
-
-        Args:
-            words: those that are meant, as `judgement.Reading.live_words` gives them.
-        """
-        whole = self._compare(words)
-        newest = [(at, word) for at, word in words if word.turn == words[-1][1].turn]
-        if len(newest) == len(words):
+    def compare(self, own: Reading) -> Resemblance:
+        """How a message reads, its last turn alone or all together, whichever is more alarming."""
+        whole = self._compare(find_features(own))
+        words = own.passage.words
+        if words[0].turn == words[-1].turn:
             return whole
-        return max(whole, self._compare(newest), key=lambda found: found.log_odds)
+        newest = next(at for at, word in enumerate(words) if word.turn == words[-1].turn)
+        return max(whole, self._compare(find_features(own, newest)), key=lambda found: found.log_odds)
 
-    def _compare(self, words: Placed) -> Resemblance:
-        spans = {name: at for name, at in find_spans(words).items() if name in self.weights}
-        values = {name: (1 + log(len(at))) * self.weights[name].rarity for name, at in spans.items()}
-        length = sqrt(sum(value * value for value in values.values())) or 1.0
-        shares = {name: value / length for name, value in values.items()}
+    def _compare(self, features: Features) -> Resemblance:
+        shares = self._scale(features)
         speaks = {name: share * self.weights[name].emergency for name, share in shares.items()}
-        log_odds = self.base + sum(speaks.values())
-        telling = sorted((name for name in speaks if speaks[name] > 0), key=lambda name: -speaks[name])
-        return Resemblance(log_odds, self._kinds(shares), tuple(spans[name][0] for name in telling))
+        told = sorted((name for name in speaks if speaks[name] > 0), key=lambda name: -speaks[name])
+        places = {spell(Family.MEANT, name): at for name, at in features[Family.MEANT].items()}
+        telling = tuple(places[name][0] for name in told if name in places)
+        return Resemblance(self.base + sum(speaks.values()), self._kinds(shares), telling)
+
+    def _scale(self, features: Features) -> dict[str, float]:
+        """How much of a message each feature is that has a weight."""
+        shares: dict[str, float] = {}
+        for family, found in features.items():
+            named = {spell(family, name): len(at) for name, at in found.items()}
+            values = {
+                name: (1 + log(often)) * self.weights[name].rarity
+                for name, often in named.items()
+                if name in self.weights
+            }
+            length = sqrt(sum(value * value for value in values.values())) or 1.0
+            shares |= {name: SHARES[family] * value / length for name, value in values.items()}
+        return shares
 
     def _kinds(self, shares: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
         scores = dict(self.kind_bases)
         for name, share in shares.items():
-            for kind, weight in self.weights[name].kinds.items():
+            for kind, weight in self.weights[name].by_kind():
                 scores[kind] += share * weight
         top = max(scores.values(), default=0.0)
         powers = {kind: exp(score - top) for kind, score in scores.items()}
@@ -114,20 +123,9 @@ class Likeness:
         return tuple(sorted(((kind, power / total) for kind, power in powers.items()), key=lambda x: -x[1]))
 
 
-def find_spans(words: Placed) -> Spans:
-    """The words and the pairs of neighbours in a sentence, base forms, with where they stand."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for at, word in words:
-        found.setdefault(_name(word), []).append((at, at + 1))
-    for (at, word), (then, following) in pairwise(words):
-        if word.sentence == following.sentence:
-            found.setdefault(f"{_name(word)} {_name(following)}", []).append((at, then + 1))
-    return found
-
-
-def count_words(words: Placed) -> Counter[str]:
-    """How often each word and pair stands there; what the weights are learned from."""
-    return Counter({name: len(at) for name, at in find_spans(words).items()})
+def spell(family: Family, feature: str) -> str:
+    """A feature with its family, as it stands in the file."""
+    return f"{family}:{feature}"
 
 
 def write(likeness: Likeness) -> Iterator[str]:
@@ -135,16 +133,9 @@ def write(likeness: Likeness) -> Iterator[str]:
     yield "# " + json.dumps({"base": likeness.base, "kinds": dict(likeness.kind_bases)})
     for name in sorted(likeness.weights):
         weight = likeness.weights[name]
-        kinds = " ".join(f"{kind}:{value:.2f}" for kind, value in weight.kinds.items())
-        yield f"{name}\t{weight.rarity:.2f}\t{weight.emergency:.2f}\t{kinds}"
+        yield f"{name}\t{weight.rarity:.2f}\t{weight.emergency:.2f}\t{weight.kinds}"
 
 
 def _parse(line: str) -> tuple[str, Weight]:
     name, rarity, emergency, kinds = line.split("\t")
-    pairs = (kind.rsplit(":", 1) for kind in kinds.split())
-    return name, Weight(float(rarity), float(emergency), {kind: float(value) for kind, value in pairs})
-
-
-def _name(word: Word) -> str:
-    """A figure stands for all of its size, for which of them it is, is for the rules to say."""
-    return f"#{len(word.base.split('.')[0])}" if word.base[0].isdigit() else word.base
+    return name, Weight(float(rarity), float(emergency), kinds)

@@ -16,8 +16,8 @@ import yaml
 from elara_ui.clinical.redflags.advice import DEFAULT, Advice, AdviceBook
 from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
-from elara_ui.clinical.redflags.framing import Framing
-from elara_ui.clinical.redflags.judgement import Learned, Reading, Reason
+from elara_ui.clinical.redflags.features import Reading
+from elara_ui.clinical.redflags.judgement import Reason, weigh
 from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
@@ -31,7 +31,6 @@ LANGUAGE_FILE = HERE / "language.yaml"
 NUMBERS_FILE = HERE / "numbers.yaml"
 LOOKALIKES_FILE = HERE / "lookalikes.txt"
 LIKENESS_FILE = HERE / "likeness.tsv"
-FRAMING_FILE = HERE / "framing.tsv"
 MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read from its end
 
 
@@ -105,7 +104,7 @@ class Rules:
     phrases: PhraseBook
     greetings: frozenset[str]
     advice_book: AdviceBook
-    learned: Learned | None = None
+    learned: Likeness | None = None
 
     def triage(self, turns: Sequence[Turn | Mapping[str, Any]], country: str = "GB") -> Finding:
         """Look for red flags in the user's last turns.
@@ -117,9 +116,10 @@ class Rules:
         passage = self.read(turns)
         hits = self.phrases.find(passage.words)
         context = Context(passage, hits, self.greetings)
-        reasons = tuple(self._reasons(passage, find_concepts(passage, hits, context)))
+        findings = find_concepts(passage, hits, context)
+        reasons = tuple(self._reasons(passage, findings))
         if self.learned is not None:
-            own = Reading(passage, context) if len(turns) == 1 else self.read_own(turns)
+            own = Reading(passage, context, findings) if len(turns) == 1 else self.read_own(turns)
             reasons = self._weigh(self.learned, own, reasons)
         names = tuple(reason.category for reason in reasons)
         return Finding(
@@ -142,12 +142,14 @@ class Rules:
     def read_own(self, turns: Sequence[Turn | Mapping[str, Any]]) -> Reading:
         """The user's own words, and what is meant by them."""
         passage = self.read(turns, answered=False)
-        return Reading(passage, Context(passage, self.phrases.find(passage.words), self.greetings))
+        hits = self.phrases.find(passage.words)
+        context = Context(passage, hits, self.greetings)
+        return Reading(passage, context, find_concepts(passage, hits, context))
 
-    def _weigh(self, learned: Learned, own: Reading, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    def _weigh(self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
         """The reasons that count, in the order of the categories."""
         is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
-        weighed = learned.weigh(own, reasons, is_grave=is_grave)
+        weighed = weigh(learned, own, reasons, is_grave=is_grave)
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
 
@@ -169,13 +171,11 @@ def load_rules(
     language_file: Path = LANGUAGE_FILE,
     numbers_file: Path = NUMBERS_FILE,
     likeness_file: Path = LIKENESS_FILE,
-    framing_file: Path = FRAMING_FILE,
 ) -> Rules:
     """Read and compile the rules; some 100 ms, so once a process.
 
     Args:
-        likeness_file: what words were learned from examples; where there is none, the rules stand alone.
-        framing_file: what signs of framing were learned with them.
+        likeness_file: what was learned from examples; where there is none, the rules stand alone.
 
     Raises:
         ValueError: a file breaks the language of the rules; the message says where.
@@ -201,13 +201,13 @@ def load_rules(
     lexicon |= {CUE + name: phrases for name, phrases in language["cues"].items()}
     reader = make_reader(language, words_of(lexicon))
     return Rules(
-        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file, framing_file)}",
+        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file)}",
         categories,
         reader,
         PhraseBook(lexicon, frozenset(language["fillers"])),
         frozenset(language["greetings"]),
         AdviceBook.read(rules["categories"], numbers),
-        _read_learned(likeness_file, framing_file),
+        Likeness.read(likeness_file) if likeness_file.is_file() else None,
     )
 
 
@@ -279,12 +279,6 @@ def find_concepts(passage: Passage, hits: Sequence[Hit], context: Context) -> Fi
             )
         )
     return findings
-
-
-def _read_learned(likeness_file: Path, framing_file: Path) -> Learned | None:
-    if not (likeness_file.is_file() and framing_file.is_file()):
-        return None
-    return Learned(Likeness.read(likeness_file), Framing.read(framing_file))
 
 
 def _as_written(passage: Passage, found: Found) -> str:

@@ -1,4 +1,4 @@
-"""What the words of a message say beside the rules."""
+"""What a message says beside the rules: by its words, its framing and its concepts."""
 
 import json
 from dataclasses import replace
@@ -8,10 +8,10 @@ import pytest
 from make_redflag_likeness import HERE, learn, read_ordinary, read_sets
 
 from elara_ui.clinical.redflags import Rules, load_rules
-from elara_ui.clinical.redflags.framing import Framing, find_signs
-from elara_ui.clinical.redflags.framing import write as write_framing
+from elara_ui.clinical.redflags.features import Family, find_features
+from elara_ui.clinical.redflags.framing import find_signs
 from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
-from elara_ui.clinical.redflags.rules import FRAMING_FILE, LIKENESS_FILE
+from elara_ui.clinical.redflags.rules import LIKENESS_FILE
 
 UNTOLD = (
     "He had a few so I let him sleep it off. I've tried shouting, pinched him hard, cold flannel, nothing "
@@ -86,7 +86,7 @@ def test_without_the_file_the_rules_stand_alone(tmp_path: Path, alone: Rules) ->
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = Likeness(
-        {"chest pain": Weight(3.25, 4.5, {"aortic": 1.5}), "soup": Weight(2.0, -1.0, {})},
+        {"meant:chest pain": Weight(3.25, 4.5, "aortic:1.5 sepsis:0.2"), "said:soup": Weight(2.0, -1.0)},
         -0.5,
         {"aortic": 0.1},
     )
@@ -104,12 +104,20 @@ def test_signs_tell_how_a_message_opens_and_ends_and_what_it_holds(rules: Rules)
     assert not find_signs(empty.passage, empty.context)
 
 
-def test_signs_that_are_written_are_read_again_and_add_up(tmp_path: Path) -> None:
-    made = Framing({"first what is": -1.5, "open he": 0.75}, 0.25)
-    path = tmp_path / "framing.tsv"
-    path.write_text("\n".join(write_framing(made)) + "\n", encoding="utf-8")
-    assert Framing.read(path) == made
-    assert made.weigh({"open he", "first what is", "open unknown"}) == -0.5
+def test_what_is_denied_is_said_but_not_meant_and_its_concept_says_so(rules: Rules) -> None:
+    found = find_features(rules.read_own(said("Mum has a fever but no chest pain.")))
+    assert {"fever"} <= found[Family.MEANT].keys()
+    assert "chest" not in found[Family.MEANT]
+    assert {"fever", "chest", "pain"} <= found[Family.SAID].keys()
+    assert "fever" in found[Family.CONCEPTS]
+    assert any(name.endswith(" denied") for name in found[Family.CONCEPTS])
+    assert "is denied" in found[Family.FRAMING]
+
+
+def test_the_last_turn_alone_is_weighed_too(rules: Rules, alone: Rules) -> None:
+    lovely = "We had a lovely week by the sea with the whole family and the food was good too."
+    assert not alone.triage(said(lovely, UNTOLD)).emergency
+    assert rules.triage(said(lovely, UNTOLD)).emergency
 
 
 def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
@@ -121,14 +129,12 @@ def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
 @pytest.mark.slow
 def test_the_file_is_what_the_messages_teach() -> None:
     learned = learn(read_sets() + read_ordinary())
-    words, signs = Likeness.read(LIKENESS_FILE), Framing.read(FRAMING_FILE)
-    assert words.weights.keys() == learned.likeness.weights.keys()
-    assert signs.weights.keys() == learned.framing.weights.keys()
+    kept = Likeness.read(LIKENESS_FILE)
+    assert kept.weights.keys() == learned.weights.keys()
     assert all(
-        abs(words.weights[name].emergency - weight.emergency) <= 0.05
-        for name, weight in learned.likeness.weights.items()
+        abs(kept.weights[name].emergency - weight.emergency) <= 0.05
+        for name, weight in learned.weights.items()
     )
-    assert all(abs(signs.weights[sign] - weight) <= 0.05 for sign, weight in learned.framing.weights.items())
 
 
 @pytest.mark.slow

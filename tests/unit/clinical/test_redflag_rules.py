@@ -32,12 +32,18 @@ BLIND_FILES = (
     "redflag_thirteenth_set_a.jsonl",
     "redflag_thirteenth_set_b.jsonl",
     "redflag_thirteenth_set_c.jsonl",
+    "redflag_fifteenth_set.jsonl",
+    "redflag_fifteenth_set_ordinary.jsonl",
+    *(f"redflag_sixteenth_set_{part}.jsonl" for part in "abcdef"),
+    *(f"redflag_eighteenth_set_{part}.jsonl" for part in "abcdef"),
+    "redflag_nineteenth_set.jsonl",
 )
-# Look-alikes and ordinary questions that fire, of 280, 320, 256, 240 and 240; the rules have been taught by
-# those of the first two alone.
-MOST_FALSE_ALARMS = dict(zip(BLIND_FILES, (5, 17, 26, 21, 50), strict=True))
-MOST_KNOWN_FALSE_ALARMS = 25  # of the first ten sets' 1,192; most by learned words alone (docs/safety.md)
-KNOWN_MISSES = {"thirteenth-postpartum_crisis-02"}
+HELD_OUT = "held_out_redflags.jsonl"  # the seventeenth: nothing has learned from it, nothing may
+MOST_FALSE_ALARMS = (
+    0.05  # of a blind set's look-alikes and ordinary questions, which the weights have learned
+)
+MOST_KNOWN_FALSE_ALARMS = 5  # of the first ten sets' 1,192
+LEAST_FOUND, LEAST_BY_KIND = 0.98, 0.95  # of a blind set's emergencies
 LEAST_MESSAGES, LEAST_PER_CATEGORY = 400, 8
 
 
@@ -74,25 +80,45 @@ def test_few_lookalikes_fire(rules: Rules) -> None:
     assert len(fired) <= MOST_KNOWN_FALSE_ALARMS, fired
 
 
-@pytest.mark.parametrize("name", BLIND_FILES)
-def test_every_emergency_of_the_blind_sets_is_found_most_of_them_by_kind(rules: Rules, name: str) -> None:
-    told = [
-        (message["expected"], rules.triage(turns(message)).categories)
-        for message in read(name)
-        if message["expected"] and message["id"] not in KNOWN_MISSES
-    ]
-    assert all(found for _, found in told)
-    assert sum(set(expected) <= set(found) for expected, found in told) >= 0.97 * len(told)
+@pytest.mark.parametrize("name", [name for name in BLIND_FILES if "ordinary" not in name])
+def test_emergencies_of_the_blind_sets_are_found_and_told_apart(rules: Rules, name: str) -> None:
+    found, by_kind, _, _ = count(rules, name)
+    assert found >= LEAST_FOUND
+    assert by_kind >= LEAST_BY_KIND
 
 
 @pytest.mark.parametrize("name", BLIND_FILES)
 def test_few_lookalikes_of_the_blind_sets_fire(rules: Rules, name: str) -> None:
-    fired = [
-        message["id"]
-        for message in read(name)
-        if not message["expected"] and rules.triage(turns(message)).emergency
-    ]
-    assert len(fired) <= MOST_FALSE_ALARMS[name], fired
+    _, _, lookalikes, ordinary = count(rules, name)
+    assert lookalikes <= MOST_FALSE_ALARMS
+    assert ordinary <= MOST_FALSE_ALARMS
+
+
+def test_a_set_that_nothing_learned_from_is_told_as_well_as_it_was(rules: Rules) -> None:
+    found, by_kind, lookalikes, ordinary = count(rules, HELD_OUT)
+    assert found >= 0.97
+    assert by_kind >= 0.95
+    assert lookalikes <= 0.05
+    assert ordinary <= 0.01
+
+
+def count(rules: Rules, name: str) -> tuple[float, float, float, float]:
+    """Shares of a set: emergencies found, in a right category; look-alikes, ordinary questions that fire."""
+    told = [(message, set(rules.triage(turns(message)).categories)) for message in read(name)]
+    of = {
+        kind: [(message, found) for message, found in told if which(message) == kind]
+        for kind in ("emergency", "lookalike", "ordinary")
+    }
+    fired = {kind: sum(bool(found) for _, found in those) / max(len(those), 1) for kind, those in of.items()}
+    right = sum(bool(found & set(message["expected"])) for message, found in of["emergency"])
+    by_kind = right / max(len(of["emergency"]), 1)
+    return fired["emergency"], by_kind, fired["lookalike"], fired["ordinary"]
+
+
+def which(message: dict) -> str:
+    if message["expected"]:
+        return "emergency"
+    return "ordinary" if message["kind"] == "ordinary" else "lookalike"
 
 
 def test_no_category_falls_under_ninety_per_cent(rules: Rules) -> None:

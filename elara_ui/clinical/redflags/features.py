@@ -1,0 +1,129 @@
+"""What a message is weighed by, beside the rules: four families of features, each with a name.
+
+- **meant**: the words, and pairs of neighbours in a sentence, that are neither denied nor figurative nor
+  supposed; a figure stands for all of its size.
+- **said**: the words, whatever is meant by them; what is denied or told of a film speaks too, the other way.
+- **framing**: how the message and its sentences open, how it ends, which cues of `language.yaml` it holds.
+- **concepts**: the concepts of `rules.yaml` and what is meant by each: there, denied, past, of a textbook.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
+
+from elara_ui.clinical.redflags.context import Context, Status
+from elara_ui.clinical.redflags.framing import find_signs
+from elara_ui.clinical.redflags.terms import Findings
+from elara_ui.clinical.redflags.text import Passage, Word
+
+Placed = Sequence[tuple[int, Word]]
+"""Words with their places in the passage."""
+Spans = Sequence[tuple[int, int]]
+"""Places: the first word of each and the one behind its last; none for what has no place."""
+
+_NOT_MEANT: Final = Status.NEGATED | Status.FIGURATIVE | Status.HYPOTHETICAL
+_STATUS_NAMES: Final = {
+    Status.NEGATED: "denied",
+    Status.PAST: "past",
+    Status.HYPOTHETICAL: "supposed",
+    Status.TEXTBOOK: "textbook",
+    Status.FIGURATIVE: "figurative",
+}
+
+
+class Family(StrEnum):
+    """A family of features."""
+
+    MEANT = "meant"
+    SAID = "said"
+    FRAMING = "framing"
+    CONCEPTS = "concepts"
+
+
+SHARES: Final[Mapping[Family, float]] = MappingProxyType(
+    {Family.MEANT: 1.0, Family.SAID: 0.7, Family.FRAMING: 0.3, Family.CONCEPTS: 0.4}
+)
+"""Length to which a message's features of each family are scaled; by cross-validation over sets."""
+
+Features = Mapping[Family, Mapping[str, Spans]]
+"""Family → feature → where it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a user wrote, and what is meant by it.
+
+    Args:
+        passage: the words.
+        context: what is meant by them.
+        findings: the concepts in them.
+    """
+
+    passage: Passage
+    context: Context
+    findings: Findings
+
+    @property
+    def live_words(self) -> Placed:
+        """The words that are neither denied nor figurative nor supposed."""
+        words = enumerate(self.passage.words)
+        return [(at, word) for at, word in words if not self.context.status(at, at + 1) & _NOT_MEANT]
+
+
+def find_features(own: Reading, first: int = 0) -> Features:
+    """What a message is weighed by.
+
+    Args:
+        own: the message.
+        first: words from here on; how the whole is framed counts always.
+    """
+    words = [(at, word) for at, word in own.live_words if at >= first]
+    return {
+        Family.MEANT: find_pairs(words),
+        Family.SAID: _find_said(own.passage.words, first),
+        Family.FRAMING: dict.fromkeys(find_signs(own.passage, own.context), ((0, 0),)),
+        Family.CONCEPTS: dict.fromkeys(_find_concepts(own.findings, first), ((0, 0),)),
+    }
+
+
+def find_pairs(words: Placed) -> dict[str, Spans]:
+    """Words and pairs of neighbours in a sentence, base forms, with where they stand."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for at, word in words:
+        found.setdefault(_name(word), []).append((at, at + 1))
+    for (at, word), (then, following) in pairwise(words):
+        if word.sentence == following.sentence:
+            found.setdefault(f"{_name(word)} {_name(following)}", []).append((at, then + 1))
+    return dict(found)
+
+
+def _find_said(words: Sequence[Word], first: int) -> dict[str, Spans]:
+    found: dict[str, list[tuple[int, int]]] = {}
+    for at in range(first, len(words)):
+        found.setdefault(words[at].raw, []).append((at, at + 1))
+    return dict(found)
+
+
+def _find_concepts(findings: Findings, first: int) -> AbstractSet[str]:
+    return frozenset(_name_concepts(findings, first))
+
+
+def _name_concepts(findings: Findings, first: int) -> Iterator[str]:
+    """Each concept with what is meant by it; as it stands, by its name alone."""
+    for concept, places in findings.items():
+        for place in places:
+            if place.start < first:
+                continue
+            meant = [name for status, name in _STATUS_NAMES.items() if place.status & status]
+            yield from (f"{concept} {name}" for name in meant)
+            if not meant:
+                yield concept
+
+
+def _name(word: Word) -> str:
+    """A figure stands for all of its size, for which of them it is, is for the rules to say."""
+    return f"#{len(word.base.split('.')[0])}" if word.base[0].isdigit() else word.base
