@@ -7,10 +7,11 @@
 - **concepts**: the concepts of `rules.yaml` and what is meant by each: there, denied, past, of a textbook.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
@@ -53,7 +54,7 @@ Features = Mapping[Family, Mapping[str, Spans]]
 """Family → feature → where it stands."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """What a user wrote, and what is meant by it.
 
@@ -67,7 +68,7 @@ class Reading:
     context: Context
     findings: Findings
 
-    @property
+    @cached_property
     def live_words(self) -> Placed:
         """The words that are neither denied nor figurative nor supposed."""
         words = enumerate(self.passage.words)
@@ -109,19 +110,13 @@ def _find_said(words: Sequence[Word], first: int) -> dict[str, Spans]:
 
 
 def _find_concepts(findings: Findings, first: int) -> AbstractSet[str]:
-    return frozenset(_name_concepts(findings, first))
-
-
-def _name_concepts(findings: Findings, first: int) -> Iterator[str]:
     """Each concept with what is meant by it; as it stands, by its name alone."""
+    found: set[str] = set()
     for concept, places in findings.items():
-        for place in places:
-            if place.start < first:
-                continue
-            meant = [name for status, name in _STATUS_NAMES.items() if place.status & status]
-            yield from (f"{concept} {name}" for name in meant)
-            if not meant:
-                yield concept
+        for status in {place.status for place in places if place.start >= first}:
+            meant = [name for sign, name in _STATUS_NAMES.items() if status & sign] if status else ()
+            found.update([f"{concept} {name}" for name in meant] if meant else (concept,))
+    return found
 
 
 def _name(word: Word) -> str:

@@ -69,7 +69,8 @@ def weigh(
     if read.log_odds < ALARMING or len(read.telling) < _FEWEST_TELLING:
         return tuple(reasons)
     found = {reason.category for reason in reasons}
-    return (*reasons, *(_tell(own.passage, read, kind) for kind in _kinds(read) if kind not in found))
+    kinds = _likely(likeness.find_kinds(read))
+    return (*reasons, *(_tell(own.passage, read, kind) for kind in kinds if kind not in found))
 
 
 def _harmless(own: Reading, *, is_grave: bool) -> float:
@@ -88,9 +89,9 @@ def _may_be_overruled(own: Reading, reasons: Sequence[Reason]) -> bool:
     return not own.context.is_urgent and len(words) <= _SHORT and words[-1].turn == 0
 
 
-def _kinds(read: Resemblance) -> Iterator[str]:
+def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
     """The likeliest category, and others that may well be it."""
-    for place, (kind, probability) in enumerate(read.kinds[:_MOST_KINDS]):
+    for place, (kind, probability) in enumerate(kinds[:_MOST_KINDS]):
         if place == 0 or probability >= _LIKELY_KIND:
             yield kind
 

@@ -12,12 +12,13 @@ of the frequency and each family scaled to its share, as scikit-learn's `TfidfTr
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log, sqrt
 from pathlib import Path
 
-from elara_ui.clinical.redflags.features import SHARES, Family, Features, Reading, find_features
+from elara_ui.clinical.redflags.features import SHARES, Family, Features, Reading, Spans, find_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,6 @@ class Weight:
     emergency: float
     kinds: str = ""
 
-    def by_kind(self) -> Iterator[tuple[str, float]]:
-        """The categories that it points to, and how far."""
-        for pair in self.kinds.split():
-            kind, _, weight = pair.rpartition(":")
-            yield kind, float(weight)
-
 
 @dataclass(frozen=True)
 class Resemblance:
@@ -47,13 +42,13 @@ class Resemblance:
 
     Args:
         log_odds: how far it reads like an emergency: the logarithm of the odds among the examples.
-        kinds: the categories it may be of with their probabilities, the likeliest first.
         telling: the words and pairs that spoke most for it, in order of their weight.
+        shares: the weights of the message's features, and how much of the message each feature is.
     """
 
     log_odds: float
-    kinds: tuple[tuple[str, float], ...]
     telling: tuple[tuple[int, int], ...]
+    shares: Sequence[tuple[Weight, float]]
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,12 @@ class Likeness:
     """The weights.
 
     Args:
-        weights: by "family:feature".
+        weights: by family and feature.
         base: what every message begins with.
         kind_bases: the same by category.
     """
 
-    weights: Mapping[str, Weight]
+    weights: Mapping[Family, Mapping[str, Weight]]
     base: float
     kind_bases: Mapping[str, float]
 
@@ -79,7 +74,12 @@ class Likeness:
         """
         lines = path.read_text(encoding="utf-8").splitlines()
         head = json.loads(lines[0].removeprefix("# "))
-        return cls(dict(map(_parse, lines[1:])), head["base"], head["kinds"])
+        weights: dict[Family, dict[str, Weight]] = {family: {} for family in Family}
+        by_name: dict[str, dict[str, Weight]] = {str(family): found for family, found in weights.items()}
+        for line in lines[1:]:
+            family, name, rarity, emergency, kinds = line.split("\t")
+            by_name[family][name] = Weight(float(rarity), float(emergency), kinds)
+        return cls(weights, head["base"], head["kinds"])
 
     def compare(self, own: Reading) -> Resemblance:
         """How a message reads, its last turn alone or all together, whichever is more alarming."""
@@ -90,52 +90,53 @@ class Likeness:
         newest = next(at for at, word in enumerate(words) if word.turn == words[-1].turn)
         return max(whole, self._compare(find_features(own, newest)), key=lambda found: found.log_odds)
 
-    def _compare(self, features: Features) -> Resemblance:
-        shares = self._scale(features)
-        speaks = {name: share * self.weights[name].emergency for name, share in shares.items()}
-        told = sorted((name for name in speaks if speaks[name] > 0), key=lambda name: -speaks[name])
-        places = {spell(Family.MEANT, name): at for name, at in features[Family.MEANT].items()}
-        telling = tuple(places[name][0] for name in told if name in places)
-        return Resemblance(self.base + sum(speaks.values()), self._kinds(shares), telling)
-
-    def _scale(self, features: Features) -> dict[str, float]:
-        """How much of a message each feature is that has a weight."""
-        shares: dict[str, float] = {}
-        for family, found in features.items():
-            named = {spell(family, name): len(at) for name, at in found.items()}
-            values = {
-                name: (1 + log(often)) * self.weights[name].rarity
-                for name, often in named.items()
-                if name in self.weights
-            }
-            length = sqrt(sum(value * value for value in values.values())) or 1.0
-            shares |= {name: SHARES[family] * value / length for name, value in values.items()}
-        return shares
-
-    def _kinds(self, shares: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    def find_kinds(self, read: Resemblance) -> tuple[tuple[str, float], ...]:
+        """The categories that a message may be of with their probabilities, the likeliest first."""
         scores = dict(self.kind_bases)
-        for name, share in shares.items():
-            for kind, weight in self.weights[name].by_kind():
-                scores[kind] += share * weight
+        for weight, share in read.shares:
+            for kind, towards in _parse_kinds(weight.kinds):
+                scores[kind] += share * towards
         top = max(scores.values(), default=0.0)
         powers = {kind: exp(score - top) for kind, score in scores.items()}
         total = sum(powers.values())
         return tuple(sorted(((kind, power / total) for kind, power in powers.items()), key=lambda x: -x[1]))
 
+    def _compare(self, features: Features) -> Resemblance:
+        shares: list[tuple[Weight, float]] = []
+        told: list[tuple[float, tuple[int, int]]] = []
+        for family, found in features.items():
+            for name, weight, share in self._scale(family, found):
+                shares.append((weight, share))
+                if family is Family.MEANT and weight.emergency > 0:
+                    told.append((share * weight.emergency, found[name][0]))
+        log_odds = self.base + sum(share * weight.emergency for weight, share in shares)
+        told.sort(key=lambda each: -each[0])
+        return Resemblance(log_odds, tuple(place for _, place in told), shares)
 
-def spell(family: Family, feature: str) -> str:
-    """A feature with its family, as it stands in the file."""
-    return f"{family}:{feature}"
+    def _scale(self, family: Family, found: Mapping[str, Spans]) -> Iterator[tuple[str, Weight, float]]:
+        """Features of a family that have a weight, and how much of the message each of them is."""
+        known = self.weights[family]
+        values = [
+            (name, known[name], (1 + log(len(places))) * known[name].rarity)
+            for name, places in found.items()
+            if name in known
+        ]
+        length = sqrt(sum(value * value for _, _, value in values)) or 1.0
+        scale = SHARES[family] / length
+        return ((name, weight, scale * value) for name, weight, value in values)
 
 
 def write(likeness: Likeness) -> Iterator[str]:
     """The lines of the file."""
     yield "# " + json.dumps({"base": likeness.base, "kinds": dict(likeness.kind_bases)})
-    for name in sorted(likeness.weights):
-        weight = likeness.weights[name]
-        yield f"{name}\t{weight.rarity:.2f}\t{weight.emergency:.2f}\t{weight.kinds}"
+    for family, weights in likeness.weights.items():
+        for name in sorted(weights):
+            weight = weights[name]
+            yield f"{family}\t{name}\t{weight.rarity:.2f}\t{weight.emergency:.2f}\t{weight.kinds}"
 
 
-def _parse(line: str) -> tuple[str, Weight]:
-    name, rarity, emergency, kinds = line.split("\t")
-    return name, Weight(float(rarity), float(emergency), kinds)
+@lru_cache(maxsize=20_000)
+def _parse_kinds(written: str) -> tuple[tuple[str, float], ...]:
+    """Categories and how far a feature points to them; only those are read that are asked for."""
+    pairs = (pair.rpartition(":") for pair in written.split())
+    return tuple((kind, float(weight)) for kind, _, weight in pairs)

@@ -135,7 +135,8 @@ class Rule:
 
     def match(self, findings: Findings) -> tuple[Found, ...] | None:
         """The places that meet the rule; None if it isn't met."""
-        if any(needed.isdisjoint(findings) for needed in self._needed):
+        names = findings.keys()  # asked so, since a set would go through all that was found
+        if any(names.isdisjoint(needed) for needed in self._needed):
             return None
         met: list[Found] = []
         for group in self.groups:

@@ -21,14 +21,16 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from elara_ui.clinical.redflags.features import SHARES, Family, find_features
-from elara_ui.clinical.redflags.likeness import Likeness, Weight, spell, write
+from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
 from elara_ui.clinical.redflags.rules import LIKENESS_FILE, Rules, load_rules
 
 HERE = Path(__file__).resolve().parent
 ORDINARY = HERE / "ordinary_questions.txt"
 LEAST_MESSAGES = {Family.MEANT: 2, Family.SAID: 2, Family.FRAMING: 3, Family.CONCEPTS: 2}
 """Messages that a feature must stand in."""
-KINDS_KEPT = 8  # categories a feature
+OF_KINDS = (Family.MEANT, Family.CONCEPTS)
+"""Families that tell the category; the others tell none and would take as long."""
+KINDS_KEPT = 5  # categories a feature
 EMERGENCY_STRENGTH, KIND_STRENGTH = 20.0, 30.0  # inverse of the regularisation, by cross-validation over sets
 
 
@@ -46,21 +48,23 @@ def read_ordinary() -> list[dict[str, Any]]:
 
 def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
     """What tells the emergencies among messages from the others, and from each other."""
-    names, rarities, matrix = _tabulate(load_rules(), messages)
+    names, rarities, matrix = _tabulate(load_rules(likeness_file=HERE / "none.tsv"), messages)
+    of_kinds = [at for at, (family, _) in enumerate(names) if family in OF_KINDS]
     urgent = [bool(message["expected"]) for message in messages]
     emergencies = [at for at, each in enumerate(urgent) if each]
     whether = LogisticRegression(C=EMERGENCY_STRENGTH, max_iter=3000).fit(matrix, urgent)
     which = LogisticRegression(C=KIND_STRENGTH, max_iter=300).fit(
-        matrix[emergencies], [messages[at]["expected"][0] for at in emergencies]
+        matrix[emergencies][:, of_kinds], [messages[at]["expected"][0] for at in emergencies]
     )
-    weights = {
-        name: Weight(
-            round(rarities[column], 2),
-            round(float(whether.coef_[0][column]), 2),
-            _strongest(zip(which.classes_, which.coef_[:, column], strict=True)),
-        )
-        for column, name in enumerate(names)
+    kinds = {
+        at: _strongest(zip(which.classes_, which.coef_[:, place], strict=True))
+        for place, at in enumerate(of_kinds)
     }
+    weights: dict[Family, dict[str, Weight]] = {family: {} for family in Family}
+    for column, (family, name) in enumerate(names):
+        weights[family][name] = Weight(
+            round(rarities[column], 2), round(float(whether.coef_[0][column]), 2), kinds.get(column, "")
+        )
     bases = zip(which.classes_, which.intercept_, strict=True)
     return Likeness(
         weights,
@@ -69,10 +73,12 @@ def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
     )
 
 
-def _tabulate(rules: Rules, messages: Sequence[dict[str, Any]]) -> tuple[list[str], list[float], csr_matrix]:
+def _tabulate(
+    rules: Rules, messages: Sequence[dict[str, Any]]
+) -> tuple[list[tuple[Family, str]], list[float], csr_matrix]:
     """The features' names and rarities, and a row of their shares a message; families side by side."""
     found = [find_features(rules.read_own(_turns(message))) for message in messages]
-    names: list[str] = []
+    names: list[tuple[Family, str]] = []
     rarities: list[float] = []
     blocks = []
     for family in Family:
@@ -82,7 +88,7 @@ def _tabulate(rules: Rules, messages: Sequence[dict[str, Any]]) -> tuple[list[st
         table, scaled = DictVectorizer(), TfidfTransformer(sublinear_tf=True)
         kept = [{name: n for name, n in counts.items() if common[name] >= least} for counts in counted]
         blocks.append(SHARES[family] * scaled.fit_transform(table.fit_transform(kept)))
-        names += [spell(family, str(name)) for name in table.get_feature_names_out()]
+        names += [(family, str(name)) for name in table.get_feature_names_out()]
         rarities += [float(rarity) for rarity in scaled.idf_]
     return names, rarities, hstack(blocks).tocsr()
 

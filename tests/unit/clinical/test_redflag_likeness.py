@@ -86,7 +86,11 @@ def test_without_the_file_the_rules_stand_alone(tmp_path: Path, alone: Rules) ->
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = Likeness(
-        {"meant:chest pain": Weight(3.25, 4.5, "aortic:1.5 sepsis:0.2"), "said:soup": Weight(2.0, -1.0)},
+        {family: {} for family in Family}
+        | {
+            Family.MEANT: {"chest pain": Weight(3.25, 4.5, "aortic:1.5 sepsis:0.2")},
+            Family.SAID: {"soup": Weight(2.0, -1.0)},
+        },
         -0.5,
         {"aortic": 0.1},
     )
@@ -130,11 +134,13 @@ def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
 def test_the_file_is_what_the_messages_teach() -> None:
     learned = learn(read_sets() + read_ordinary())
     kept = Likeness.read(LIKENESS_FILE)
-    assert kept.weights.keys() == learned.weights.keys()
-    assert all(
-        abs(kept.weights[name].emergency - weight.emergency) <= 0.05
-        for name, weight in learned.weights.items()
-    )
+    for family in Family:
+        found = kept.weights[family]
+        assert found.keys() == learned.weights[family].keys()
+        assert all(
+            abs(found[name].emergency - weight.emergency) <= 0.05
+            for name, weight in learned.weights[family].items()
+        )
 
 
 @pytest.mark.slow
