@@ -23,6 +23,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A home of a test begins empty, unless the test is about the adapters that come with Elara.
 os.environ.setdefault("ELARA_STARTERS", "false")
 
+_LONG = frozenset({"browser", "integration", "training"})
+"""Folders of tests that take long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let files that train or drive a browser go first, so that none is left for one process at the end."""
+    items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))
+
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
