@@ -113,38 +113,53 @@ class Rules:
             turns: the conversation, oldest first; objects or mappings with role and content.
             country: ISO code of whose telephone numbers the advice names; a neutral text for unknown ones.
         """
-        passage = self.read(turns)
-        hits = self.phrases.find(passage.words)
-        context = Context(passage, hits, self.greetings)
-        findings = find_concepts(passage, hits, context)
-        reasons = tuple(self._reasons(passage, findings))
+        spoken = spoken_turns(turns, MOST_CHARACTERS)
+        read = self._read_texts(spoken)
+        met = tuple(self._match(read))
+        reasons = tuple(each.reason for each in met)
         if self.learned is not None:
-            own = Reading(passage, context, findings) if len(turns) == 1 else self.read_own(turns)
+            own_words = spoken_turns(turns, MOST_CHARACTERS, answered=False)
+            if len(spoken) > 1:
+                reasons = self._without_harmless_turns(self.learned, spoken, own_words, met)
+            own = read if own_words == spoken else self._read_texts(own_words)
             reasons = self._weigh(self.learned, own, reasons)
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
         )
 
-    def read(self, turns: Sequence[Turn | Mapping[str, Any]], *, answered: bool = True) -> Passage:
-        """The user's last turns as words.
-
-        Args:
-            answered: whether a short reply is read with the question that it answers.
-        """
-        return self.reader.read(spoken_turns(turns, MOST_CHARACTERS, answered=answered))
-
-    def find(self, passage: Passage) -> Findings:
-        """Every phrase and figure in a passage, and what is meant by it."""
-        hits = self.phrases.find(passage.words)
-        return find_concepts(passage, hits, Context(passage, hits, self.greetings))
-
     def read_own(self, turns: Sequence[Turn | Mapping[str, Any]]) -> Reading:
         """The user's own words, and what is meant by them."""
-        passage = self.read(turns, answered=False)
+        return self._read_texts(spoken_turns(turns, MOST_CHARACTERS, answered=False))
+
+    def _read_texts(self, spoken: Sequence[str]) -> Reading:
+        passage = self.reader.read(spoken)
         hits = self.phrases.find(passage.words)
         context = Context(passage, hits, self.greetings)
         return Reading(passage, context, find_concepts(passage, hits, context))
+
+    def _without_harmless_turns(
+        self, learned: Likeness, spoken: Sequence[str], own_words: Sequence[str], met: Sequence["_Met"]
+    ) -> tuple[Reason, ...]:
+        """The rules' reasons, but those that turns gave which alone read harmless ("I could murder my boss").
+
+        A category that only such turns met may be met by others too, so these are tried by themselves.
+        """
+        told = frozenset[int]().union(*(each.turns for each in met))
+        # Counted from the end, for the turns with what they answer may be fewer.
+        harmless = {turn for turn in told if self._is_harmless(learned, own_words[turn - len(spoken)])}
+        kept = tuple(each.reason for each in met if not each.turns <= harmless)
+        if len(kept) == len(met):
+            return kept
+        lost = {each.reason.category for each in met if each.turns <= harmless}
+        others = self._read_texts([text for turn, text in enumerate(spoken) if turn not in harmless])
+        return (*kept, *(reason for reason in self._reasons(others) if reason.category in lost))
+
+    def _is_harmless(self, learned: Likeness, text: str) -> bool:
+        """Whether rules fire on a turn that wouldn't count if it stood alone."""
+        alone = self._read_texts([text])
+        reasons = self._reasons(alone)
+        return bool(reasons) and not self._weigh(learned, alone, reasons)
 
     def _weigh(self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
         """The reasons that count, in the order of the categories."""
@@ -153,17 +168,26 @@ class Rules:
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
 
-    def _reasons(self, passage: Passage, findings: Findings) -> Iterator[Reason]:
+    def _reasons(self, read: Reading) -> tuple[Reason, ...]:
+        return tuple(each.reason for each in self._match(read))
+
+    def _match(self, read: Reading) -> Iterator["_Met"]:
+        """Of each category the first rule that is met."""
+        passage = read.passage
         for category in self.categories:
-            for rule in category.rules:
-                met = rule.match(findings)
-                if met:
-                    yield Reason(
-                        category.name,
-                        tuple(_as_written(passage, found) for found in met),
-                        passage.sentence_text(met[0].sentence),
-                    )
-                    break
+            found = next(filter(None, (rule.match(read.findings) for rule in category.rules)), None)
+            if found:
+                written = tuple(_as_written(passage, place) for place in found)
+                reason = Reason(category.name, written, passage.sentence_text(found[0].sentence))
+                yield _Met(reason, frozenset(passage.words[place.start].turn for place in found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """A reason, and which of the user's last turns its words stand in."""
+
+    reason: Reason
+    turns: frozenset[int]
 
 
 def load_rules(

@@ -62,6 +62,29 @@ def test_about_self_harm_no_rule_is_ever_overruled(rules: Rules, alone: Rules) -
         assert rules.triage(turns).emergency
 
 
+IDIOM = "I could murder my boss, he has put me on nights again. What's the best way to sleep in the day?"
+STROKE = "My dad had a stroke in 2019 and now his face is drooping again and he can't lift his arm."
+BREAKFAST = "What can I eat for breakfast after a night shift?"
+
+
+def test_an_idiom_let_pass_in_its_turn_stays_so_in_the_next_ones(rules: Rules, alone: Rules) -> None:
+    assert alone.triage(said(IDIOM)).categories == ("harm_others_psychosis",)
+    for turns in (
+        said(IDIOM),
+        said(IDIOM, BREAKFAST),
+        said(BREAKFAST, IDIOM),
+        said(IDIOM, BREAKFAST, BREAKFAST),
+    ):
+        assert not rules.triage(turns).emergency
+    assert rules.triage(said(IDIOM, STROKE)).categories == ("stroke",)
+    assert rules.triage(said(STROKE, IDIOM)).categories == ("stroke",)
+
+
+def test_an_idiom_that_turns_out_to_be_meant_counts(rules: Rules) -> None:
+    meant = "I mean it, I've got a knife and I'm waiting outside his house"
+    assert rules.triage(said(IDIOM, meant)).categories == ("harm_others_psychosis",)
+
+
 def test_a_danger_told_in_passing_in_a_long_story_counts(rules: Rules) -> None:
     story = "We had a lovely week by the sea with the whole family and the food was good. " * 8
     assert rules.triage(said(f"{story} My dad has crushing chest pain. {story}")).emergency
