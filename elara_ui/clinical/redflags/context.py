@@ -39,6 +39,7 @@ class Status:
     HYPOTHETICAL: Final = 16
     TEXTBOOK: Final = 32
     FIGURATIVE: Final = 64
+    GENERAL: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,24 @@ class Context:
         self._mark(self._hypotheses(), Status.HYPOTHETICAL)
         self._mark((_Scope(*span) for span in self._frames.screen_spans()), Status.FIGURATIVE)
         past = self._past_clauses() | frozenset(self._frames.settled_clauses())
-        textbook = frozenset(self._textbook_sentences())
+        general, textbook = frozenset(self._general_sentences()), frozenset(self._textbook_sentences())
         for at, word in enumerate(passage.words):
             if word.clause in past:
                 self._status[at] |= Status.PAST
             if word.sentence in textbook:
                 self._status[at] |= Status.TEXTBOOK
+            if word.sentence in general:
+                self._status[at] |= Status.GENERAL
 
     @property
     def is_urgent(self) -> bool:
         """Whether somebody asks for help at once."""
         return bool(self._cues["at_once"])
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether a story or a question in general turns out to be one's own."""
+        return bool(self._cues["owned"])
 
     @property
     def is_at_hand(self) -> bool:
@@ -206,16 +214,24 @@ class Context:
         return frozenset(found - now)
 
     def _textbook_sentences(self) -> Iterator[int]:
+        """Sentences of a lesson, a story or a screen."""
         yield from self._frames.screen_sentences()
         owned = self._turns_of("owned")  # "It's for a story … really it's about me."
         lessons = frozenset(self._frames.lesson_sentences())
         staged = self._turns_of("fiction") | self._vignettes()
-        for sentence, span in self._sentences.items():
-            turn = self._words[span.start].turn
-            if turn in owned:
-                continue
-            if turn in staged or sentence in lessons or self._asks_in_general(span):
+        for sentence, turn in self._turn_of_sentences():
+            if turn not in owned and (turn in staged or sentence in lessons):
                 yield sentence
+
+    def _general_sentences(self) -> Iterator[int]:
+        """Sentences that ask how something is, of nobody."""
+        owned = self._turns_of("owned")
+        for sentence, turn in self._turn_of_sentences():
+            if turn not in owned and self._asks_in_general(self._sentences[sentence]):
+                yield sentence
+
+    def _turn_of_sentences(self) -> Iterator[tuple[int, int]]:
+        return ((sentence, self._words[span.start].turn) for sentence, span in self._sentences.items())
 
     def _asks_in_general(self, span: _Scope) -> bool:
         inside = self._within(span)

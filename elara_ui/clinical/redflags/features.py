@@ -32,6 +32,7 @@ _STATUS_NAMES: Final = {
     Status.PAST: "past",
     Status.HYPOTHETICAL: "supposed",
     Status.TEXTBOOK: "textbook",
+    Status.GENERAL: "general",
     Status.FIGURATIVE: "figurative",
 }
 

@@ -16,6 +16,7 @@ _MEANT: Final = {
     "past": Status.PAST,
     "supposed": Status.HYPOTHETICAL,
     "textbook": Status.TEXTBOOK,
+    "general": Status.GENERAL,
     "figurative": Status.FIGURATIVE,
 }
 

@@ -7,21 +7,24 @@ each set of examples judged by what was learned from the others (benchmarks/redf
 docs/safety.md).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from elara_ui.clinical.redflags.features import Reading
-from elara_ui.clinical.redflags.likeness import Likeness, Resemblance
+from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.text import Passage
 
-ALARMING: Final = -0.5  # log odds from which a message counts though no rule fires
+ALARMING: Final = -0.3  # log odds from which a message counts though no rule fires
 HARMLESS: Final = -1.5  # log odds under which a rule doesn't count
 HARMLESS_AT_HAND: Final = -2.0  # the same where somebody is at hand or something goes on, by the cues
-HARMLESS_MIXED: Final = -4.5  # the same where that stands beside a date, a lesson or a screen
-HARMLESS_GRAVE: Final = -4.0  # the same about violence and the like, where silence costs most
-NEVER_HARMLESS: Final = frozenset({"suicidal", "self_harm"})
-"""Who asks how one dies asks as one asks about the weather: examples say nothing against these rules."""
+HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a lesson or a screen
+HARMLESS_GRAVE: Final = -3.0  # the same about violence and the like, where silence costs most
+HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
+TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
+LETHAL: Final = -1.0  # log odds from which a message counts as a question how one dies
+_DYING = "suicidal"  # the category of such a question
+_FEWEST_LETHAL = 3  # words of such a question
 _FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
 _FEWEST = 8  # words; what is shorter is left to the rules
 _SHORT = 80  # words; in a longer one a danger may be told in passing
@@ -48,7 +51,7 @@ class Reason:
 
 
 def weigh(
-    likeness: Likeness, own: Reading, reasons: Sequence[Reason], *, is_grave: bool
+    likeness: Likeness, own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_firm: bool
 ) -> tuple[Reason, ...]:
     """What counts of the rules' reasons, and what the examples add to them.
 
@@ -57,23 +60,36 @@ def weigh(
         own: the user's own words.
         reasons: what the rules found.
         is_grave: whether one of them is hard to overrule: violence and the like.
+        is_firm: whether none may be, as where somebody asks how one dies: they ask it like any question.
 
     Returns:
         Nothing where the message reads harmless; else the rules' reasons and the likeliest categories.
     """
-    if len(own.live_words) < _FEWEST:
+    read = likeness.compare(own) if len(own.live_words) >= _FEWEST_LETHAL else None
+    if read is None:
         return tuple(reasons)
-    read = likeness.compare(own)
-    if reasons and read.log_odds < _harmless(own, is_grave=is_grave) and _may_be_overruled(own, reasons):
-        return ()
-    if read.log_odds < ALARMING or len(read.telling) < _FEWEST_TELLING:
-        return tuple(reasons)
+    asks_how_one_dies = read.lethality >= LETHAL and bool(read.lethal)
+    if len(own.live_words) >= _FEWEST:
+        harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave)
+        if reasons and harmless and not (is_firm or asks_how_one_dies) and _may_be_overruled(own):
+            return ()
+        if read.log_odds >= ALARMING and len(read.telling) >= _FEWEST_TELLING:
+            kinds = _likely(likeness.find_kinds(read))
+            reasons = _join(reasons, (_tell(own.passage, kind, read.telling) for kind in kinds))
+    if asks_how_one_dies:
+        reasons = _join(reasons, [_tell(own.passage, _DYING, read.lethal)])
+    return tuple(reasons)
+
+
+def _join(reasons: Sequence[Reason], learned: Iterable[Reason]) -> tuple[Reason, ...]:
+    """The reasons, and those of the learned ones whose category isn't among them."""
     found = {reason.category for reason in reasons}
-    kinds = _likely(likeness.find_kinds(read))
-    return (*reasons, *(_tell(own.passage, read, kind) for kind in kinds if kind not in found))
+    return (*reasons, *(reason for reason in learned if reason.category not in found))
 
 
-def _harmless(own: Reading, *, is_grave: bool) -> float:
+def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool) -> float:
+    if any(reason.category in TO_ONESELF for reason in reasons):
+        return HARMLESS_TO_ONESELF
     if own.context.is_mixed:
         return HARMLESS_MIXED
     if is_grave:
@@ -81,12 +97,12 @@ def _harmless(own: Reading, *, is_grave: bool) -> float:
     return HARMLESS_AT_HAND if own.context.is_at_hand else HARMLESS
 
 
-def _may_be_overruled(own: Reading, reasons: Sequence[Reason]) -> bool:
-    """Whether rules may be: not where help is asked for at once, in a long story or in later turns."""
-    if any(reason.category in NEVER_HARMLESS for reason in reasons):
-        return False
+def _may_be_overruled(own: Reading) -> bool:
+    """Whether rules may be: not where help is asked for at once, or in a story that is one's own or long."""
     words = own.passage.words
-    return not own.context.is_urgent and len(words) <= _SHORT and words[-1].turn == 0
+    if own.context.is_urgent or own.context.is_owned:
+        return False
+    return len(words) <= _SHORT and words[-1].turn == 0
 
 
 def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
@@ -96,9 +112,9 @@ def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
             yield kind
 
 
-def _tell(passage: Passage, read: Resemblance, kind: str) -> Reason:
-    """A category, with the words that spoke most for an emergency."""
-    spans = sorted(read.telling[:_TELLING])
+def _tell(passage: Passage, kind: str, telling: Sequence[tuple[int, int]]) -> Reason:
+    """A category, with the words that spoke most for it."""
+    spans = sorted(telling[:_TELLING])
     words = [passage.text[passage.words[start].start : passage.words[end - 1].end] for start, end in spans]
-    first = passage.words[read.telling[0][0]].sentence
+    first = passage.words[telling[0][0]].sentence
     return Reason(kind, tuple(dict.fromkeys(words)), passage.sentence_text(first))

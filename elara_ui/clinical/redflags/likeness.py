@@ -3,17 +3,18 @@
 The rules know concepts; people know more words than any list of concepts has, and the words of an emergency
 stand in lessons, memories and fears too. This is a logistic regression on the features of the example
 messages (`features.py`), so it notices what is told in words that no rule has, and what a rule takes for
-more than it is. It reads no meaning. So it stands beside the rules and never in their place (`judgement.py`
-joins the two), and its weights can be read: `likeness.tsv`, which make_redflag_likeness.py writes, beside the
-sets in tests/unit/clinical.
+more than it is. A second one, on the same features, tells who asks how one dies, for that is asked like any
+question. Both read no meaning, so they stand beside the rules and never in their place (`judgement.py` joins
+them), and their weights can be read: `likeness.tsv`, which make_redflag_likeness.py writes, beside the sets
+in tests/unit/clinical.
 
 Features weigh by term frequency times inverse document frequency (K. Spärck Jones, 1972), with the logarithm
 of the frequency and each family scaled to its share, as scikit-learn's `TfidfTransformer` does.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp, log, sqrt
 from pathlib import Path
@@ -28,11 +29,13 @@ class Weight:
     Args:
         rarity: its inverse document frequency.
         emergency: above 0 where it is commoner in emergencies, below 0 in other messages.
+        lethality: above 0 where it is commoner in questions how one dies.
         kinds: category → how far it points to it, the strongest alone; "category:weight", parted by spaces.
     """
 
     rarity: float
     emergency: float
+    lethality: float = 0.0
     kinds: str = ""
 
 
@@ -43,11 +46,15 @@ class Resemblance:
     Args:
         log_odds: how far it reads like an emergency: the logarithm of the odds among the examples.
         telling: the words and pairs that spoke most for it, in order of their weight.
+        lethality: how far it reads like a question how one dies, likewise.
+        lethal: the words and pairs that spoke most for that.
         shares: the weights of the message's features, and how much of the message each feature is.
     """
 
     log_odds: float
     telling: tuple[tuple[int, int], ...]
+    lethality: float
+    lethal: tuple[tuple[int, int], ...]
     shares: Sequence[tuple[Weight, float]]
 
 
@@ -58,11 +65,13 @@ class Likeness:
     Args:
         weights: by family and feature.
         base: what every message begins with.
+        lethality_base: the same for questions how one dies.
         kind_bases: the same by category.
     """
 
     weights: Mapping[Family, Mapping[str, Weight]]
     base: float
+    lethality_base: float
     kind_bases: Mapping[str, float]
 
     @classmethod
@@ -77,9 +86,9 @@ class Likeness:
         weights: dict[Family, dict[str, Weight]] = {family: {} for family in Family}
         by_name: dict[str, dict[str, Weight]] = {str(family): found for family, found in weights.items()}
         for line in lines[1:]:
-            family, name, rarity, emergency, kinds = line.split("\t")
-            by_name[family][name] = Weight(float(rarity), float(emergency), kinds)
-        return cls(weights, head["base"], head["kinds"])
+            family, name, rarity, emergency, lethality, kinds = line.split("\t")
+            by_name[family][name] = Weight(float(rarity), float(emergency), float(lethality), kinds)
+        return cls(weights, head["base"], head["lethality"], head["kinds"])
 
     def compare(self, own: Reading) -> Resemblance:
         """How a message reads, its last turn alone or all together, whichever is more alarming."""
@@ -88,7 +97,10 @@ class Likeness:
         if words[0].turn == words[-1].turn:
             return whole
         newest = next(at for at, word in enumerate(words) if word.turn == words[-1].turn)
-        return max(whole, self._compare(find_features(own, newest)), key=lambda found: found.log_odds)
+        last = self._compare(find_features(own, newest))
+        worse = max(whole, last, key=lambda found: found.log_odds)
+        asking = max(whole, last, key=lambda found: found.lethality)
+        return replace(worse, lethality=asking.lethality, lethal=asking.lethal)
 
     def find_kinds(self, read: Resemblance) -> tuple[tuple[str, float], ...]:
         """The categories that a message may be of with their probabilities, the likeliest first."""
@@ -103,15 +115,19 @@ class Likeness:
 
     def _compare(self, features: Features) -> Resemblance:
         shares: list[tuple[Weight, float]] = []
-        told: list[tuple[float, tuple[int, int]]] = []
+        told: list[tuple[Weight, float, tuple[int, int]]] = []
         for family, found in features.items():
             for name, weight, share in self._scale(family, found):
                 shares.append((weight, share))
-                if family is Family.MEANT and weight.emergency > 0:
-                    told.append((share * weight.emergency, found[name][0]))
-        log_odds = self.base + sum(share * weight.emergency for weight, share in shares)
-        told.sort(key=lambda each: -each[0])
-        return Resemblance(log_odds, tuple(place for _, place in told), shares)
+                if family is Family.MEANT:
+                    told.append((weight, share, found[name][0]))
+        return Resemblance(
+            self.base + sum(share * weight.emergency for weight, share in shares),
+            _most_telling((share * weight.emergency, place) for weight, share, place in told),
+            self.lethality_base + sum(share * weight.lethality for weight, share in shares),
+            _most_telling((share * weight.lethality, place) for weight, share, place in told),
+            shares,
+        )
 
     def _scale(self, family: Family, found: Mapping[str, Spans]) -> Iterator[tuple[str, Weight, float]]:
         """Features of a family that have a weight, and how much of the message each of them is."""
@@ -126,13 +142,21 @@ class Likeness:
         return ((name, weight, scale * value) for name, weight, value in values)
 
 
+def _most_telling(told: Iterable[tuple[float, tuple[int, int]]]) -> tuple[tuple[int, int], ...]:
+    """The places that speak for something, the loudest first."""
+    ordered = sorted((each for each in told if each[0] > 0), key=lambda each: -each[0])
+    return tuple(place for _, place in ordered)
+
+
 def write(likeness: Likeness) -> Iterator[str]:
     """The lines of the file."""
-    yield "# " + json.dumps({"base": likeness.base, "kinds": dict(likeness.kind_bases)})
+    head = {"base": likeness.base, "lethality": likeness.lethality_base, "kinds": dict(likeness.kind_bases)}
+    yield "# " + json.dumps(head)
     for family, weights in likeness.weights.items():
         for name in sorted(weights):
             weight = weights[name]
-            yield f"{family}\t{name}\t{weight.rarity:.2f}\t{weight.emergency:.2f}\t{weight.kinds}"
+            numbers = f"{weight.rarity:.2f}\t{weight.emergency:.2f}\t{weight.lethality:.2f}"
+            yield f"{family}\t{name}\t{numbers}\t{weight.kinds}"
 
 
 @lru_cache(maxsize=20_000)

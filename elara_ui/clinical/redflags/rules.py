@@ -8,6 +8,7 @@ docs/safety.md.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,7 +123,7 @@ class Rules:
             if len(spoken) > 1:
                 reasons = self._without_harmless_turns(self.learned, spoken, own_words, met)
             own = read if own_words == spoken else self._read_texts(own_words)
-            reasons = self._weigh(self.learned, own, reasons)
+            reasons = self._weigh(self.learned, own, reasons, self._is_firm(read))
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
@@ -159,14 +160,24 @@ class Rules:
         """Whether rules fire on a turn that wouldn't count if it stood alone."""
         alone = self._read_texts([text])
         reasons = self._reasons(alone)
-        return bool(reasons) and not self._weigh(learned, alone, reasons)
+        return bool(reasons) and not self._weigh(learned, alone, reasons, self._is_firm(alone))
 
-    def _weigh(self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    def _weigh(
+        self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...], is_firm: bool
+    ) -> tuple[Reason, ...]:
         """The reasons that count, in the order of the categories."""
         is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
-        weighed = weigh(learned, own, reasons, is_grave=is_grave)
+        weighed = weigh(learned, own, reasons, is_grave=is_grave, is_firm=is_firm)
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
+
+    def _is_firm(self, read: Reading) -> bool:
+        """Whether a rule is met that counts however harmless the message reads."""
+        return any(rule.match(read.findings) for rule in self._firm_rules)
+
+    @cached_property
+    def _firm_rules(self) -> tuple[Rule, ...]:
+        return tuple(rule for category in self.categories for rule in category.rules if rule.always)
 
     def _reasons(self, read: Reading) -> tuple[Reason, ...]:
         return tuple(each.reason for each in self._match(read))

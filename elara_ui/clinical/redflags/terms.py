@@ -5,6 +5,8 @@ chest + pain @15             … with up to so many words between them
 diabetic & vomiting          both somewhere in the user's last turns
 ~breathe                     denied or not possible: "isn't breathing", "can't breathe"
 ^chemo                       past counts too, as background: "had chemo last week"
+?lethal                      asked in general counts too: "how much is lethal?"
+quick_way always             whatever the examples say against it
 fever/temp>=38               either
 age<90d & !better            figures (units: d, w, m, y for age), and nothing of the sort said anywhere
 """
@@ -20,10 +22,12 @@ from elara_ui.clinical.redflags.context import Status
 from elara_ui.clinical.redflags.measures import DAYS, KINDS
 
 _NEVER: Final = Status.TEXTBOOK | Status.HYPOTHETICAL | Status.FIGURATIVE
+_NEVER_MEANT: Final = _NEVER | Status.GENERAL
+_ALWAYS: Final = " always"
 WINDOW = 7  # words that may stand between two parts joined by +
 _MOST_PLACES = 8  # of one part in one sentence
 _FIGURE = re.compile(r"(\w+?)(<=|>=|<|>)(\d+(?:\.\d+)?)([dwmy]?)")
-_NAME = re.compile(r"[~^]?[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[~^?]?[a-z][a-z0-9_]*")
 _AGE_UNITS = {"d": DAYS["day"], "w": DAYS["week"], "m": DAYS["month"], "y": DAYS["year"], "": 1.0}
 
 
@@ -55,7 +59,8 @@ class Atom:
 
     Args:
         name: of the concept or kind of figure.
-        mode: "" as it stands, "~" denied or impossible, "^" past too, "*" denied or not (beside a "~").
+        mode: "" as it stands, "~" denied or impossible, "^" past too, "?" asked in general too, "*" denied or
+            not (beside a "~").
         sign: comparison of a figure, else "".
         limit: what it is compared with.
     """
@@ -128,10 +133,12 @@ class Rule:
     Args:
         text: as it stands in the file.
         groups: all must be met, those that are absent not.
+        always: it counts however harmless the message reads.
     """
 
     text: str
     groups: tuple[Group, ...]
+    always: bool = False
 
     def match(self, findings: Findings) -> tuple[Found, ...] | None:
         """The places that meet the rule; None if it isn't met."""
@@ -173,7 +180,8 @@ def parse_rule(text: str) -> Rule:
     Raises:
         ValueError: it doesn't follow the language above.
     """
-    return Rule(text, tuple(_parse_group(group.strip(), text) for group in text.split("&")))
+    body = text.removesuffix(_ALWAYS)
+    return Rule(text, tuple(_parse_group(group.strip(), text) for group in body.split("&")), body != text)
 
 
 def _parse_group(text: str, rule: str) -> Group:
@@ -202,12 +210,12 @@ def _parse_atom(text: str, rule: str) -> Atom:
         return Atom(name, "", sign, float(limit) * _AGE_UNITS[unit])
     if not _NAME.fullmatch(text):
         raise ValueError(f"Rule {rule!r}: {text!r} is neither a concept nor a figure.")
-    mode = text[0] if text[0] in "~^" else ""
+    mode = text[0] if text[0] in "~^?" else ""
     return Atom(text[len(mode) :], mode)
 
 
 def _counts(status: int, mode: str) -> bool:
-    if status & _NEVER:
+    if status & (_NEVER if mode == "?" else _NEVER_MEANT):
         return False
     if status & Status.PAST and mode != "^":
         return False

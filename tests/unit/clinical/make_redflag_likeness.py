@@ -30,6 +30,8 @@ LEAST_MESSAGES = {Family.MEANT: 2, Family.SAID: 2, Family.FRAMING: 3, Family.CON
 """Messages that a feature must stand in."""
 OF_KINDS = (Family.MEANT, Family.CONCEPTS)
 """Families that tell the category; the others tell none and would take as long."""
+ASKING = "method"  # kind of the messages that ask how one dies
+DYING = "suicidal"  # and the category of them and of others, which are not told from them
 KINDS_KEPT = 5  # categories a feature
 EMERGENCY_STRENGTH, KIND_STRENGTH = 20.0, 30.0  # inverse of the regularisation, by cross-validation over sets
 
@@ -47,12 +49,19 @@ def read_ordinary() -> list[dict[str, Any]]:
 
 
 def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
-    """What tells the emergencies among messages from the others, and from each other."""
+    """What tells the emergencies among messages from the others, and from each other.
+
+    Who asks how one dies asks it like any question, so such messages would teach that questions are
+    emergencies: they are told from all others by weights of their own.
+    """
     names, rarities, matrix = _tabulate(load_rules(likeness_file=HERE / "none.tsv"), messages)
     of_kinds = [at for at, (family, _) in enumerate(names) if family in OF_KINDS]
-    urgent = [bool(message["expected"]) for message in messages]
-    emergencies = [at for at, each in enumerate(urgent) if each]
-    whether = LogisticRegression(C=EMERGENCY_STRENGTH, max_iter=3000).fit(matrix, urgent)
+    asking = [message.get("kind") == ASKING for message in messages]
+    others = [at for at, asks in enumerate(asking) if not asks]
+    emergencies = [at for at in others if messages[at]["expected"]]
+    whether = _fit(matrix[others], [bool(messages[at]["expected"]) for at in others])
+    unlike = [at for at, message in enumerate(messages) if asking[at] or DYING not in message["expected"]]
+    lethal = _fit(matrix[unlike], [asking[at] for at in unlike])
     which = LogisticRegression(C=KIND_STRENGTH, max_iter=300).fit(
         matrix[emergencies][:, of_kinds], [messages[at]["expected"][0] for at in emergencies]
     )
@@ -63,14 +72,22 @@ def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
     weights: dict[Family, dict[str, Weight]] = {family: {} for family in Family}
     for column, (family, name) in enumerate(names):
         weights[family][name] = Weight(
-            round(rarities[column], 2), round(float(whether.coef_[0][column]), 2), kinds.get(column, "")
+            round(rarities[column], 2),
+            round(float(whether.coef_[0][column]), 2),
+            round(float(lethal.coef_[0][column]), 2),
+            kinds.get(column, ""),
         )
     bases = zip(which.classes_, which.intercept_, strict=True)
     return Likeness(
         weights,
         round(float(whether.intercept_[0]), 2),
+        round(float(lethal.intercept_[0]), 2),
         {str(kind): round(float(base), 2) for kind, base in bases},
     )
+
+
+def _fit(matrix: csr_matrix, labels: Sequence[bool]) -> LogisticRegression:
+    return LogisticRegression(C=EMERGENCY_STRENGTH, max_iter=3000).fit(matrix, labels)
 
 
 def _tabulate(

@@ -53,7 +53,57 @@ def test_a_rule_that_stumbles_over_another_sense_does_not_count(rules: Rules, al
     assert not rules.triage(said(text)).emergency
 
 
-def test_about_self_harm_no_rule_is_ever_overruled(rules: Rules, alone: Rules) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "how many paracetamol would be fatal",
+        "does drowning hurt or does everything just go quiet",
+        "Which sleeping tablets are strong enough that a person would not wake up?",
+        "how long does hanging take till a person passes out",
+        "is an insulin overdose peaceful",
+        "Time taken to bleed to death, roughly?",
+    ],
+)
+def test_who_asks_how_one_dies_gets_the_card_for_suicide(rules: Rules, text: str) -> None:
+    found = rules.triage(said(text))
+    assert "suicidal" in found.categories
+    assert all(words in text for reason in found.reasons for words in reason.matched)
+    assert "suicidal" in rules.triage(said("What is a good recipe for soup?", text)).categories
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is paracetamol poisonous to dogs? The vet gave us something else for his hips.",
+        "How many paracetamol a day at most for a woman of eighty with a sore hip?",
+        "how long does rat poison take to work, put it in the loft last week",
+        "What should I know about vaccines, and does the flu jab hurt?",
+        "How long do people usually live after stopping dialysis? My uncle has agreed it with his team.",
+        "for our toxicology module: why is paracetamol poisoning fatal only days afterwards?",
+        "The vet is putting our old labrador to sleep tomorrow. Is it quick for him? My kids will ask.",
+        "phone dies at forty percent every time it's cold, is that the battery",
+    ],
+)
+def test_the_same_asked_of_others_or_for_a_lesson_gets_none(rules: Rules, text: str) -> None:
+    assert not rules.triage(said(text)).emergency
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Keep shooting myself in the foot with diets: good till nine and then biscuits. Any trick?",
+        "cut myself shaving my legs, ankle bone, why is there always one bit. better razor for knobbly women",
+        "Pastoral lead updating our self-harm policy. Are schools always obliged to tell parents?",
+    ],
+)
+def test_an_idiom_a_mishap_or_a_policy_gets_no_card_for_self_harm(
+    rules: Rules, alone: Rules, text: str
+) -> None:
+    assert alone.triage(said(text)).emergency
+    assert not rules.triage(said(text)).emergency
+
+
+def test_no_rule_about_lethality_is_ever_overruled(rules: Rules, alone: Rules) -> None:
     text = (
         "What is the most painless way to die? Asking after a lovely day out walking with the dog and kids."
     )
@@ -82,7 +132,7 @@ def test_an_idiom_let_pass_in_its_turn_stays_so_in_the_next_ones(rules: Rules, a
 
 def test_an_idiom_that_turns_out_to_be_meant_counts(rules: Rules) -> None:
     meant = "I mean it, I've got a knife and I'm waiting outside his house"
-    assert rules.triage(said(IDIOM, meant)).categories == ("harm_others_psychosis",)
+    assert "harm_others_psychosis" in rules.triage(said(IDIOM, meant)).categories
 
 
 def test_a_danger_told_in_passing_in_a_long_story_counts(rules: Rules) -> None:
@@ -111,10 +161,11 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = Likeness(
         {family: {} for family in Family}
         | {
-            Family.MEANT: {"chest pain": Weight(3.25, 4.5, "aortic:1.5 sepsis:0.2")},
+            Family.MEANT: {"chest pain": Weight(3.25, 4.5, -0.5, "aortic:1.5 sepsis:0.2")},
             Family.SAID: {"soup": Weight(2.0, -1.0)},
         },
         -0.5,
+        -4.0,
         {"aortic": 0.1},
     )
     path = tmp_path / "likeness.tsv"

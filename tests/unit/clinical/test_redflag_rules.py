@@ -37,8 +37,16 @@ BLIND_FILES = (
     *(f"redflag_sixteenth_set_{part}.jsonl" for part in "abcdef"),
     *(f"redflag_eighteenth_set_{part}.jsonl" for part in "abcdef"),
     "redflag_nineteenth_set.jsonl",
+    *(f"redflag_twentieth_set_{part}.jsonl" for part in "abcdef"),
+    *(f"redflag_twentyfirst_set_{part}.jsonl" for part in "abd"),
 )
-HELD_OUT = "held_out_redflags.jsonl"  # the seventeenth: nothing has learned from it, nothing may
+# Nothing has learned from these, nothing may. At least so many found and in a right category, at most so many
+# of the look-alikes and of the ordinary questions.
+HELD_OUT = {
+    "held_out_redflags.jsonl": (0.97, 0.95, 0.05, 0.01),  # the seventeenth
+    "held_out_redflags_second.jsonl": (0.97, 0.95, 0.05, 0.02),  # of the twenty-first
+    "held_out_redflags_dying.jsonl": (0.74, 0.74, 0.07, 0.02),  # the twenty-second: who asks how one dies
+}
 MOST_FALSE_ALARMS = 0.11  # of a blind set's look-alikes, and of its ordinary questions; all are learned
 MOST_KNOWN_FALSE_ALARMS = 5  # of the first ten sets' 1,192
 LEAST_FOUND, LEAST_BY_KIND = 0.98, 0.95  # of a blind set's emergencies
@@ -92,12 +100,14 @@ def test_few_lookalikes_of_the_blind_sets_fire(rules: Rules, name: str) -> None:
     assert ordinary <= MOST_FALSE_ALARMS
 
 
-def test_a_set_that_nothing_learned_from_is_told_as_well_as_it_was(rules: Rules) -> None:
-    found, by_kind, lookalikes, ordinary = count(rules, HELD_OUT)
-    assert found >= 0.97
-    assert by_kind >= 0.95
-    assert lookalikes <= 0.05
-    assert ordinary <= 0.01
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_a_set_that_nothing_learned_from_is_told_as_well_as_it_was(rules: Rules, name: str) -> None:
+    found, by_kind, lookalikes, ordinary = count(rules, name)
+    least_found, least_by_kind, most_lookalikes, most_ordinary = HELD_OUT[name]
+    assert found >= least_found
+    assert by_kind >= least_by_kind
+    assert lookalikes <= most_lookalikes
+    assert ordinary <= most_ordinary
 
 
 def count(rules: Rules, name: str) -> tuple[float, float, float, float]:
