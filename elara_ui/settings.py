@@ -115,6 +115,11 @@ class Settings(BaseSettings):
         description="Whether every answer to a question with a red flag goes to review, before all others. "
         "One that reassures over the flag always goes.",
     )
+    fixed_replies: bool = Field(
+        default=True,
+        description="Whether fixed words answer patients and people in an emergency who may want to harm "
+        "themselves, and no model.",
+    )
     strict_release: bool = Field(
         default=False,
         description="Whether a version may only go live when every check of the release gate is met. "

@@ -37,10 +37,11 @@ def format_answer(answer: Answer, recipe: Recipe) -> str:
     """The figures of an answer, as the page shows them beneath it."""
     parts = [
         answer.audience,
-        f"{answer.adapter} on {answer.base_model}" if answer.adapter else f"{answer.base_model}, no adapter",
-        f"{answer.completion_tokens} tokens at {answer.tokens_per_second:.0f}/s",
-        f"first after {answer.first_token_seconds:.1f} s",
+        answer.made_by,
     ]
+    if not answer.is_fixed:
+        parts.append(f"{answer.completion_tokens} tokens at {answer.tokens_per_second:.0f}/s")
+        parts.append(f"first after {answer.first_token_seconds:.1f} s")
     if answer.reading_grade is not None:
         parts.append(f"reading grade {answer.reading_grade:.1f}")
     if verdict := judge(answer.reading_grade, recipe.readability_aim, recipe.readability_warn):

@@ -153,7 +153,7 @@ def build_services(
     )
     triage = TriageService(settings.country)
     cache = AnswerCache(settings.cache_mb * 1_000_000, settings.cache_minutes * 60)
-    asking = AskingService(database, serving, triage, cache)
+    asking = AskingService(database, serving, triage, cache, fixed_replies=settings.fixed_replies)
     conversations = ConversationService(database, triage)
     training = TrainingService(
         database, home, recipes, settings.max_runs, settings.is_local, models.trainable
@@ -188,9 +188,12 @@ def build_services(
     )
     private_chat = PrivateChatService(chat, asking, serving, triage)
     adapters = AdapterService(database, home, lambda: serving.base_model)
-    safety = SafetyService(database, home, serving, private_chat, recipes)
+    # What is measured is the model, whatever would be answered in its place.
+    unguarded = AskingService(database, serving, triage, cache, fixed_replies=False)
+    measured_chat = PrivateChatService(chat, unguarded, serving, triage)
+    safety = SafetyService(database, home, serving, measured_chat, recipes)
     suites = SuiteService(database, tuple(recipes))
-    evaluations = EvaluationService(database, home, serving, private_chat, recipes, suites, safety)
+    evaluations = EvaluationService(database, home, serving, measured_chat, recipes, suites, safety)
     reading = ReadingService(database, recipes)
     blind = BlindBatchService(database, home, comparing, served)
     keeper = GateKeeper(database, recipes, evaluations, reading, blind)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from db.models import Conversation, Message, Response
-from db.vocabulary import LAY_AUDIENCES, FinishReason, Role
+from db.vocabulary import LAY_AUDIENCES, NO_MODEL, FinishReason, Role
 from elara_ui.clinical.cautions import Cautions, find_cautions
 from elara_ui.clinical.redflags import Finding
 from elara_ui.clinical.references import Reference, find_unverified
@@ -56,6 +56,20 @@ class Answer:
     cautions: Cautions = field(default_factory=Cautions)
     unverified: tuple[Reference, ...] = ()
     cached: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether these are fixed words, and no model was asked."""
+        return self.base_model == NO_MODEL
+
+    @property
+    def made_by(self) -> str:
+        """What wrote it, in words."""
+        if self.is_fixed:
+            return "Elara's fixed words, no model"
+        if self.adapter:
+            return f"{self.adapter} on {self.base_model}"
+        return f"base model {self.base_model}, no adapter"
 
     @property
     def reading_grade(self) -> float | None:

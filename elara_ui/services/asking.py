@@ -12,7 +12,7 @@ from adapters.engines.base import Completion, Engine, GenerationRequest, Token, 
 from db import adapters as adapter_store
 from db.models import Response
 from db.session import Database
-from db.vocabulary import Role
+from db.vocabulary import NO_MODEL, FinishReason, Role
 from elara_ui.clinical.readability import measure
 from elara_ui.clinical.redflags import Finding
 from elara_ui.errors import AdapterError, EngineError, InvalidInput
@@ -40,15 +40,23 @@ class AskingService:
         serving: gives the engine.
         triage: looks at answers to what a red flag fired on.
         cache: answers that are given again to the same request.
+        fixed_replies: whether fixed words answer people who may want to harm themselves, and no model.
     """
 
     def __init__(
-        self, database: Database, serving: ServingService, triage: TriageService, cache: AnswerCache
+        self,
+        database: Database,
+        serving: ServingService,
+        triage: TriageService,
+        cache: AnswerCache,
+        *,
+        fixed_replies: bool = True,
     ) -> None:
         self._database = database
         self._serving = serving
         self._triage = triage
         self._cache = cache
+        self._fixed_replies = fixed_replies
         self._stopped: set[str] = set()  # stopped by their reader and not ended yet
 
     def answer(
@@ -73,6 +81,10 @@ class AskingService:
         """
         started, began = Started(conversation_id, uuid4().hex, found), time.monotonic()
         yield started
+        if reply := self._find_reply(question, found):
+            yield Piece(reply, reply)
+            yield Finished(keep(_describe_reply(reply, question, history, found, time.monotonic() - began)))
+            return
         with self._serving.hold() as held:
             yield from self._answer(held, question, history, started, began, keep)
 
@@ -124,6 +136,12 @@ class AskingService:
         written = self._finish(request, writing, completion)
         self._cache.keep(make_key(question, held.choice, request.adapter, turns), written)
         yield Finished(keep(self._describe(question, request, engine, written, dropped, found)))
+
+    def _find_reply(self, question: Question, found: Finding) -> str:
+        """Fixed words in place of the model's; empty where it is asked."""
+        if not self._fixed_replies:
+            return ""
+        return self._triage.find_reply(question.text, found, question.recipe.audience)
 
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""
@@ -217,3 +235,30 @@ class AskingService:
             rules_version=found.version,
             reassures=self._triage.reassures(written.text, found),
         )
+
+
+def _describe_reply(
+    reply: str, question: Question, history: Sequence[Turn], found: Finding, seconds: float
+) -> Response:
+    """Fixed words as a response, which no model and no adapter wrote."""
+    asked = [*history, Turn(Role.USER, question.text)]
+    return Response(
+        audience=question.recipe.audience,
+        base_model=NO_MODEL,
+        adapter=None,
+        question=question.text,
+        context=[{"role": str(turn.role), "content": turn.content} for turn in asked],
+        text=reply,
+        parameters={},
+        prompt_tokens=0,
+        completion_tokens=0,
+        seconds=seconds,
+        first_token_seconds=seconds,
+        tokens_per_second=0.0,
+        finish_reason=FinishReason.STOP,
+        dropped_turns=0,
+        readability=measure(reply).to_dict(),
+        red_flags=to_rows(found),
+        rules_version=found.version,
+        reassures=False,
+    )

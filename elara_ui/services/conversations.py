@@ -207,10 +207,9 @@ def write_markdown(thread: Thread) -> str:
         if message.answer is None:
             lines += ["## Question", "", message.content, "", *_write_flags(message.red_flags)]
             continue
-        made_by = message.answer.adapter or f"{message.answer.base_model}, no adapter"
         lines += [f"## Answer for {message.answer.audience}", "", message.content, ""]
         lines += [f"> **{mark}**" for mark in describe_marks(message.answer)]
-        lines += [f"*{made_by}*", ""]
+        lines += [f"*{message.answer.made_by}*", ""]
     lines.append("*Elara explains medicine; it does not diagnose or treat.*")
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from db import adapters as adapter_store
 from db import reviews as review_store
 from db.models import Response
-from db.vocabulary import AdapterStatus, FinishReason, ReviewReason
+from db.vocabulary import NO_MODEL, AdapterStatus, FinishReason, ReviewReason
 
 
 class ReviewSampling:
@@ -31,6 +31,7 @@ class ReviewSampling:
         """Send an answer to review, if it is one to send.
 
         What was stopped half-way isn't, unless it reassures over a red flag: somebody has read it.
+        Fixed words aren't: no model wrote them.
 
         Args:
             session: a writing session, the one that stored it.
@@ -40,7 +41,7 @@ class ReviewSampling:
             Whether it was sent.
         """
         stopped = response.finish_reason == FinishReason.CANCELLED
-        if not response.text or (stopped and not response.reassures):
+        if response.base_model == NO_MODEL or not response.text or (stopped and not response.reassures):
             return False
         reason = self._reason(session, response)
         if reason is not None:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from threading import Lock, Thread
 from typing import Any
 
+from db.vocabulary import LAY_AUDIENCES
 from elara_ui.clinical.redflags import DEFAULT, Finding, Reason, Rules, Turn, check_answer, load_rules
 
 
@@ -38,6 +39,22 @@ class TriageService:
     def reassures(self, answer: str, finding: Finding) -> bool:
         """Whether an answer, as far as it got, soothes over a flag that fired."""
         return check_answer(answer, finding)
+
+    def find_reply(self, text: str, finding: Finding, audience: str) -> str:
+        """What is answered in place of the model, as Markdown; empty where the model answers.
+
+        So for people who are no professionals and write something now that speaks of suicide or self-harm; a
+        small model's words may harm them. Later turns of the conversation are the model's again.
+
+        Args:
+            text: the turn just written.
+            finding: what fired on the conversation that ends with it.
+            audience: whom the answer is for.
+        """
+        if audience not in LAY_AUDIENCES or not any(card.reply for card in finding.advice):
+            return ""
+        alone = self.look([{"role": "user", "content": text}])
+        return next((card.reply for card in alone.advice if card.reply), "")
 
     def recall(self, red_flags: Sequence[Mapping[str, Any]] | None, version: str | None) -> Finding | None:
         """What was found back then, with the advice and numbers of today.

@@ -121,7 +121,8 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
     if answer.stored:
         actions += _render_judging(answer)
     recipe = recipes.get(answer.audience)
-    if last and answer.text and recipe is not None and recipe.readability_aim is not None:
+    simpler = last and answer.text and not answer.is_fixed
+    if simpler and recipe is not None and recipe.readability_aim is not None:
         actions += button(
             "Say it more simply",
             "simplify",
@@ -163,15 +164,11 @@ def describe_answer_line(answer: Answer, recipes: Mapping[str, Recipe]) -> str:
     recipe = recipes.get(answer.audience)
     parts = [
         escape(recipe.title if recipe else answer.audience),
-        escape(
-            f"{answer.adapter} on {answer.base_model}"
-            if answer.adapter
-            else f"base model {answer.base_model}, no adapter"
-        ),
+        escape(answer.made_by),
     ]
     if answer.cached:
         parts.append("answered before to the same request, and given again")
-    else:
+    elif not answer.is_fixed:
         parts.append(f"{answer.tokens_per_second:.0f} tokens/s")
         parts.append(f"first word after {answer.first_token_seconds:.1f} s")
     if answer.finish_reason is FinishReason.LENGTH:

@@ -20,6 +20,7 @@ class Advice:
         source: title of the public page that it follows.
         url: of that page.
         emergency: the number of the ambulance as the card names it, or words for it; empty where it doesn't.
+        reply: what is answered in place of the model, as Markdown; empty where the model answers.
     """
 
     category: str
@@ -29,6 +30,7 @@ class Advice:
     source: str
     url: str
     emergency: str = ""
+    reply: str = ""
 
     @property
     def dial(self) -> str:
@@ -78,6 +80,7 @@ class AdviceBook:
         numbers = self.numbers.get(country.upper(), self.numbers[DEFAULT])
         try:
             text = str(entry["advice"]).strip().format_map(numbers)
+            reply = str(entry.get("reply", "")).strip().format_map(numbers)
         except KeyError as missing:
             raise ValueError(f"Advice of {name!r} names {missing}, which numbers.yaml lacks.") from missing
         return Advice(
@@ -88,6 +91,7 @@ class AdviceBook:
             entry["source"]["title"],
             entry["source"]["url"],
             str(numbers["emergency"]) if "{emergency}" in entry["advice"] else "",
+            reply,
         )
 
     def for_categories(self, names: Sequence[str], country: str) -> tuple[Advice, ...]:

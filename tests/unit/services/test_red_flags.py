@@ -7,11 +7,12 @@ from fake_engine import FakeEngine
 
 from db import conversations as conversation_store
 from db import responses as response_store
+from db.home import Home
 from db.models import ReviewItem
-from db.vocabulary import Audience, FinishReason, ReviewReason
+from db.vocabulary import LAY_AUDIENCES, Audience, FinishReason, ReviewReason, Role
 from elara_ui.clinical.redflags import known_countries
 from elara_ui.errors import EngineError, InvalidInput
-from elara_ui.services import Services
+from elara_ui.services import Services, build_services
 from elara_ui.services.answer_marks import MarkKind, marks_of
 from elara_ui.services.answers import Answer, Finished, Piece, Started
 from elara_ui.services.review_sampling import ReviewSampling
@@ -225,3 +226,39 @@ def test_an_export_holds_the_card_and_the_marks(services: Services, engine: Fake
 @pytest.mark.parametrize("text", ["Someone is choking. What do I do?", "My dad is choking on a grape"])
 def test_choking_on_something_is_first_aid_and_not_violence(services: Services, text: str) -> None:
     assert services.chat.look(text).categories == ("choking",)
+
+
+ASKED = "how many paracetamol would be fatal"
+CUTTING = "I cut my thighs again last night and I can't stop wanting to do more"
+
+
+@pytest.mark.parametrize("audience", LAY_AUDIENCES)
+@pytest.mark.parametrize("text", [ASKED, CUTTING])
+def test_who_may_want_to_harm_themselves_is_answered_in_fixed_words(
+    services: Services, engine: FakeEngine, audience: str, text: str
+) -> None:
+    answer = ask(services, text, audience=audience)
+    assert engine.requests == []
+    assert "findahelpline.com" in answer.text
+    assert (answer.is_fixed, answer.adapter, answer.completion_tokens) == (True, None, 0)
+    assert answer.made_by == "Elara's fixed words, no model"
+    assert reason_in_queue(services, answer.response_id) is None
+    assert opened(services).messages[1].content == answer.text
+
+
+def test_fixed_words_answer_one_turn_and_professionals_get_the_model_s(
+    services: Services, engine: FakeEngine
+) -> None:
+    ask(services, ASKED)
+    ask(services, "What can I eat in the evening?", conversation=opened(services).conversation_id)
+    assert [turn.role for turn in engine.requests[0].turns][1:] == [Role.USER, Role.ASSISTANT, Role.USER]
+    assert not ask(services, ASKED, audience="doctor").is_fixed
+
+
+def test_fixed_words_can_be_switched_off(home: Home, engine: FakeEngine) -> None:
+    settings = Settings.read(home=home.root, fixed_replies=False)
+    services = build_services(settings, engine_factory=lambda *_: engine)
+    try:
+        assert not ask(services, ASKED).is_fixed
+    finally:
+        services.close()
