@@ -165,6 +165,8 @@ def describe_answer(response: Response, *, in_review: bool, recall: Recall, stor
         recall: makes a finding of stored red flags.
         stored: whether it is in the database.
     """
+    is_lay = response.audience in LAY_AUDIENCES
+    is_fixed = response.base_model == NO_MODEL  # then nothing in it is a model's invention
     return Answer(
         response_id=response.id,
         audience=response.audience,
@@ -185,8 +187,8 @@ def describe_answer(response: Response, *, in_review: bool, recall: Recall, stor
         stored=stored,
         red_flags=recall(response.red_flags, response.rules_version),
         reassures=response.reassures,
-        cautions=find_cautions(response.text) if response.audience in LAY_AUDIENCES else Cautions(),
-        unverified=unverified_references(response),
+        cautions=find_cautions(response.text) if is_lay and not is_fixed else Cautions(),
+        unverified=() if is_fixed else unverified_references(response),
         cached=bool(response.parameters.get("cached")),
     )
 

@@ -137,7 +137,7 @@ def render_answer(answer: Answer, recipes: Mapping[str, Recipe], *, last: bool) 
     return (
         f'<div class="el-turn el-model" data-response="{answer.response_id}" data-copy="{escape(answer.text)}">'
         f'{above}<div class="el-answer">{body}</div>{beneath}'
-        f'{render_meter(answer, recipe)}<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
+        f'{"" if answer.is_fixed else render_meter(answer, recipe)}<div class="el-meta">{describe_answer_line(answer, recipes)}</div>'
         f'<div class="el-actions">{actions}</div></div>'
     )
 

@@ -80,7 +80,7 @@ class AdviceBook:
         numbers = self.numbers.get(country.upper(), self.numbers[DEFAULT])
         try:
             text = str(entry["advice"]).strip().format_map(numbers)
-            reply = str(entry.get("reply", "")).strip().format_map(numbers)
+            reply = _unwrap(str(entry.get("reply", "")).format_map(numbers))
         except KeyError as missing:
             raise ValueError(f"Advice of {name!r} names {missing}, which numbers.yaml lacks.") from missing
         return Advice(
@@ -98,3 +98,8 @@ class AdviceBook:
         """The cards of several categories; those of compassion first."""
         cards = [self.card(name, country) for name in names]
         return tuple(sorted(cards, key=lambda card: not card.compassionate))
+
+
+def _unwrap(text: str) -> str:
+    """Paragraphs without the line breaks of the file."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n")).strip()

@@ -242,6 +242,9 @@ def test_who_may_want_to_harm_themselves_is_answered_in_fixed_words(
     assert "findahelpline.com" in answer.text
     assert (answer.is_fixed, answer.adapter, answer.completion_tokens) == (True, None, 0)
     assert answer.made_by == "Elara's fixed words, no model"
+    assert not marks_of(answer)
+    assert answer.reading_grade is not None
+    assert answer.reading_grade <= 7
     assert reason_in_queue(services, answer.response_id) is None
     assert opened(services).messages[1].content == answer.text
 
