@@ -19,8 +19,9 @@ class Audience(StrEnum):
 
 
 LAY_AUDIENCES = (Audience.PATIENT, Audience.EMERGENCY)
-NO_MODEL = "no model"  # stands for the base model where fixed words answered in its place
 """Those whose readers aren't trained, nor in training, to weigh what they read."""
+NO_MODEL = "no model"
+"""Stands for the base model where fixed words answered in its place."""
 
 
 class Role(StrEnum):

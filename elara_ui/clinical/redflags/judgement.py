@@ -22,6 +22,7 @@ HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a less
 HARMLESS_GRAVE: Final = -3.0  # the same about violence and the like, where silence costs most
 HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
+"""Categories whose harm is to the one who writes, or to whom they write of."""
 LETHAL: Final = -1.0  # log odds from which a message counts as a question how one dies
 _DYING = "suicidal"  # the category of such a question
 _FEWEST_LETHAL = 3  # words of such a question
@@ -65,9 +66,9 @@ def weigh(
     Returns:
         Nothing where the message reads harmless; else the rules' reasons and the likeliest categories.
     """
-    read = likeness.compare(own) if len(own.live_words) >= _FEWEST_LETHAL else None
-    if read is None:
+    if len(own.live_words) < _FEWEST_LETHAL:
         return tuple(reasons)
+    read = likeness.compare(own)
     asks_how_one_dies = read.lethality >= LETHAL and bool(read.lethal)
     if len(own.live_words) >= _FEWEST:
         harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave)
