@@ -7,17 +7,20 @@ keeps its own part:
 
     y = W·x + B·(m ∘ A·x),   A = [A₁; A₂; …],   B = [B₁ B₂ …],   m = the row's own scale, 0 for all others
 
-Loading stays peft's; the layers' own weights become views of these matrices.
+It is added by a forward hook, so the model itself stays as it is.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Module
 from torch.nn.functional import linear
+
+from adapters.engines.transformers.loras import Lora
 
 Layout = tuple[tuple[str, int, float], ...]
 """The adapters of a layer side by side: key, rank, scale."""
@@ -31,11 +34,13 @@ class _Stack:
         layout: which, in their order.
         down: A, (all ranks, inputs).
         up: B, (outputs, all ranks).
+        hook: what adds them to what the layer computes.
     """
 
     layout: Layout
     down: Tensor
     up: Tensor
+    hook: Any = None
 
     def find(self, voice: str | None) -> tuple[int, int, float] | None:
         """Where one adapter's part begins and ends, and its scale; None when the layer hasn't got it."""
@@ -48,9 +53,10 @@ class _Stack:
 
 
 class Mixing:
-    """What the layers of one model do with the adapters that peft loaded on it. One thread at a time."""
+    """The adapters on the layers of one model, and whose rows are computed. One thread at a time."""
 
     def __init__(self) -> None:
+        self._stacks: dict[Module, _Stack] = {}
         self._rows: tuple[str | None, ...] = ()
         self._mixed = False
         self._masks: dict[tuple[Layout, Any], Tensor] = {}  # by layout and device
@@ -60,25 +66,38 @@ class Mixing:
         if self._rows != (rows := tuple(voices)):
             self._rows, self._mixed, self._masks = rows, len(set(rows)) > 1, {}
 
-    def attach(self, layers: Sequence[Any]) -> None:
-        """Let peft's layers compute in this way, with the adapters that they have now."""
-        self._masks = {}
-        for layer in layers:
-            layer.forward = partial(self._forward, layer.get_base_layer(), _stack(layer))
+    def add(self, key: str, loras: Mapping[Module, Lora]) -> None:
+        """Put an adapter beside the others; where memory doesn't reach, all is as it was."""
+        added = {layer: _join(self._stacks.get(layer), key, lora) for layer, lora in loras.items()}
+        for layer, stack in added.items():
+            self._lay(layer, stack)
 
-    def _forward(self, base: Any, stack: _Stack | None, given: Tensor) -> Tensor:
-        result: Tensor = base(given)
-        if stack is None:
-            return result
-        given = given.to(stack.down.dtype)
+    def remove(self, key: str) -> None:
+        """Free an adapter's memory."""
+        for layer, stack in list(self._stacks.items()):
+            if place := stack.find(key):
+                self._lay(layer, _cut(stack, *place[:2]))
+
+    def _lay(self, layer: Module, stack: _Stack) -> None:
+        """Let a layer compute with these from now on."""
+        self._masks = {}
+        if before := self._stacks.pop(layer, None):
+            before.hook.remove()
+        if stack.layout:
+            hook = layer.register_forward_hook(partial(self._add, stack))
+            self._stacks[layer] = replace(stack, hook=hook)
+
+    def _add(self, stack: _Stack, _layer: Module, inputs: tuple[Tensor, ...], result: Tensor) -> Tensor:
+        """What a layer computed, and for each row what its adapter adds."""
+        given = inputs[0].to(stack.down.device, stack.down.dtype)
         if self._mixed:
             kept = linear(given, stack.down) * self._mask(stack)
-            return result + linear(kept, stack.up).to(result.dtype)
+            return result + linear(kept, stack.up).to(result.device, result.dtype)
         if (place := stack.find(self._rows[0])) is None:
             return result
         first, end, scale = place
         added = linear(linear(given, stack.down[first:end]), stack.up[:, first:end]) * scale
-        return result + added.to(result.dtype)
+        return result + added.to(result.device, result.dtype)
 
     def _mask(self, stack: _Stack) -> Tensor:
         """(rows, 1, all ranks); the same for all layers of a layout."""
@@ -93,17 +112,22 @@ class Mixing:
         return self._masks[key]
 
 
-def _stack(layer: Any) -> _Stack | None:
-    """A layer's adapters side by side; the layer's own weights become views of that."""
-    keys = list(layer.lora_A)
-    if not keys:
-        return None
-    down = torch.cat([layer.lora_A[key].weight.data for key in keys])
-    up = torch.cat([layer.lora_B[key].weight.data for key in keys], dim=1)
-    layout = tuple((key, layer.lora_A[key].weight.shape[0], float(layer.scaling[key])) for key in keys)
-    stack = _Stack(layout, down, up)
-    for key in keys:
-        first, end, _ = stack.find(key) or (0, 0, 0.0)
-        layer.lora_A[key].weight.data = down[first:end]
-        layer.lora_B[key].weight.data = up[:, first:end]
-    return stack
+def _join(stack: _Stack | None, key: str, lora: Lora) -> _Stack:
+    """One more adapter at the end of a layer's."""
+    entry = (key, lora.down.shape[0], lora.scale)
+    if stack is None:
+        return _Stack((entry,), lora.down, lora.up)
+    down, up = torch.cat((stack.down, lora.down)), torch.cat((stack.up, lora.up), dim=1)
+    return _Stack((*stack.layout, entry), down, up)
+
+
+def _cut(stack: _Stack, first: int, end: int) -> _Stack:
+    """All adapters of a layer but the one between these ranks."""
+    layout, place = [], 0
+    for entry in stack.layout:
+        if place != first:
+            layout.append(entry)
+        place += entry[1]
+    down = torch.cat((stack.down[:first], stack.down[end:]))
+    up = torch.cat((stack.up[:, :first], stack.up[:, end:]), dim=1)
+    return _Stack(tuple(layout), down, up)

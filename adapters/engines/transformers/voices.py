@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from adapters.engines.transformers.folder import check_folder
+from adapters.engines.transformers.loras import Unfit, read_loras
 from adapters.engines.transformers.memory import is_out_of_memory
 from adapters.engines.transformers.mixing import Mixing
 from adapters.errors import AdapterError
@@ -32,7 +33,7 @@ class Voices:
         self._model = model.eval()
         self._base_model = base_model
         self._base_sha256 = base_sha256
-        self._peft: Any = None  # wraps the model while there are adapters
+        self._keys: list[str] = []
         # BLOOM has none: it tells positions from the mask.
         self._takes_positions = "position_ids" in signature(model.forward).parameters
         self._numbers = count(1)
@@ -81,7 +82,7 @@ class Voices:
     @property
     def keys(self) -> tuple[str, ...]:
         """Adapters that are loaded."""
-        return () if self._peft is None else tuple(self._peft.peft_config)
+        return tuple(self._keys)
 
     def add(self, name: str, folder: Path) -> str:
         """Load an adapter beside the others.
@@ -99,84 +100,22 @@ class Voices:
         check_folder(name, folder, self._base_model, self._base_sha256)
         key = f"voice{next(self._numbers)}"
         try:
-            wrong = self._load(key, folder)
-        except Exception as error:  # peft and safetensors raise whatever comes
-            self.remove(key)
+            self._mixing.add(key, read_loras(self._model, folder))
+        except Exception as error:  # safetensors and torch raise whatever comes
             if is_out_of_memory(error):
                 raise AdapterError(
                     f"{name} finds no room in memory beside the {len(self.keys)} adapters that are there. "
                     "Retire one, or free some memory, and restart Elara."
                 ) from error
-            raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=_say(error))) from error
-        if wrong:
-            self.remove(key)
-            raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=wrong))
-        self._mixing.attach(self._layers())
+            reason = str(error) if isinstance(error, Unfit) else _say(error)
+            raise AdapterError(_UNFIT.format(name=name, base=self._base_model, reason=reason)) from error
+        self._keys.append(key)
         return key
 
     def remove(self, key: str) -> None:
         """Free an adapter's memory; no row may speak with it any more."""
-        self._discard(key)
-        self._mixing.attach(self._layers())
-
-    def _load(self, key: str, folder: Path) -> str:
-        """Give the model the adapter; returns what is wrong with it, if anything.
-
-        What `PeftModel.from_pretrained` does, in two steps, so that a first adapter that fails can be undone;
-        it is never called twice on one model, which would silently corrupt the first adapter.
-        """
-        from peft import PeftConfig, PeftModelForCausalLM
-
-        # An adapter in the base's own type is not cast back and forth at every layer.
-        options = {"autocast_adapter_dtype": False}
-        if self._peft is None:
-            config = PeftConfig.from_pretrained(str(folder))
-            config.inference_mode = True
-            self._peft = PeftModelForCausalLM(self._model, config, adapter_name=key, **options)
-        outcome = self._peft.load_adapter(str(folder), adapter_name=key, is_trainable=False, **options)
-        if outcome.missing_keys:
-            return f"its file lacks {outcome.missing_keys[0]}."
-        if outcome.unexpected_keys:
-            return f"the base has no place for its {outcome.unexpected_keys[0]}."
-        return self._find_fault(key)
-
-    def _find_fault(self, key: str) -> str:
-        """What keeps a loaded adapter from answering beside others, if anything."""
-        for layer in self._layers():
-            if key in layer.lora_embedding_A or key in layer.lora_variant:
-                return "it adapts in a way that can't be mixed in one batch."
-            weights = [part[key].weight for part in (layer.lora_A, layer.lora_B) if key in part]
-            if any(weight.dim() != 2 for weight in weights):
-                return "it adapts other than linear layers."
-            if not all(bool(torch.isfinite(weight).all()) for weight in weights):
-                return "its weights hold something that isn't a number."
-        return ""
-
-    def _layers(self) -> list[Any]:
-        """The layers that peft put adapters on."""
-        from peft.tuners.lora import LoraLayer
-
-        return [layer for layer in self._model.modules() if isinstance(layer, LoraLayer)]
-
-    def _discard(self, key: str) -> None:
-        if self._peft is None or set(self.keys) <= {key}:
-            self._unwrap()
-        elif key in self.keys:
-            if key in self._peft.active_adapters:  # peft warns when it has to choose another
-                self._peft.set_adapter(next(other for other in self.keys if other != key))
-            self._peft.delete_adapter(key)
-
-    def _unwrap(self) -> None:
-        """Put the model's own layers back, also where an adapter was put on some of them only."""
-        from peft.tuners.lora import LoraLayer
-
-        for name, layer in list(self._model.named_modules()):
-            if isinstance(layer, LoraLayer):
-                parent, _, child = name.rpartition(".")
-                setattr(self._model.get_submodule(parent), child, layer.get_base_layer())
-        if hasattr(self._model, "peft_config"):
-            del self._model.peft_config
-        self._peft = None
+        self._mixing.remove(key)
+        self._keys.remove(key)
 
 
 def _say(error: Exception) -> str:

@@ -106,6 +106,39 @@ def test_rows_that_come_and_go_say_what_generate_says_alone(base, folders):
     assert sorted(map(id, bench.left)) == sorted(map(id, answers))
 
 
+SCALES = {
+    "stabilised": {"use_rslora": True, "r": 9},
+    "ranks": {"rank_pattern": {"layers.0.self_attn.q_proj": 7}, "alpha_pattern": {"v_proj": 31, "k_proj": 2}},
+    "pattern": {"target_modules": r".*layers\.1\..*(q|v)_proj"},
+    "some layers": {"layers_to_transform": [1], "target_modules": ["q_proj", "down_proj"]},
+}
+
+
+@pytest.mark.parametrize("settings", SCALES.values(), ids=list(SCALES))
+def test_ranks_strengths_and_layers_are_those_that_peft_would_take(llama, tmp_path, settings):
+    base, others = llama
+    folders = others | {"b@1": make_lora(base, tmp_path / "own", 3, **settings)}
+    bench, requests = Bench(base, folders), crowd()
+    answers = [bench.put(request) for request in requests]
+    bench.finish()
+    assert [written(answer) for answer in answers] == expected(base, folders, requests)
+
+
+def test_an_adapter_that_goes_leaves_the_others_and_the_model_as_they_were(llama):
+    base, folders = llama
+    bench, requests = Bench(base, folders), crowd()
+    bench.voices.remove(bench.keys.pop("a@1"))
+    bench.voices.remove(bench.voices.add("c@1", folders["a@1"]))
+    left = [request for request in requests if request.adapter != "a@1"]
+    answers = [bench.put(request) for request in left]
+    bench.finish()
+    alone = dict(zip(map(id, requests), expected(base, folders, requests), strict=True))
+    assert [written(answer) for answer in answers] == [alone[id(request)] for request in left]
+    bench.voices.remove(bench.keys["b@1"])
+    assert bench.voices.keys == ()
+    assert not any(layer._forward_hooks for layer in bench.voices._model.modules())
+
+
 def test_a_cancelled_row_leaves_at_the_next_step_and_disturbs_nobody(llama):
     base, folders = llama
     bench, requests = Bench(base, folders), crowd()[:6]
