@@ -15,16 +15,22 @@ from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.text import Passage
 
-ALARMING: Final = -0.3  # log odds from which a message counts though no rule fires
-HARMLESS: Final = -1.5  # log odds under which a rule doesn't count
-HARMLESS_AT_HAND: Final = -2.0  # the same where somebody is at hand or something goes on, by the cues
+ALARMING: Final = 0.1  # log odds from which a message counts though no rule fires
+HARMLESS: Final = -1.0  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a lesson or a screen
-HARMLESS_GRAVE: Final = -3.0  # the same about violence and the like, where silence costs most
-HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
+HARMLESS_GRAVE: Final = -1.5  # the same about violence and the like, where silence costs most
+HARMLESS_TO_ONESELF: Final = -3.0  # the same about suicide and self-harm
+HARMLESS_LONG: Final = (
+    -3.0
+)  # the same in a long message or a conversation: a danger may be told in passing
+HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
+CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
 """Categories whose harm is to the one who writes, or to whom they write of."""
 LETHAL: Final = -1.0  # log odds from which a message counts as a question how one dies
+LETHAL_OF_OTHERS: Final = 2.0  # the same where a pet, a lesson or a game is named
 _DYING = "suicidal"  # the category of such a question
+_OF_OTHERS = "of_others"  # the concept of what else one asks such things of: pets, lessons, games
 _FEWEST_LETHAL = 3  # words of such a question
 _FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
 _FEWEST = 8  # words; what is shorter is left to the rules
@@ -52,7 +58,13 @@ class Reason:
 
 
 def weigh(
-    likeness: Likeness, own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_firm: bool
+    likeness: Likeness,
+    own: Reading,
+    reasons: Sequence[Reason],
+    *,
+    is_grave: bool,
+    is_firm: bool,
+    is_clear: bool,
 ) -> tuple[Reason, ...]:
     """What counts of the rules' reasons, and what the examples add to them.
 
@@ -62,6 +74,7 @@ def weigh(
         reasons: what the rules found.
         is_grave: whether one of them is hard to overrule: violence and the like.
         is_firm: whether none may be, as where somebody asks how one dies: they ask it like any question.
+        is_clear: whether many rules of one category agree.
 
     Returns:
         Nothing where the message reads harmless; else the rules' reasons and the likeliest categories.
@@ -69,9 +82,10 @@ def weigh(
     if len(own.live_words) < _FEWEST_LETHAL:
         return tuple(reasons)
     read = likeness.compare(own)
-    asks_how_one_dies = read.lethality >= LETHAL and bool(read.lethal)
+    lethal = LETHAL_OF_OTHERS if _OF_OTHERS in own.findings else LETHAL
+    asks_how_one_dies = read.lethality >= lethal and bool(read.lethal)
     if len(own.live_words) >= _FEWEST:
-        harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave)
+        harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave, is_clear=is_clear)
         if reasons and harmless and not (is_firm or asks_how_one_dies) and _may_be_overruled(own):
             return ()
         if read.log_odds >= ALARMING and len(read.telling) >= _FEWEST_TELLING:
@@ -88,22 +102,24 @@ def _join(reasons: Sequence[Reason], learned: Iterable[Reason]) -> tuple[Reason,
     return (*reasons, *(reason for reason in learned if reason.category not in found))
 
 
-def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool) -> float:
+def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_clear: bool) -> float:
+    """The log odds under which the rules' reasons don't count."""
+    limit = HARMLESS
     if any(reason.category in TO_ONESELF for reason in reasons):
-        return HARMLESS_TO_ONESELF
-    if own.context.is_mixed:
-        return HARMLESS_MIXED
-    if is_grave:
-        return HARMLESS_GRAVE
-    return HARMLESS_AT_HAND if own.context.is_at_hand else HARMLESS
+        limit = HARMLESS_TO_ONESELF
+    elif own.context.is_mixed:
+        limit = HARMLESS_MIXED
+    elif is_grave:
+        limit = HARMLESS_GRAVE
+    words = own.passage.words
+    if len(words) > _SHORT or words[-1].turn > 0:
+        limit = min(limit, HARMLESS_LONG)
+    return min(limit, HARMLESS_CLEAR) if is_clear else limit
 
 
 def _may_be_overruled(own: Reading) -> bool:
-    """Whether rules may be: not where help is asked for at once, or in a story that is one's own or long."""
-    words = own.passage.words
-    if own.context.is_urgent or own.context.is_owned:
-        return False
-    return len(words) <= _SHORT and words[-1].turn == 0
+    """Whether rules may be: not where help is asked for at once, or in a story that is one's own."""
+    return not (own.context.is_urgent or own.context.is_owned)
 
 
 def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:

@@ -6,7 +6,7 @@ docs/safety.md.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from elara_ui.clinical.redflags.advice import DEFAULT, Advice, AdviceBook
 from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
 from elara_ui.clinical.redflags.features import Reading
-from elara_ui.clinical.redflags.judgement import Reason, weigh
+from elara_ui.clinical.redflags.judgement import CLEAR, Reason, weigh
 from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
@@ -117,13 +117,13 @@ class Rules:
         spoken = spoken_turns(turns, MOST_CHARACTERS)
         read = self._read_texts(spoken)
         met = tuple(self._match(read))
-        reasons = tuple(each.reason for each in met)
+        reasons = _reasons(met)
         if self.learned is not None:
             own_words = spoken_turns(turns, MOST_CHARACTERS, answered=False)
             if len(spoken) > 1:
                 reasons = self._without_harmless_turns(self.learned, spoken, own_words, met)
             own = read if own_words == spoken else self._read_texts(own_words)
-            reasons = self._weigh(self.learned, own, reasons, self._is_firm(read))
+            reasons = self._weigh(self.learned, own, reasons, read, is_clear=_is_clear(met))
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
@@ -154,20 +154,21 @@ class Rules:
             return kept
         lost = {each.reason.category for each in met if each.turns <= harmless}
         others = self._read_texts([text for turn, text in enumerate(spoken) if turn not in harmless])
-        return (*kept, *(reason for reason in self._reasons(others) if reason.category in lost))
+        return (*kept, *(reason for reason in _reasons(self._match(others)) if reason.category in lost))
 
     def _is_harmless(self, learned: Likeness, text: str) -> bool:
         """Whether rules fire on a turn that wouldn't count if it stood alone."""
         alone = self._read_texts([text])
-        reasons = self._reasons(alone)
-        return bool(reasons) and not self._weigh(learned, alone, reasons, self._is_firm(alone))
+        met = tuple(self._match(alone))
+        return bool(met) and not self._weigh(learned, alone, _reasons(met), alone, is_clear=_is_clear(met))
 
     def _weigh(
-        self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...], is_firm: bool
+        self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...], read: Reading, *, is_clear: bool
     ) -> tuple[Reason, ...]:
-        """The reasons that count, in the order of the categories."""
+        """The reasons that count of a passage as it was read, in the order of the categories."""
         is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
-        weighed = weigh(learned, own, reasons, is_grave=is_grave, is_firm=is_firm)
+        is_firm = self._is_firm(read)
+        weighed = weigh(learned, own, reasons, is_grave=is_grave, is_firm=is_firm, is_clear=is_clear)
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
 
@@ -179,26 +180,33 @@ class Rules:
     def _firm_rules(self) -> tuple[Rule, ...]:
         return tuple(rule for category in self.categories for rule in category.rules if rule.always)
 
-    def _reasons(self, read: Reading) -> tuple[Reason, ...]:
-        return tuple(each.reason for each in self._match(read))
-
     def _match(self, read: Reading) -> Iterator["_Met"]:
-        """Of each category the first rule that is met."""
+        """Of each category the first rule that is met, and how many are."""
         passage = read.passage
         for category in self.categories:
-            found = next(filter(None, (rule.match(read.findings) for rule in category.rules)), None)
+            found = [places for rule in category.rules if (places := rule.match(read.findings))]
             if found:
-                written = tuple(_as_written(passage, place) for place in found)
-                reason = Reason(category.name, written, passage.sentence_text(found[0].sentence))
-                yield _Met(reason, frozenset(passage.words[place.start].turn for place in found))
+                written = tuple(_as_written(passage, place) for place in found[0])
+                reason = Reason(category.name, written, passage.sentence_text(found[0][0].sentence))
+                turns = frozenset(passage.words[place.start].turn for place in found[0])
+                yield _Met(reason, turns, len(found))
 
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """A reason, and which of the user's last turns its words stand in."""
+    """A reason, the user's turns that its words stand in, and how many rules of its category agree."""
 
     reason: Reason
     turns: frozenset[int]
+    rules: int
+
+
+def _reasons(met: Iterable[_Met]) -> tuple[Reason, ...]:
+    return tuple(each.reason for each in met)
+
+
+def _is_clear(met: Iterable[_Met]) -> bool:
+    return any(each.rules >= CLEAR for each in met)
 
 
 def load_rules(
