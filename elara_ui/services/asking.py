@@ -81,7 +81,7 @@ class AskingService:
         """
         started, began = Started(conversation_id, uuid4().hex, found), time.monotonic()
         yield started
-        if reply := self._find_reply(question, found):
+        if reply := self._find_reply(question, history, found):
             yield Piece(reply, reply)
             yield Finished(keep(_describe_reply(reply, question, history, found, time.monotonic() - began)))
             return
@@ -137,11 +137,12 @@ class AskingService:
         self._cache.keep(make_key(question, held.choice, request.adapter, turns), written)
         yield Finished(keep(self._describe(question, request, engine, written, dropped, found)))
 
-    def _find_reply(self, question: Question, found: Finding) -> str:
+    def _find_reply(self, question: Question, history: Sequence[Turn], found: Finding) -> str:
         """Fixed words in place of the model's; empty where it is asked."""
         if not self._fixed_replies:
             return ""
-        return self._triage.find_reply(question.text, found, question.recipe.audience)
+        newest = [*history[-1:], Turn(Role.USER, question.text)]
+        return self._triage.find_reply(newest, found, question.recipe.audience)
 
     def stop(self, request_id: str) -> None:
         """Stop an answer; its iterator then ends by itself with what had come."""

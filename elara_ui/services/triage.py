@@ -40,20 +40,20 @@ class TriageService:
         """Whether an answer, as far as it got, soothes over a flag that fired."""
         return check_answer(answer, finding)
 
-    def find_reply(self, text: str, finding: Finding, audience: str) -> str:
+    def find_reply(self, newest: Sequence[Turn | Mapping[str, Any]], finding: Finding, audience: str) -> str:
         """What is answered in place of the model, as Markdown; empty where the model answers.
 
         So for people who are no professionals and write something now that speaks of suicide or self-harm; a
         small model's words may harm them. Later turns of the conversation are the model's again.
 
         Args:
-            text: the turn just written.
+            newest: the turn just written, behind the answer that it replies to: a "yes" may say all.
             finding: what fired on the conversation that ends with it.
             audience: whom the answer is for.
         """
         if audience not in LAY_AUDIENCES or not any(card.reply for card in finding.advice):
             return ""
-        alone = self.look([{"role": "user", "content": text}])
+        alone = self.look(newest)
         return next((card.reply for card in alone.advice if card.reply), "")
 
     def recall(self, red_flags: Sequence[Mapping[str, Any]] | None, version: str | None) -> Finding | None:

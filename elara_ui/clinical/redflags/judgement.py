@@ -19,10 +19,9 @@ ALARMING: Final = 0.1  # log odds from which a message counts though no rule fir
 HARMLESS: Final = -1.0  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a lesson or a screen
 HARMLESS_GRAVE: Final = -1.5  # the same about violence and the like, where silence costs most
-HARMLESS_TO_ONESELF: Final = -3.0  # the same about suicide and self-harm
-HARMLESS_LONG: Final = (
-    -3.0
-)  # the same in a long message or a conversation: a danger may be told in passing
+HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
+HARMLESS_TURNS: Final = -3.0  # the same in a conversation
+HARMLESS_LONG: Final = -1.5  # the same in a long message, where what met a rule reads harmless alone
 HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
 CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
@@ -34,7 +33,7 @@ _OF_OTHERS = "of_others"  # the concept of what else one asks such things of: pe
 _FEWEST_LETHAL = 3  # words of such a question
 _FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
 _FEWEST = 8  # words; what is shorter is left to the rules
-_SHORT = 80  # words; in a longer one a danger may be told in passing
+SHORT: Final = 80  # words; a danger may be told in passing in a longer one, so its parts are read
 _LIKELY_KIND = (
     0.08  # probability from which a category is told beside the likeliest, or beside those of the rules
 )
@@ -111,15 +110,16 @@ def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_cle
         limit = HARMLESS_MIXED
     elif is_grave:
         limit = HARMLESS_GRAVE
-    words = own.passage.words
-    if len(words) > _SHORT or words[-1].turn > 0:
-        limit = min(limit, HARMLESS_LONG)
+    if own.passage.words[-1].turn > 0:
+        limit = min(limit, HARMLESS_TURNS)
     return min(limit, HARMLESS_CLEAR) if is_clear else limit
 
 
 def _may_be_overruled(own: Reading) -> bool:
-    """Whether rules may be: not where help is asked for at once, or in a story that is one's own."""
-    return not (own.context.is_urgent or own.context.is_owned)
+    """Whether rules may be: not where help is asked for at once, or in a story that is one's own or long."""
+    if own.context.is_urgent or own.context.is_owned:
+        return False
+    return len(own.passage.words) <= SHORT
 
 
 def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:

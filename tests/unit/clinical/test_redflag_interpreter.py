@@ -245,6 +245,27 @@ def test_a_short_reply_is_read_with_its_question(rules: Rules) -> None:
     assert "meningitis" not in replace(rules, learned=None).triage(faded).categories
 
 
+@pytest.mark.parametrize(
+    ("asked", "replied", "category"),
+    [
+        ("Are you thinking about killing yourself?", "yes", "suicidal"),
+        ("I'm sorry to hear that. Do you have a plan to end your life?", "Yes.", "suicidal"),
+        ("Have you hurt yourself?", "yeah, a bit", "self_harm"),
+        ("Have you ever thought of suicide?", "sometimes", "suicidal"),
+        ("Do you have chest pain?", "yes", "acute_coronary"),
+        ("Are you thinking about killing yourself?", "no, never", ""),
+        ("Do you want to die?", "no", ""),
+        ("Do you sleep well?", "yes", ""),
+    ],
+)
+def test_who_says_yes_says_what_was_asked(rules: Rules, asked: str, replied: str, category: str) -> None:
+    low = {"role": "user", "content": "I feel really low lately and nothing helps at all"}
+    exchange = [{"role": "assistant", "content": asked}, {"role": "user", "content": replied}]
+    for turns in ([low, *exchange], exchange):
+        found = rules.triage(turns).categories
+        assert category in found if category else found == ()
+
+
 def test_what_the_assistant_says_does_not_fire(rules: Rules) -> None:
     said = [
         {"role": "assistant", "content": "You have crushing chest pain."},

@@ -140,6 +140,16 @@ def test_a_danger_told_in_passing_in_a_long_story_counts(rules: Rules) -> None:
     assert rules.triage(said(f"{story} My dad has crushing chest pain. {story}")).emergency
 
 
+def test_a_rule_met_in_passing_by_a_harmless_sentence_of_a_long_story_does_not_count(
+    rules: Rules, alone: Rules
+) -> None:
+    story = "We had a lovely week by the sea with the whole family and the food was good. " * 8
+    note = f"{story} I was given a fit note for my frozen shoulder, which is much better now. {story}"
+    assert alone.triage(said(note)).emergency
+    assert not rules.triage(said(note)).emergency
+    assert rules.triage(said(f"{story} I have a plan to end my life. {story}")).emergency
+
+
 def test_denied_figurative_and_short_messages_are_left_to_the_rules(rules: Rules) -> None:
     for text in (
         "no chest pain, no breathlessness, no fever, no rash, no vomiting and no headache today",

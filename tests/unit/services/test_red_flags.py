@@ -258,6 +258,17 @@ def test_fixed_words_answer_one_turn_and_professionals_get_the_model_s(
     assert not ask(services, ASKED, audience="doctor").is_fixed
 
 
+@pytest.mark.parametrize(("reply", "is_fixed"), [("yes", True), ("I think so", True), ("no", False)])
+def test_a_yes_to_the_model_s_own_question_is_answered_in_fixed_words_too(
+    services: Services, engine: FakeEngine, reply: str, is_fixed: bool
+) -> None:
+    engine.reply = "I'm sorry. Are you thinking about ending your life?"
+    ask(services, "I feel low and tired of it all")
+    answer = ask(services, reply, conversation=opened(services).conversation_id)
+    assert answer.is_fixed == is_fixed
+    assert answer.red_flags.emergency == is_fixed
+
+
 def test_fixed_words_can_be_switched_off(home: Home, engine: FakeEngine) -> None:
     settings = Settings.read(home=home.root, fixed_replies=False)
     services = build_services(settings, engine_factory=lambda *_: engine)
