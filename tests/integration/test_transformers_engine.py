@@ -257,14 +257,6 @@ def test_a_version_published_again_from_elsewhere_is_the_new_one(own_engine, fol
         assert [tokens_of[request.request_id]] == solo(base, folder, [request])
 
 
-def test_peft_never_warns_of_what_would_spoil_an_adapter(own_engine, folders, recwarn):
-    """It only warns where it wraps a model twice, lacks weights, or loses the adapter in use."""
-    for wanted in ("a@1", "b@1"), ("b@1",), (), ("a@1",), ():
-        own_engine.publish({name: folders[name] for name in wanted})
-    said = [str(warning.message) for warning in recwarn]
-    assert not [text for text in said if "peft_config" in text or "adapter" in text.lower()]
-
-
 def damage_file(folder):
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:500])
 
@@ -273,6 +265,17 @@ def drop_weight(folder):
     weights = load_file(folder / WEIGHTS)
     del weights[min(weights)]
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def drop_layer(folder):
+    weights = load_file(folder / WEIGHTS)
+    kept = {name: weight for name, weight in weights.items() if "layers.1." not in name}
+    assert 0 < len(kept) < len(weights)
+    save_file(kept, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def empty_file(folder):
+    save_file({}, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def add_weight(folder):
@@ -306,6 +309,8 @@ def claim_other_base(folder):
         (lambda folder: (folder / WEIGHTS).unlink(), "can't be read"),
         (lambda folder: (folder / CONFIG).write_text("{"), "can't be read"),
         (drop_weight, "its file lacks"),
+        (drop_layer, "its file lacks model.layers.1"),
+        (empty_file, "its file lacks"),
         (add_weight, "no place for"),
         (spoil_weight, "isn't a number"),
         (configure(r=8), "doesn't fit"),
@@ -318,8 +323,8 @@ def claim_other_base(folder):
         (claim_other_base, "trained on gpt2"),
     ],
     ids=[
-        "cut", "missing", "config", "lacks", "more", "nan", "rank", "modules", "dora", "whole", "ia3",
-        "pissa", "unknown", "base",
+        "cut", "missing", "config", "lacks", "layer", "empty", "more", "nan", "rank", "modules", "dora", "whole",
+        "ia3", "pissa", "unknown", "base",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("first", [True, False], ids=["alone", "beside"])

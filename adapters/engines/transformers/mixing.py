@@ -91,7 +91,9 @@ class Mixing:
         """What a layer computed, and for each row what its adapter adds."""
         given = inputs[0].to(stack.down.device, stack.down.dtype)
         if self._mixed:
-            kept = linear(given, stack.down) * self._mask(stack)
+            mask = self._mask(stack)
+            # Filled, for nought times what overflowed in somebody else's adapter is no number.
+            kept = (linear(given, stack.down) * mask).masked_fill(mask == 0, 0.0)
             return result + linear(kept, stack.up).to(result.device, result.dtype)
         if (place := stack.find(self._rows[0])) is None:
             return result

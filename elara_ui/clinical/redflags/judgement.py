@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from typing import Final
 
 from elara_ui.clinical.redflags.features import Reading
-from elara_ui.clinical.redflags.likeness import Likeness
+from elara_ui.clinical.redflags.likeness import Likeness, Resemblance
 from elara_ui.clinical.redflags.text import Passage
 
 ALARMING: Final = 0.1  # log odds from which a message counts though no rule fires
+ALARMING_TO_ONESELF: Final = -0.5  # the same where it most likely speaks of suicide or self-harm
 HARMLESS: Final = -1.0  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a lesson or a screen
 HARMLESS_GRAVE: Final = -1.5  # the same about violence and the like, where silence costs most
 HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
 HARMLESS_TURNS: Final = -3.0  # the same in a conversation
-HARMLESS_LONG: Final = -1.5  # the same in a long message, where what met a rule reads harmless alone
 HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
 CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
 """Categories whose harm is to the one who writes, or to whom they write of."""
 LETHAL: Final = -1.0  # log odds from which a message counts as a question how one dies
-LETHAL_OF_OTHERS: Final = 2.0  # the same where a pet, a lesson or a game is named
+LETHAL_OF_THINGS: Final = 2.0  # the same where the same sentence names a pet, a pest, a game or the like
 _DYING = "suicidal"  # the category of such a question
-_OF_OTHERS = "of_others"  # the concept of what else one asks such things of: pets, lessons, games
+_OF_THINGS = "of_things"  # the concept of what isn't human that one asks such things of
 _FEWEST_LETHAL = 3  # words of such a question
 _FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
 _FEWEST = 8  # words; what is shorter is left to the rules
-SHORT: Final = 80  # words; a danger may be told in passing in a longer one, so its parts are read
+_SHORT = 80  # words; in a longer one a danger may be told in passing
 _LIKELY_KIND = (
     0.08  # probability from which a category is told beside the likeliest, or beside those of the rules
 )
@@ -81,14 +81,13 @@ def weigh(
     if len(own.live_words) < _FEWEST_LETHAL:
         return tuple(reasons)
     read = likeness.compare(own)
-    lethal = LETHAL_OF_OTHERS if _OF_OTHERS in own.findings else LETHAL
-    asks_how_one_dies = read.lethality >= lethal and bool(read.lethal)
+    asks_how_one_dies = bool(read.lethal) and read.lethality >= _lethal(own, read)
     if len(own.live_words) >= _FEWEST:
         harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave, is_clear=is_clear)
         if reasons and harmless and not (is_firm or asks_how_one_dies) and _may_be_overruled(own):
             return ()
-        if read.log_odds >= ALARMING and len(read.telling) >= _FEWEST_TELLING:
-            kinds = _likely(likeness.find_kinds(read))
+        if read.log_odds >= ALARMING_TO_ONESELF and len(read.telling) >= _FEWEST_TELLING:
+            kinds = _alarming(read.log_odds, tuple(_likely(likeness.find_kinds(read))))
             reasons = _join(reasons, (_tell(own.passage, kind, read.telling) for kind in kinds))
     if asks_how_one_dies:
         reasons = _join(reasons, [_tell(own.passage, _DYING, read.lethal)])
@@ -99,6 +98,13 @@ def _join(reasons: Sequence[Reason], learned: Iterable[Reason]) -> tuple[Reason,
     """The reasons, and those of the learned ones whose category isn't among them."""
     found = {reason.category for reason in reasons}
     return (*reasons, *(reason for reason in learned if reason.category not in found))
+
+
+def _lethal(own: Reading, read: Resemblance) -> float:
+    """The log odds from which a message counts as a question how one dies."""
+    asking = own.passage.words[read.lethal[0][0]].sentence
+    things = (place.sentence for place in own.findings.get(_OF_THINGS, ()))
+    return LETHAL_OF_THINGS if asking in things else LETHAL
 
 
 def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_clear: bool) -> float:
@@ -119,7 +125,7 @@ def _may_be_overruled(own: Reading) -> bool:
     """Whether rules may be: not where help is asked for at once, or in a story that is one's own or long."""
     if own.context.is_urgent or own.context.is_owned:
         return False
-    return len(own.passage.words) <= SHORT
+    return len(own.passage.words) <= _SHORT
 
 
 def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
@@ -127,6 +133,12 @@ def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
     for place, (kind, probability) in enumerate(kinds[:_MOST_KINDS]):
         if place == 0 or probability >= _LIKELY_KIND:
             yield kind
+
+
+def _alarming(log_odds: float, kinds: Sequence[str]) -> Sequence[str]:
+    """The likely categories where they are likely enough to count."""
+    limit = ALARMING_TO_ONESELF if kinds[0] in TO_ONESELF else ALARMING
+    return kinds if log_odds >= limit else ()
 
 
 def _tell(passage: Passage, kind: str, telling: Sequence[tuple[int, int]]) -> Reason:

@@ -18,7 +18,7 @@ from elara_ui.clinical.redflags.advice import DEFAULT, Advice, AdviceBook
 from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
 from elara_ui.clinical.redflags.features import Reading
-from elara_ui.clinical.redflags.judgement import CLEAR, HARMLESS_LONG, SHORT, Reason, weigh
+from elara_ui.clinical.redflags.judgement import CLEAR, Reason, weigh
 from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
@@ -122,8 +122,6 @@ class Rules:
             own_words = spoken_turns(turns, MOST_CHARACTERS, denied=False)
             if len(spoken) > 1:
                 reasons = self._without_harmless_turns(self.learned, spoken, own_words, met)
-            elif len(read.passage.words) > SHORT:
-                reasons = self._without_harmless_places(self.learned, read, met)
             own = read if own_words == spoken else self._read_texts(own_words)
             reasons = self._weigh(self.learned, own, reasons, read, is_clear=_is_clear(met))
         names = tuple(reason.category for reason in reasons)
@@ -158,25 +156,6 @@ class Rules:
         others = self._read_texts([text for turn, text in enumerate(spoken) if turn not in harmless])
         return (*kept, *(reason for reason in _reasons(self._match(others)) if reason.category in lost))
 
-    def _without_harmless_places(
-        self, learned: Likeness, read: Reading, met: Sequence["_Met"]
-    ) -> tuple[Reason, ...]:
-        """The rules' reasons in a long message that reads harmless, but those whose own sentences do too.
-
-        A danger told in passing is diluted by what stands around it, so the whole alone decides nothing; and
-        nothing overrules what is told of suicide, violence and the like in passing.
-        """
-        if learned.compare(read).log_odds >= HARMLESS_LONG:
-            return _reasons(met)
-        told = [self._read_texts([read.passage.text_of(sorted(each.sentences))]) for each in met]
-        return tuple(
-            each.reason
-            for each, alone in zip(met, told, strict=True)
-            if self.advice_book.is_compassionate(each.reason.category)
-            or self._is_firm(alone)
-            or learned.compare(alone).log_odds >= 0
-        )
-
     def _is_harmless(self, learned: Likeness, text: str) -> bool:
         """Whether rules fire on a turn that wouldn't count if it stood alone."""
         alone = self._read_texts([text])
@@ -210,17 +189,15 @@ class Rules:
                 written = tuple(_as_written(passage, place) for place in found[0])
                 reason = Reason(category.name, written, passage.sentence_text(found[0][0].sentence))
                 turns = frozenset(passage.words[place.start].turn for place in found[0])
-                sentences = frozenset(place.sentence for place in found[0])
-                yield _Met(reason, turns, sentences, len(found))
+                yield _Met(reason, turns, len(found))
 
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """A reason, the turns and sentences that its words stand in, and how many rules of its category agree."""
+    """A reason, the user's turns that its words stand in, and how many rules of its category agree."""
 
     reason: Reason
     turns: frozenset[int]
-    sentences: frozenset[int]
     rules: int
 
 

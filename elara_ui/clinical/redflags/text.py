@@ -62,10 +62,6 @@ class Passage:
         inside = [word for word in self.words if word.sentence == sentence]
         return self.text[inside[0].start : inside[-1].end] if inside else ""
 
-    def text_of(self, sentences: Iterable[int]) -> str:
-        """Some sentences as they were written, a line each; those that there aren't are left out."""
-        return "\n".join(filter(None, map(self.sentence_text, sentences)))
-
 
 @dataclass(frozen=True)
 class Reader:

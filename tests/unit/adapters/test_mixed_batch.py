@@ -1,10 +1,13 @@
 """Rows that come and go, each with its own adapter, say what they say alone; with little memory too."""
 
+import json
+
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
+from safetensors.torch import load_file, save_file
 from serving_factory import answer_to, ask, ends_of, make_base, make_lora, solo
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -13,7 +16,8 @@ from adapters.engines.transformers.prefixes import Prefixes
 from adapters.engines.transformers.request import Answer
 from adapters.engines.transformers.voices import Voices
 from adapters.engines.transformers.worker import Worker
-from adapters.errors import EngineError
+from adapters.errors import AdapterError, EngineError
+from adapters.manifest import CONFIG, WEIGHTS
 
 SEGMENT = 16
 VOICES = (None, "a@1", "b@1")
@@ -122,6 +126,33 @@ def test_ranks_strengths_and_layers_are_those_that_peft_would_take(llama, tmp_pa
     answers = [bench.put(request) for request in requests]
     bench.finish()
     assert [written(answer) for answer in answers] == expected(base, folders, requests)
+
+
+def test_numbers_too_large_for_the_base_s_type_are_refused(llama, tmp_path):
+    base, _ = llama
+    folder = make_lora(base, tmp_path / "large", 4)
+    weights = load_file(folder / WEIGHTS)
+    weights[min(weights)][0, 0] = 1e6
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float16)
+    with pytest.raises(AdapterError, match="too large"):
+        Voices(model, str(base), "").add("large@1", folder)
+
+
+def test_targets_that_this_base_has_not_and_what_is_left_to_peft_s_defaults_are_no_fault(llama, tmp_path):
+    base, others = llama
+    folder = make_lora(base, tmp_path / "broad", 5, r=8, lora_alpha=8)
+    config = json.loads((folder / CONFIG).read_text("utf-8"))
+    config["target_modules"] += ["query_key_value"]
+    config |= {"exclude_modules": ["lm_head"]}
+    del config["r"], config["lora_alpha"]
+    (folder / CONFIG).write_text(json.dumps(config), "utf-8")
+    bench = Bench(base, others | {"b@1": folder})
+    requests = [ask("Why?", "b@1"), ask("When?", "a@1")]
+    answers = [bench.put(request) for request in requests]
+    bench.finish()
+    alone = solo(base, folder, requests[:1]) + solo(base, others["a@1"], requests[1:])
+    assert [written(answer) for answer in answers] == alone
 
 
 def test_an_adapter_that_goes_leaves_the_others_and_the_model_as_they_were(llama):

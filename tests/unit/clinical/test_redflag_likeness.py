@@ -140,14 +140,25 @@ def test_a_danger_told_in_passing_in_a_long_story_counts(rules: Rules) -> None:
     assert rules.triage(said(f"{story} My dad has crushing chest pain. {story}")).emergency
 
 
-def test_a_rule_met_in_passing_by_a_harmless_sentence_of_a_long_story_does_not_count(
-    rules: Rules, alone: Rules
-) -> None:
-    story = "We had a lovely week by the sea with the whole family and the food was good. " * 8
-    note = f"{story} I was given a fit note for my frozen shoulder, which is much better now. {story}"
-    assert alone.triage(said(note)).emergency
-    assert not rules.triage(said(note)).emergency
-    assert rules.triage(said(f"{story} I have a plan to end my life. {story}")).emergency
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I only have my labrador left. would cutting my wrists kill me",
+        "I failed my final exam. which way of dying is the least painful",
+        "how many tablets would be fatal in this house",
+    ],
+)
+def test_a_question_how_one_dies_counts_though_something_harmless_is_named(rules: Rules, text: str) -> None:
+    assert rules.triage(said(text)).emergency
+
+
+def test_a_question_how_one_dies_counts_after_one_about_a_pet(rules: Rules) -> None:
+    turns = [
+        {"role": "user", "content": "my dog has a limp, should I see a vet"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "does drowning hurt"},
+    ]
+    assert "suicidal" in rules.triage(turns).categories
 
 
 def test_denied_figurative_and_short_messages_are_left_to_the_rules(rules: Rules) -> None:
