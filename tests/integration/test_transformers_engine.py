@@ -323,8 +323,8 @@ def claim_other_base(folder):
         (claim_other_base, "trained on gpt2"),
     ],
     ids=[
-        "cut", "missing", "config", "lacks", "layer", "empty", "more", "nan", "rank", "modules", "dora", "whole",
-        "ia3", "pissa", "unknown", "base",
+        "cut", "missing", "config", "lacks", "layer", "empty", "more", "nan", "rank", "modules", "dora",
+        "whole", "ia3", "pissa", "unknown", "base",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("first", [True, False], ids=["alone", "beside"])
