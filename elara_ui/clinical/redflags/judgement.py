@@ -9,6 +9,7 @@ docs/safety.md).
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from elara_ui.clinical.redflags.features import Reading
@@ -21,7 +22,7 @@ HARMLESS: Final = -1.0  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a lesson or a screen
 HARMLESS_GRAVE: Final = -1.5  # the same about violence and the like, where silence costs most
 HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
-HARMLESS_TURNS: Final = -3.0  # the same in a conversation
+HARMLESS_TURNS: Final = -3.0  # the same in a conversation; there violence and the like always count
 HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
 CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
@@ -117,7 +118,7 @@ def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_cle
     elif is_grave:
         limit = HARMLESS_GRAVE
     if own.passage.words[-1].turn > 0:
-        limit = min(limit, HARMLESS_TURNS)
+        limit = -inf if is_grave else min(limit, HARMLESS_TURNS)
     return min(limit, HARMLESS_CLEAR) if is_clear else limit
 
 

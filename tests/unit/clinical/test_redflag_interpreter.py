@@ -263,6 +263,7 @@ def test_a_short_reply_is_read_with_its_question(rules: Rules) -> None:
         ("Have you made any plans to end your life?", "yes", "suicidal"),
         ("Has anyone forced you to have sex?", "yes", "violence_abuse"),
         ("Is he hurting you?", "yes", "violence_abuse"),
+        ("Has he ever hit or threatened you?", "yes", "violence_abuse"),
         ("Do you have chest pain?", "yes", "acute_coronary"),
         ("Are you thinking about killing yourself?", "I am not", ""),
         ("Are you thinking about killing yourself?", "sometimes I get heartburn", ""),
