@@ -19,7 +19,7 @@ from elara_ui.clinical.redflags.text import Passage
 ALARMING: Final = 0.1  # log odds from which a message counts though no rule fires
 ALARMING_TO_ONESELF: Final = -0.5  # the same where it most likely speaks of suicide or self-harm
 HARMLESS: Final = -1.0  # log odds under which a rule doesn't count
-HARMLESS_MIXED: Final = -3.5  # the same where that stands beside a date, a lesson or a screen
+HARMLESS_MIXED: Final = -3.5  # the same where what goes on stands beside a date, a lesson or a screen
 HARMLESS_GRAVE: Final = -1.5  # the same about violence and the like, where silence costs most
 HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
 HARMLESS_TURNS: Final = -3.0  # the same in a conversation; there violence and the like always count
