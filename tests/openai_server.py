@@ -53,7 +53,7 @@ class OpenAIServer(ThreadingHTTPServer):
             handler.send_json({"error": {"message": "out of order"}}, int(fault))
             return
         if fault == "stall":
-            time.sleep(0.5)
+            time.sleep(5)  # what it takes to wait for the answer
         handler.begin_stream()
         for letter in words if fault != "hang" else iter(lambda: "", None):
             handler.send_chunk(_chunk("somebody" if fault == "other" else body["model"], letter))

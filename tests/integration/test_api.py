@@ -414,7 +414,7 @@ def test_a_client_who_leaves_stops_the_engine(address: str, engine: FakeEngine, 
     with socket.create_connection((url.host, url.port)) as connection:
         connection.sendall(f"{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         wait_until(lambda: bool(engine.requests))
-    assert wait_until(lambda: bool(engine.cancelled)) < 0.1
+    assert wait_until(lambda: bool(engine.cancelled), 10) < 10  # the answer would take 20 s
     assert engine.cancelled == {engine.requests[0].request_id}
 
 
