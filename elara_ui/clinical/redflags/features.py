@@ -1,13 +1,14 @@
-"""What a message is weighed by, beside the rules: four families of features, each with a name.
+"""What a message is weighed by: five families of features, each with a name.
 
 - **meant**: the words, and pairs of neighbours in a sentence, that are neither denied nor figurative nor
   supposed; a figure stands for all of its size.
 - **said**: the words, whatever is meant by them; what is denied or told of a film speaks too, the other way.
 - **framing**: how the message and its sentences open, how it ends, which cues of `language.yaml` it holds.
 - **concepts**: the concepts of `rules.yaml` and what is meant by each: there, denied, past, of a textbook.
+- **rules**: the categories whose rules are met, and whether any is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +28,7 @@ Spans = Sequence[tuple[int, int]]
 """Places: the first word of each and the one behind its last; none for what has no place."""
 
 _NOT_MEANT: Final = Status.NEGATED | Status.FIGURATIVE | Status.HYPOTHETICAL
+_ANY: Final = "any"  # the feature that a rule is met, of whatever category
 _STATUS_NAMES: Final = {
     Status.NEGATED: "denied",
     Status.PAST: "past",
@@ -44,10 +46,17 @@ class Family(StrEnum):
     SAID = "said"
     FRAMING = "framing"
     CONCEPTS = "concepts"
+    RULES = "rules"
 
 
 SHARES: Final[Mapping[Family, float]] = MappingProxyType(
-    {Family.MEANT: 1.0, Family.SAID: 0.7, Family.FRAMING: 0.3, Family.CONCEPTS: 0.4}
+    {
+        Family.MEANT: 1.0,
+        Family.SAID: 0.7,
+        Family.FRAMING: 0.3,
+        Family.CONCEPTS: 0.4,
+        Family.RULES: 0.7,
+    }
 )
 """Length to which a message's features of each family are scaled; by cross-validation over sets."""
 
@@ -76,11 +85,12 @@ class Reading:
         return [(at, word) for at, word in words if not self.context.status(at, at + 1) & _NOT_MEANT]
 
 
-def find_features(own: Reading, first: int = 0) -> Features:
+def find_features(own: Reading, met: Collection[str], first: int = 0) -> Features:
     """What a message is weighed by.
 
     Args:
         own: the message.
+        met: the categories whose rules are met.
         first: words from here on; how the whole is framed counts always.
     """
     words = [(at, word) for at, word in own.live_words if at >= first]
@@ -89,6 +99,7 @@ def find_features(own: Reading, first: int = 0) -> Features:
         Family.SAID: _find_said(own.passage.words, first),
         Family.FRAMING: dict.fromkeys(find_signs(own.passage, own.context), ((0, 0),)),
         Family.CONCEPTS: dict.fromkeys(_find_concepts(own.findings, first), ((0, 0),)),
+        Family.RULES: dict.fromkeys([_ANY, *met] if met else (), ((0, 0),)),
     }
 
 

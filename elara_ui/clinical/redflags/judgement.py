@@ -16,18 +16,18 @@ from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.likeness import Likeness, Resemblance
 from elara_ui.clinical.redflags.text import Passage
 
-ALARMING: Final = 0.1  # log odds from which a message counts though no rule fires
-ALARMING_TO_ONESELF: Final = -0.5  # the same where it most likely speaks of suicide or self-harm
-HARMLESS: Final = -1.0  # log odds under which a rule doesn't count
-HARMLESS_MIXED: Final = -3.5  # the same where what goes on stands beside a date, a lesson or a screen
-HARMLESS_GRAVE: Final = -1.5  # the same about violence and the like, where silence costs most
-HARMLESS_TO_ONESELF: Final = -4.0  # the same about suicide and self-harm
-HARMLESS_TURNS: Final = -3.0  # the same in a conversation; there violence and the like always count
+ALARMING: Final = 0.5  # log odds from which a message counts though no rule fires
+ALARMING_TO_ONESELF: Final = 0.0  # the same where it most likely speaks of suicide or self-harm
+HARMLESS: Final = -2.0  # log odds under which a rule doesn't count
+HARMLESS_MIXED: Final = -5.0  # the same where what goes on stands beside a date, a lesson or a screen
+HARMLESS_TO_ONESELF: Final = -5.0  # the same about suicide and self-harm
+HARMLESS_GRAVE_TURNS: Final = -5.0  # the same in a conversation about violence and the like
 HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
+HARMLESS_LONG: Final = -5.0  # the same in a long message, where a danger may be told in passing
 CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
 """Categories whose harm is to the one who writes, or to whom they write of."""
-LETHAL: Final = -1.0  # log odds from which a message counts as a question how one dies
+LETHAL: Final = -1.25  # log odds from which a message counts as a question how one dies
 LETHAL_OF_THINGS: Final = 2.0  # the same where the same sentence names a pet, a pest, a game or the like
 _DYING = "suicidal"  # the category of such a question
 _OF_THINGS = "of_things"  # the concept of what isn't human that one asks such things of
@@ -81,11 +81,11 @@ def weigh(
     """
     if len(own.live_words) < _FEWEST_LETHAL:
         return tuple(reasons)
-    read = likeness.compare(own)
+    read = likeness.compare(own, [reason.category for reason in reasons])
     asks_how_one_dies = bool(read.lethal) and read.lethality >= _lethal(own, read)
     if len(own.live_words) >= _FEWEST:
         harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave, is_clear=is_clear)
-        if reasons and harmless and not (is_firm or asks_how_one_dies) and _may_be_overruled(own):
+        if reasons and harmless and not (is_firm or asks_how_one_dies):
             return ()
         if read.log_odds >= ALARMING_TO_ONESELF and len(read.telling) >= _FEWEST_TELLING:
             kinds = _alarming(read.log_odds, tuple(_likely(likeness.find_kinds(read))))
@@ -109,24 +109,24 @@ def _lethal(own: Reading, read: Resemblance) -> float:
 
 
 def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_clear: bool) -> float:
-    """The log odds under which the rules' reasons don't count."""
-    limit = HARMLESS
-    if any(reason.category in TO_ONESELF for reason in reasons):
-        limit = HARMLESS_TO_ONESELF
-    elif own.context.is_mixed:
-        limit = HARMLESS_MIXED
-    elif is_grave:
-        limit = HARMLESS_GRAVE
-    if own.passage.words[-1].turn > 0:
-        limit = -inf if is_grave else min(limit, HARMLESS_TURNS)
-    return min(limit, HARMLESS_CLEAR) if is_clear else limit
+    """The log odds under which the rules' reasons don't count: the lowest limit of those that apply.
 
-
-def _may_be_overruled(own: Reading) -> bool:
-    """Whether rules may be: not where help is asked for at once, or in a story that is one's own or long."""
+    None where help is asked for at once, or the story is said to be one's own.
+    """
     if own.context.is_urgent or own.context.is_owned:
-        return False
-    return len(own.passage.words) <= _SHORT
+        return -inf
+    return min(
+        limit
+        for limit, applies in (
+            (HARMLESS, True),
+            (HARMLESS_MIXED, own.context.is_mixed),
+            (HARMLESS_TO_ONESELF, any(reason.category in TO_ONESELF for reason in reasons)),
+            (HARMLESS_GRAVE_TURNS, is_grave and own.passage.words[-1].turn > 0),
+            (HARMLESS_CLEAR, is_clear),
+            (HARMLESS_LONG, len(own.passage.words) > _SHORT),
+        )
+        if applies
+    )
 
 
 def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:

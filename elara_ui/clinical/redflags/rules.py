@@ -19,7 +19,7 @@ from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
 from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.judgement import CLEAR, Reason, weigh
-from elara_ui.clinical.redflags.likeness import Likeness
+from elara_ui.clinical.redflags.likeness import NUMBERS_SUFFIX, Likeness
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
 from elara_ui.clinical.redflags.spelling import Speller
@@ -31,7 +31,7 @@ RULES_FILE = HERE / "rules.yaml"
 LANGUAGE_FILE = HERE / "language.yaml"
 NUMBERS_FILE = HERE / "numbers.yaml"
 LOOKALIKES_FILE = HERE / "lookalikes.txt"
-LIKENESS_FILE = HERE / "likeness.tsv"
+LIKENESS_FILE = HERE / "likeness.txt"
 MOST_CHARACTERS = 12_000  # of the last turns together; what is longer is read from its end
 
 
@@ -241,10 +241,11 @@ def load_rules(
         for name, entry in rules["categories"].items()
     )
     _check_names(categories, lexicon)
+    learned = (likeness_file, likeness_file.with_suffix(NUMBERS_SUFFIX))
     lexicon |= {CUE + name: phrases for name, phrases in language["cues"].items()}
     reader = make_reader(language, words_of(lexicon))
     return Rules(
-        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file)}",
+        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, *learned)}",
         categories,
         reader,
         PhraseBook(lexicon, frozenset(language["fillers"])),

@@ -1,9 +1,9 @@
-"""Write likeness.tsv anew: what the features of the example messages say about an emergency.
+"""Write likeness.txt and likeness.npz anew: what the features of the example messages say about an emergency.
 
     python tests/unit/clinical/make_redflag_likeness.py [FOLDER]
 
 To be run when messages have been added to the sets beside this file, or anything to rules.yaml or
-language.yaml. The questions of `ordinary_questions.txt` are read as ordinary ones. Takes a minute or two.
+language.yaml. The questions of `ordinary_questions.txt` are read as ordinary ones. Takes some minutes.
 """
 
 import json
@@ -15,25 +15,27 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+import numpy as np
+from redflag_network import train
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
-from elara_ui.clinical.redflags.features import SHARES, Family, find_features
-from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
+from elara_ui.clinical.redflags.features import SHARES, Family, Features, find_features
+from elara_ui.clinical.redflags.likeness import Likeness, Weights
 from elara_ui.clinical.redflags.rules import LIKENESS_FILE, Rules, load_rules
 
 HERE = Path(__file__).resolve().parent
 ORDINARY = HERE / "ordinary_questions.txt"
-LEAST_MESSAGES = {Family.MEANT: 2, Family.SAID: 2, Family.FRAMING: 3, Family.CONCEPTS: 2}
+LEAST_MESSAGES = {Family.MEANT: 2, Family.SAID: 2, Family.FRAMING: 3, Family.CONCEPTS: 2, Family.RULES: 2}
 """Messages that a feature must stand in."""
 OF_KINDS = (Family.MEANT, Family.CONCEPTS)
 """Families that tell the category; the others tell none and would take as long."""
 ASKING = "method"  # kind of the messages that ask how one dies
 DYING = "suicidal"  # and the category of them and of others, which are not told from them
 KINDS_KEPT = 5  # categories a feature
-EMERGENCY_STRENGTH, KIND_STRENGTH = 20.0, 30.0  # inverse of the regularisation, by cross-validation over sets
+LETHAL_STRENGTH, KIND_STRENGTH = 20.0, 30.0  # inverse of the regularisation, by cross-validation over sets
 
 
 def read_sets(left_out: str = "") -> list[dict[str, Any]]:
@@ -54,12 +56,29 @@ def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
     Who asks how one dies asks it like any question, so such messages would teach that questions are
     emergencies: they are told from all others by weights of their own.
     """
-    names, rarities, matrix = _tabulate(load_rules(likeness_file=HERE / "none.tsv"), messages)
+    names, rarities, matrix = tabulate(load_rules(likeness_file=HERE / "none.txt"), messages)
+    return fit(messages, names, rarities, matrix)
+
+
+def fit(
+    messages: Sequence[dict[str, Any]],
+    names: Sequence[tuple[Family, str]],
+    rarities: Sequence[float],
+    matrix: csr_matrix,
+) -> Likeness:
+    """The same from the table of their features.
+
+    Args:
+        messages: a row each.
+        names: of the features, a column each.
+        rarities: of the features.
+        matrix: messages × features, their shares.
+    """
     of_kinds = [at for at, (family, _) in enumerate(names) if family in OF_KINDS]
     asking = [message.get("kind") == ASKING for message in messages]
     others = [at for at, asks in enumerate(asking) if not asks]
     emergencies = [at for at in others if messages[at]["expected"]]
-    whether = _fit(matrix[others], [bool(messages[at]["expected"]) for at in others])
+    whether = train(matrix[others], np.array([bool(messages[at]["expected"]) for at in others]))
     unlike = [at for at, message in enumerate(messages) if asking[at] or DYING not in message["expected"]]
     lethal = _fit(matrix[unlike], [asking[at] for at in unlike])
     which = LogisticRegression(C=KIND_STRENGTH, max_iter=300).fit(
@@ -69,32 +88,33 @@ def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
         at: _strongest(zip(which.classes_, which.coef_[:, place], strict=True))
         for place, at in enumerate(of_kinds)
     }
-    weights: dict[Family, dict[str, Weight]] = {family: {} for family in Family}
-    for column, (family, name) in enumerate(names):
-        weights[family][name] = Weight(
-            round(rarities[column], 2),
-            round(float(whether.coef_[0][column]), 2),
-            round(float(lethal.coef_[0][column]), 2),
-            kinds.get(column, ""),
-        )
+    rows: dict[Family, dict[str, int]] = {family: {} for family in Family}
+    for row, (family, name) in enumerate(names):
+        rows[family][name] = row
+    lethality = lethal.coef_[0].astype(np.float32)
+    told = Weights(
+        np.float32(rarities), whether.direct, lethality, [kinds.get(row, "") for row in range(len(names))]
+    )
     bases = zip(which.classes_, which.intercept_, strict=True)
     return Likeness(
-        weights,
-        round(float(whether.intercept_[0]), 2),
+        rows,
+        told,
+        whether.hidden,
+        round(whether.base, 2),
         round(float(lethal.intercept_[0]), 2),
         {str(kind): round(float(base), 2) for kind, base in bases},
     )
 
 
 def _fit(matrix: csr_matrix, labels: Sequence[bool]) -> LogisticRegression:
-    return LogisticRegression(C=EMERGENCY_STRENGTH, max_iter=3000).fit(matrix, labels)
+    return LogisticRegression(C=LETHAL_STRENGTH, max_iter=3000).fit(matrix, labels)
 
 
-def _tabulate(
+def tabulate(
     rules: Rules, messages: Sequence[dict[str, Any]]
 ) -> tuple[list[tuple[Family, str]], list[float], csr_matrix]:
     """The features' names and rarities, and a row of their shares a message; families side by side."""
-    found = [find_features(rules.read_own(_turns(message))) for message in messages]
+    found = [_find(rules, _turns(message)) for message in messages]
     names: list[tuple[Family, str]] = []
     rarities: list[float] = []
     blocks = []
@@ -108,6 +128,10 @@ def _tabulate(
         names += [(family, str(name)) for name in table.get_feature_names_out()]
         rarities += [float(rarity) for rarity in scaled.idf_]
     return names, rarities, hstack(blocks).tocsr()
+
+
+def _find(rules: Rules, turns: Sequence[dict[str, str]]) -> Features:
+    return find_features(rules.read_own(turns), rules.triage(turns).categories)
 
 
 def _turns(message: dict[str, Any]) -> list[dict[str, str]]:
@@ -127,9 +151,10 @@ def main() -> None:
     """Write the file."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else LIKENESS_FILE.parent
     path = folder / LIKENESS_FILE.name
-    lines = list(write(learn(read_sets() + read_ordinary())))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{path.name}: {len(lines):,} lines, {path.stat().st_size / 1000:,.0f} kB.")
+    learned = learn(read_sets() + read_ordinary())
+    learned.write(path)
+    features = len(learned.weights.direct)
+    print(f"{path.name}: {features:,} features, {path.stat().st_size / 1000:,.0f} kB.")
 
 
 if __name__ == "__main__":

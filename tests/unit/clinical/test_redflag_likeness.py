@@ -4,14 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from make_redflag_likeness import HERE, learn, read_ordinary, read_sets
 
 from elara_ui.clinical.redflags import Rules, load_rules
 from elara_ui.clinical.redflags.features import Family, find_features
 from elara_ui.clinical.redflags.framing import find_signs
-from elara_ui.clinical.redflags.likeness import Likeness, Weight, write
-from elara_ui.clinical.redflags.rules import LIKENESS_FILE
+from elara_ui.clinical.redflags.likeness import Likeness
 
 UNTOLD = (
     "He had a few so I let him sleep it off. I've tried shouting, pinched him hard, cold flannel, nothing "
@@ -172,26 +172,21 @@ def test_denied_figurative_and_short_messages_are_left_to_the_rules(rules: Rules
 
 
 def test_without_the_file_the_rules_stand_alone(tmp_path: Path, alone: Rules) -> None:
-    bare = load_rules(likeness_file=tmp_path / "none.tsv")
+    bare = load_rules(likeness_file=tmp_path / "none.txt")
     assert bare.learned is None
     assert bare.version != load_rules().version
     assert bare.triage(said(UNTOLD)).categories == alone.triage(said(UNTOLD)).categories
 
 
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    made = Likeness(
-        {family: {} for family in Family}
-        | {
-            Family.MEANT: {"chest pain": Weight(3.25, 4.5, -0.5, "aortic:1.5 sepsis:0.2")},
-            Family.SAID: {"soup": Weight(2.0, -1.0)},
-        },
-        -0.5,
-        -4.0,
-        {"aortic": 0.1},
-    )
-    path = tmp_path / "likeness.tsv"
-    path.write_text("\n".join(write(made)) + "\n", encoding="utf-8")
-    assert Likeness.read(path) == made
+def test_what_is_written_is_read_again(tmp_path: Path, rules: Rules) -> None:
+    assert rules.learned is not None
+    path = tmp_path / "likeness.txt"
+    rules.learned.write(path)
+    read = Likeness.read(path)
+    assert read.rows == rules.learned.rows
+    assert read.weights.kinds == rules.learned.weights.kinds
+    own = rules.read_own(said(UNTOLD))
+    assert read.compare(own, []) == rules.learned.compare(own, [])
 
 
 def test_signs_tell_how_a_message_opens_and_ends_and_what_it_holds(rules: Rules) -> None:
@@ -204,7 +199,7 @@ def test_signs_tell_how_a_message_opens_and_ends_and_what_it_holds(rules: Rules)
 
 
 def test_what_is_denied_is_said_but_not_meant_and_its_concept_says_so(rules: Rules) -> None:
-    found = find_features(rules.read_own(said("Mum has a fever but no chest pain.")))
+    found = find_features(rules.read_own(said("Mum has a fever but no chest pain.")), [])
     assert {"fever"} <= found[Family.MEANT].keys()
     assert "chest" not in found[Family.MEANT]
     assert {"fever", "chest", "pain"} <= found[Family.SAID].keys()
@@ -226,16 +221,18 @@ def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_is_what_the_messages_teach() -> None:
-    learned = learn(read_sets() + read_ordinary())
-    kept = Likeness.read(LIKENESS_FILE)
-    for family in Family:
-        found = kept.weights[family]
-        assert found.keys() == learned.weights[family].keys()
-        assert all(
-            abs(found[name].emergency - weight.emergency) <= 0.05
-            for name, weight in learned.weights[family].items()
-        )
+def test_the_file_is_what_the_messages_teach(rules: Rules, alone: Rules) -> None:
+    """The features are the same; what they say is as near as another machine's sums let it be."""
+    messages = read_sets() + read_ordinary()
+    learned = learn(messages)
+    kept = rules.learned
+    assert kept is not None
+    assert kept.rows == learned.rows
+    assert np.allclose(kept.weights.rarities, learned.weights.rarities, atol=0.01)
+    turns = [message.get("messages") or said(message["text"]) for message in messages[::40]]
+    again = replace(rules, learned=learned)
+    agree = [rules.triage(spoken).emergency == again.triage(spoken).emergency for spoken in turns]
+    assert sum(agree) >= 0.99 * len(agree)
 
 
 @pytest.mark.slow
