@@ -13,6 +13,7 @@ Features weigh by term frequency times inverse document frequency (K. Spärck Jo
 of the frequency and each family scaled to its share, as scikit-learn's `TfidfTransformer` does.
 """
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,7 +66,7 @@ class Resemblance:
     shares: Sequence[tuple[int, float]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Likeness:
     """What was learned.
 
@@ -87,7 +88,11 @@ class Likeness:
 
     @classmethod
     def read(cls, path: Path) -> "Likeness":
-        """From a file of the features, and that of their weights beside it."""
+        """From a file of the features, and that of their weights beside it.
+
+        Raises:
+            ValueError: they don't belong together.
+        """
         first, *lines = path.read_text(encoding="utf-8").split("\n")
         head = json.loads(first)
         rows, begin = {}, 0
@@ -99,16 +104,23 @@ class Likeness:
         with np.load(path.with_suffix(NUMBERS_SUFFIX), allow_pickle=False) as kept:
             weights = Weights(kept["rarities"], kept["direct"], kept["lethality"], kinds)
             hidden = HiddenLayer(kept["weights"], kept["step"], kept["bases"], kept["outputs"])
+            together = str(kept["names"]) == _digest(lines[:begin])
+        if not together or not len(kinds) == len(weights.direct) == len(hidden.weights) == begin:
+            raise ValueError(
+                f"{path.name} names {begin:,} features, and the file of weights beside it belongs to others. "
+                "Write both anew with make_redflag_likeness.py."
+            )
         return cls(rows, weights, hidden, head["base"], head["lethality"], head["kinds"])
 
     def write(self, path: Path) -> None:
         """To a file of the features, in the order of their rows, and one of their weights beside it."""
         head = {"base": self.base, "lethality": self.lethality_base, "kinds": dict(self.kind_bases)}
         head["features"] = {str(family): len(names) for family, names in self.rows.items()}
-        names = (name for rows in self.rows.values() for name in rows)
-        path.write_text("\n".join([json.dumps(head), *names, *self.weights.kinds]), encoding="utf-8")
+        names = [name for rows in self.rows.values() for name in rows]
+        path.write_text("\n".join([json.dumps(head), *names, *self.weights.kinds, "."]), encoding="utf-8")
         np.savez(  # not compressed, for it is read at every start
             path.with_suffix(NUMBERS_SUFFIX),
+            names=_digest(names),
             rarities=self.weights.rarities,
             direct=self.weights.direct,
             lethality=self.weights.lethality,
@@ -171,6 +183,10 @@ class Likeness:
         scale = SHARES[family] / length
         for (row, places), value in zip(here, values, strict=True):
             yield row, scale * value, places[0] if family is Family.MEANT else None
+
+
+def _digest(names: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 _Place = tuple[int, int] | None

@@ -120,10 +120,13 @@ class Rules:
         reasons = _reasons(met)
         if self.learned is not None:
             own_words = spoken_turns(turns, MOST_CHARACTERS, denied=False)
-            if len(spoken) > 1:
-                reasons = self._without_harmless_turns(self.learned, spoken, own_words, met)
             own = read if own_words == spoken else self._read_texts(own_words)
-            reasons = self._weigh(self.learned, own, reasons, read, is_clear=_is_clear(met))
+            counts_alone = False
+            if len(spoken) > 1:
+                reasons, counts_alone = self._without_harmless_turns(self.learned, spoken, own_words, met)
+            reasons = self._weigh(
+                self.learned, own, reasons, read, is_clear=_is_clear(met), is_firm=counts_alone
+            )
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
@@ -141,33 +144,49 @@ class Rules:
 
     def _without_harmless_turns(
         self, learned: Likeness, spoken: Sequence[str], own_words: Sequence[str], met: Sequence["_Met"]
-    ) -> tuple[Reason, ...]:
+    ) -> tuple[tuple[Reason, ...], bool]:
         """The rules' reasons, but those that turns gave which alone read harmless ("I could murder my boss").
 
         A category that only such turns met may be met by others too, so these are tried by themselves.
+
+        Returns:
+            the reasons, and whether a turn gave one of them that counts though it stood alone: what is said
+            before or after it doesn't take it back.
         """
-        told = frozenset[int]().union(*(each.turns for each in met))
+        told = sorted(frozenset[int]().union(*(each.turns for each in met)))
         # Counted from the end, for the turns with what they answer may be fewer.
-        harmless = {turn for turn in told if self._is_harmless(learned, own_words[turn - len(spoken)])}
+        alone = {turn: self._counts_alone(learned, own_words[turn - len(spoken)]) for turn in told}
+        harmless = {turn for turn, counts in alone.items() if counts is False}
         kept = tuple(each.reason for each in met if not each.turns <= harmless)
+        counts_alone = any(alone.values())
         if len(kept) == len(met):
-            return kept
+            return kept, counts_alone
         lost = {each.reason.category for each in met if each.turns <= harmless}
         others = self._read_texts([text for turn, text in enumerate(spoken) if turn not in harmless])
-        return (*kept, *(reason for reason in _reasons(self._match(others)) if reason.category in lost))
+        found = (reason for reason in _reasons(self._match(others)) if reason.category in lost)
+        return (*kept, *found), counts_alone
 
-    def _is_harmless(self, learned: Likeness, text: str) -> bool:
-        """Whether rules fire on a turn that wouldn't count if it stood alone."""
+    def _counts_alone(self, learned: Likeness, text: str) -> bool | None:
+        """Whether the rules that fire on a turn would count if it stood alone; None where none fires."""
         alone = self._read_texts([text])
         met = tuple(self._match(alone))
-        return bool(met) and not self._weigh(learned, alone, _reasons(met), alone, is_clear=_is_clear(met))
+        if not met:
+            return None
+        return bool(self._weigh(learned, alone, _reasons(met), alone, is_clear=_is_clear(met)))
 
     def _weigh(
-        self, learned: Likeness, own: Reading, reasons: tuple[Reason, ...], read: Reading, *, is_clear: bool
+        self,
+        learned: Likeness,
+        own: Reading,
+        reasons: tuple[Reason, ...],
+        read: Reading,
+        *,
+        is_clear: bool,
+        is_firm: bool = False,
     ) -> tuple[Reason, ...]:
         """The reasons that count of a passage as it was read, in the order of the categories."""
         is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
-        is_firm = self._is_firm(read)
+        is_firm = is_firm or self._is_firm(read)
         weighed = weigh(learned, own, reasons, is_grave=is_grave, is_firm=is_firm, is_clear=is_clear)
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))

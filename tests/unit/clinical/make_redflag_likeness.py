@@ -9,14 +9,14 @@ language.yaml. The questions of `ordinary_questions.txt` are read as ordinary on
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 import numpy as np
-from redflag_network import train
+from redflag_network import NETWORKS, train
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfTransformer
@@ -38,9 +38,13 @@ KINDS_KEPT = 5  # categories a feature
 LETHAL_STRENGTH, KIND_STRENGTH = 20.0, 30.0  # inverse of the regularisation, by cross-validation over sets
 
 
-def read_sets(left_out: str = "") -> list[dict[str, Any]]:
-    """The messages of all sets but one."""
-    files = sorted(path for path in HERE.glob("redflag_*.jsonl") if path.name != left_out)
+def read_sets(left_out: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The messages of all sets but some.
+
+    Args:
+        left_out: names of their files.
+    """
+    files = sorted(path for path in HERE.glob("redflag_*.jsonl") if path.name not in left_out)
     return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
 
@@ -50,14 +54,14 @@ def read_ordinary() -> list[dict[str, Any]]:
     return [{"text": question, "expected": []} for question in questions]
 
 
-def learn(messages: Sequence[dict[str, Any]]) -> Likeness:
+def learn(messages: Sequence[dict[str, Any]], networks: int = NETWORKS) -> Likeness:
     """What tells the emergencies among messages from the others, and from each other.
 
     Who asks how one dies asks it like any question, so such messages would teach that questions are
     emergencies: they are told from all others by weights of their own.
     """
     names, rarities, matrix = tabulate(load_rules(likeness_file=HERE / "none.txt"), messages)
-    return fit(messages, names, rarities, matrix)
+    return fit(messages, names, rarities, matrix, networks)
 
 
 def fit(
@@ -65,6 +69,7 @@ def fit(
     names: Sequence[tuple[Family, str]],
     rarities: Sequence[float],
     matrix: csr_matrix,
+    networks: int = NETWORKS,
 ) -> Likeness:
     """The same from the table of their features.
 
@@ -73,12 +78,13 @@ def fit(
         names: of the features, a column each.
         rarities: of the features.
         matrix: messages × features, their shares.
+        networks: how many learn from it.
     """
     of_kinds = [at for at, (family, _) in enumerate(names) if family in OF_KINDS]
     asking = [message.get("kind") == ASKING for message in messages]
     others = [at for at, asks in enumerate(asking) if not asks]
     emergencies = [at for at in others if messages[at]["expected"]]
-    whether = train(matrix[others], np.array([bool(messages[at]["expected"]) for at in others]))
+    whether = train(matrix[others], np.array([bool(messages[at]["expected"]) for at in others]), networks)
     unlike = [at for at, message in enumerate(messages) if asking[at] or DYING not in message["expected"]]
     lethal = _fit(matrix[unlike], [asking[at] for at in unlike])
     which = LogisticRegression(C=KIND_STRENGTH, max_iter=300).fit(
@@ -148,7 +154,7 @@ def _rank(kinds: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the files."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else LIKENESS_FILE.parent
     path = folder / LIKENESS_FILE.name
     learned = learn(read_sets() + read_ordinary())

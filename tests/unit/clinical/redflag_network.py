@@ -1,4 +1,4 @@
-"""The small network that tells emergencies from other messages by their features, and how it learns.
+"""The small networks that tell emergencies from other messages by their features, and how they learn.
 
 Beside each feature's own weight, hidden units weigh them all together: `hidden.py` beside the rules reads
 what is learned here. Some of the features and units are left out at every step, each time others, so that no
@@ -15,11 +15,10 @@ from scipy.sparse import csr_matrix
 
 from elara_ui.clinical.redflags.hidden import HiddenLayer
 
-UNITS, EPOCHS, BATCH = 48, 20, 256  # messages a batch
+NETWORKS, UNITS, EPOCHS, BATCH = 3, 32, 20, 256  # units a network, messages a batch
 FEATURES_LEFT_OUT, UNITS_LEFT_OUT = 0.4, 0.5  # shares
 RATE, LAST_RATE, DECAY = 5e-3, 1e-4, 1e-5  # AdamW; the rate falls in a line from the first to the last
 SPREAD = 0.1  # standard deviation of the weights that it begins with
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -61,26 +60,31 @@ class Network(torch.nn.Module):
         return (self.outputs(units) + direct).squeeze(1)
 
 
-def train(rows: csr_matrix, labels: npt.NDArray[np.bool_], seed: int = SEED) -> Learned:
+def train(rows: csr_matrix, labels: npt.NDArray[np.bool_], networks: int = NETWORKS) -> Learned:
     """What tells the rows that are labelled from the others.
 
     Args:
         rows: messages × features, their shares.
         labels: whether each is an emergency.
-        seed: of the first weights, the order and what is left out.
+        networks: how many learn it, each from other first weights; what counts is what they say on average.
     """
+    learned = [
+        _train_one(rows, torch.from_numpy(labels.astype(np.float32)), seed) for seed in range(networks)
+    ]
+    weights = np.concatenate([each.weights.weight.detach().numpy() for each in learned], axis=1)
+    bases = np.concatenate([each.bases.detach().numpy() for each in learned])
+    outputs = np.concatenate([each.outputs.weight.detach().numpy()[0] for each in learned]) / networks
+    direct = sum(each.direct.weight.detach().numpy()[:, 0] for each in learned) / networks
+    base = sum(each.outputs.bias.item() for each in learned) / networks
+    return Learned(direct, HiddenLayer.of(weights, bases, outputs), base)
+
+
+def _train_one(rows: csr_matrix, wanted: torch.Tensor, seed: int) -> "Network":
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = Network(rows.shape[1])
-        _descend(network, rows, torch.from_numpy(labels.astype(np.float32)))
-    outputs = network.outputs.weight.detach()[0]
-    return Learned(
-        network.direct.weight.detach().squeeze(1).numpy(),
-        HiddenLayer.of(
-            network.weights.weight.detach().numpy(), network.bases.detach().numpy(), outputs.numpy()
-        ),
-        network.outputs.bias.item(),
-    )
+        _descend(network, rows, wanted)
+    return network
 
 
 def _descend(network: Network, rows: csr_matrix, wanted: torch.Tensor) -> None:

@@ -3,10 +3,11 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from make_redflag_likeness import HERE, learn, read_ordinary, read_sets
+from make_redflag_likeness import HERE, learn, read_ordinary, read_sets, tabulate
 
 from elara_ui.clinical.redflags import Rules, load_rules
 from elara_ui.clinical.redflags.features import Family, find_features
@@ -135,6 +136,22 @@ def test_an_idiom_that_turns_out_to_be_meant_counts(rules: Rules) -> None:
     assert "harm_others_psychosis" in rules.triage(said(IDIOM, meant)).categories
 
 
+@pytest.mark.parametrize(
+    ("danger", "after", "category"),
+    [
+        ("I want to end my life.", "How many eggs should I eat a week?", "suicidal"),
+        ("I have cut my wrists.", "What is a stroke and how is it treated in hospital?", "self_harm"),
+        ("I don't want to be alive anymore.", "How many eggs should I eat a week?", "suicidal"),
+        ("Crushing chest pain since lunch and I'm sweating.", "What makes a good soup?", "acute_coronary"),
+    ],
+)
+def test_what_counts_alone_is_taken_back_by_nothing_said_after_it(
+    rules: Rules, danger: str, after: str, category: str
+) -> None:
+    assert category in rules.triage(said(danger)).categories
+    assert category in rules.triage(said(danger, after)).categories
+
+
 def test_a_danger_told_in_passing_in_a_long_story_counts(rules: Rules) -> None:
     story = "We had a lovely week by the sea with the whole family and the food was good. " * 8
     assert rules.triage(said(f"{story} My dad has crushing chest pain. {story}")).emergency
@@ -189,6 +206,19 @@ def test_what_is_written_is_read_again(tmp_path: Path, rules: Rules) -> None:
     assert read.compare(own, []) == rules.learned.compare(own, [])
 
 
+def test_weights_of_other_features_are_refused(tmp_path: Path, rules: Rules) -> None:
+    assert rules.learned is not None
+    path = tmp_path / "likeness.txt"
+    rules.learned.write(path)
+    written = path.read_text(encoding="utf-8")
+    path.write_text(written.replace("chest pain\n", "chest pane\n", 1), encoding="utf-8")
+    with pytest.raises(ValueError, match="belongs to others"):
+        Likeness.read(path)
+    path.write_text(written.rstrip("\n."), encoding="utf-8")
+    with pytest.raises(ValueError, match="belongs to others"):
+        Likeness.read(path)
+
+
 def test_signs_tell_how_a_message_opens_and_ends_and_what_it_holds(rules: Rules) -> None:
     own = rules.read_own(said("What is angina? My mum has no chest pain."))
     signs = find_signs(own.passage, own.context)
@@ -221,28 +251,26 @@ def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
 
 
 @pytest.mark.slow
-def test_the_file_is_what_the_messages_teach(rules: Rules, alone: Rules) -> None:
-    """The features are the same; what they say is as near as another machine's sums let it be."""
-    messages = read_sets() + read_ordinary()
-    learned = learn(messages)
+def test_the_file_knows_the_features_of_the_messages(rules: Rules, alone: Rules) -> None:
+    names, rarities, _ = tabulate(alone, read_sets() + read_ordinary())
     kept = rules.learned
     assert kept is not None
-    assert kept.rows == learned.rows
-    assert np.allclose(kept.weights.rarities, learned.weights.rarities, atol=0.01)
-    turns = [message.get("messages") or said(message["text"]) for message in messages[::40]]
-    again = replace(rules, learned=learned)
-    agree = [rules.triage(spoken).emergency == again.triage(spoken).emergency for spoken in turns]
-    assert sum(agree) >= 0.99 * len(agree)
+    assert [(family, name) for family, known in kept.rows.items() for name in known] == names
+    assert np.allclose(kept.weights.rarities, rarities, atol=0.01)
 
 
 @pytest.mark.slow
 def test_what_other_sets_taught_finds_a_set_that_they_have_not_seen(rules: Rules) -> None:
     unseen = "redflag_eleventh_set.jsonl"
+    others = read_sets([unseen]) + read_ordinary()
+    blind = replace(rules, learned=learn(others, networks=1))
+
+    def fires(by: Rules, message: dict[str, Any]) -> bool:
+        return by.triage(message.get("messages") or said(message["text"])).emergency
+
     messages = [json.loads(line) for line in (HERE / unseen).read_text(encoding="utf-8").splitlines()]
-    blind = replace(rules, learned=learn(read_sets(unseen) + read_ordinary()))
-    found = [
-        blind.triage(message.get("messages") or said(message["text"])).emergency
-        for message in messages
-        if message["expected"]
-    ]
+    found = [fires(blind, message) for message in messages if message["expected"]]
     assert sum(found) >= 0.96 * len(found)
+    known = others[::40]
+    agree = [fires(blind, message) == fires(rules, message) for message in known]
+    assert sum(agree) >= 0.98 * len(agree)  # what is shipped learned the same, and a set more
