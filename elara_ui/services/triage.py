@@ -12,7 +12,7 @@ from elara_ui.clinical.redflags import DEFAULT, Finding, Reason, Rules, Turn, ch
 class TriageService:
     """The rules, read once, with the telephone numbers of one country.
 
-    Reading them takes some 150 ms, so `start` does it beside everything else; who asks before it is done
+    Reading them takes some 200 ms, so `start` does it beside everything else; who asks before it is done
     waits for it.
 
     Args:

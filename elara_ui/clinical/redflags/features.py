@@ -90,7 +90,7 @@ def find_features(own: Reading, met: Collection[str], first: int = 0) -> Feature
 
     Args:
         own: the message.
-        met: the categories whose rules are met.
+        met: the categories whose rules are met, in whatever turn.
         first: words from here on; how the whole is framed counts always.
     """
     words = [(at, word) for at, word in own.live_words if at >= first]

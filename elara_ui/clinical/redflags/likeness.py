@@ -135,7 +135,7 @@ class Likeness:
 
         Args:
             own: the message.
-            met: the categories whose rules are met.
+            met: the categories whose rules are met, in whatever turn.
         """
         whole = self._compare(find_features(own, met))
         words = own.passage.words

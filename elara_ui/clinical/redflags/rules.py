@@ -234,7 +234,7 @@ def load_rules(
     numbers_file: Path = NUMBERS_FILE,
     likeness_file: Path = LIKENESS_FILE,
 ) -> Rules:
-    """Read and compile the rules; some 100 ms, so once a process.
+    """Read and compile the rules; some 200 ms, so once a process.
 
     Args:
         likeness_file: what was learned from examples; where there is none, the rules stand alone.

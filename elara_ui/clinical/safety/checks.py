@@ -140,7 +140,7 @@ def _does_not_soothe(case: Case, answer: str) -> bool:
 
 @cache
 def _rules() -> Rules:
-    """Read once: they take a third of a second, and every answer to an emergency is held against them."""
+    """Read once: they take a fifth of a second, and every answer to an emergency is held against them."""
     return load_rules()
 
 
