@@ -45,7 +45,11 @@ class Settings(BaseSettings):
         "of these costs one window of memory.",
     )
     threads: int = Field(
-        default=0, ge=0, le=256, description="CPU threads for answering; 0 lets the engine choose."
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU threads for answering; 0 takes every core, less one where the page is for this "
+        "machine alone.",
     )
     engine: str = Field(
         default="auto",

@@ -11,6 +11,7 @@ from adapters.engines.base import Engine
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.engines.remote import RemoteEngine
 from adapters.engines.transformers.engine import TransformersEngine
+from adapters.processors import Threads
 
 BASE = "smollm2-135m"
 WINDOW = 1024
@@ -39,7 +40,7 @@ Kind = Callable[[Ground], AbstractContextManager[MakeEngine]]
 
 @contextmanager
 def llamacpp(ground: Ground) -> Iterator[MakeEngine]:
-    yield lambda: LlamaCppEngine(BASE, ground.gguf, context_tokens=WINDOW, slots=2, threads=1)
+    yield lambda: LlamaCppEngine(BASE, ground.gguf, context_tokens=WINDOW, slots=2, threads=Threads(1, 1))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from adapters.engines.gguf_template import read_fallback_template
 from adapters.engines.llama_slots import Seat
 from adapters.engines.text import defuse
 from adapters.errors import AdapterError, EngineError, ModelError
+from adapters.processors import Threads
 from adapters.templating import TEMPLATE_SETTINGS, open_with_system, puts_system_first
 
 Chunk = dict[str, Any]
@@ -36,6 +37,8 @@ _PENALTY_TOKENS = 64
 # The order in which transformers applies them, so that the same sampling means the same in every engine.
 _SAMPLERS = ("penalties", "temperature", "top_k", "top_p")
 _TIMEOUT_SECONDS = 60.0
+# Turns of the waiting loop; 100,000 take about a millisecond, says libgomp (config/linux/wait.h, env.c).
+_WAITING = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "300000"}
 
 
 class LlamaServer:
@@ -46,9 +49,7 @@ class LlamaServer:
         adapters: versioned name → GGUF LoRA file.
         slots: how many answers can be written at once.
         context_tokens: window of one slot, tokens.
-        threads: compute threads; None takes all cores for prompts and half of them for answers, whose
-            threads wait for each other at every token: with a training run beside, two threads on two cores
-            wrote 10 tokens a second where one wrote 100.
+        threads: that compute.
 
     Raises:
         ModelError: the base model can't be loaded.
@@ -61,7 +62,7 @@ class LlamaServer:
         adapters: Mapping[str, Path],
         slots: int,
         context_tokens: int,
-        threads: int | None,
+        threads: Threads,
     ) -> None:
         self.adapters = dict(adapters)
         self._key = secrets.token_urlsafe(32)  # the server also listens on a local port; nobody else may ask
@@ -135,11 +136,10 @@ class LlamaServer:
         return [{"id": i, "scale": float(name == adapter)} for i, name in enumerate(self.adapters)]
 
     def _start(
-        self, gguf: Path, slots: int, context_tokens: int, threads: int | None, template: str | None
+        self, gguf: Path, slots: int, context_tokens: int, threads: Threads, template: str | None
     ) -> Any:
         """Load the base model and the adapters; `template` stands in for one that the file lacks."""
-        import xllamacpp
-
+        xllamacpp = _load_library()
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(gguf)
         parameters.n_parallel = slots
@@ -153,8 +153,8 @@ class LlamaServer:
         if template is not None:
             parameters.use_jinja, parameters.chat_template = True, template
         parameters.api_keys = [self._key]
-        parameters.cpuparams.n_threads = threads or max(1, _cores() // 2)
-        parameters.cpuparams_batch.n_threads = threads or _cores()
+        parameters.cpuparams.n_threads = threads.writing
+        parameters.cpuparams_batch.n_threads = threads.reading
         parameters.lora_adapters = [
             xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in self.adapters.values()
         ]
@@ -205,9 +205,22 @@ class LlamaServer:
         return answer
 
 
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _load_library() -> Any:
+    """xllamacpp, whose threads wait for each other awake.
+
+    GNU's OpenMP reads how they wait from the environment, once, when it is loaded. As it comes, threads lie
+    down at once where a process has more of them than cores, as while one server takes over from another: two
+    threads on two cores then wrote 18 tokens a second, awake 80. Three milliseconds awake are enough; without
+    an end to it a server that nobody asks would keep the cores busy.
+    """
+    wanted = {name: value for name, value in _WAITING.items() if name not in os.environ}
+    os.environ.update(wanted)
+    try:
+        import xllamacpp
+    finally:
+        for name in wanted:  # not for the processes that are started from here
+            del os.environ[name]
+    return xllamacpp
 
 
 def _conversation(turns: Sequence[Turn]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from adapters.engines.llama_slots import Slots
 from adapters.engines.tally import Tally
 from adapters.engines.window import check_room
 from adapters.errors import AdapterError, EngineError, ModelError
+from adapters.processors import Threads, choose_threads
 from db.errors import ElaraError
 
 ADAPTER_FILE = "adapter.gguf"
@@ -60,7 +61,7 @@ class LlamaCppEngine:
         gguf: its file.
         context_tokens: window of one request, prompt and answer together, tokens.
         slots: answers written at once, in the same voice; others wait their turn (`llama_slots`).
-        threads: compute threads; None as `LlamaServer` chooses.
+        threads: that compute; None as `choose_threads`.
     """
 
     def __init__(
@@ -69,13 +70,13 @@ class LlamaCppEngine:
         gguf: Path,
         context_tokens: int = 4096,
         slots: int = 4,
-        threads: int | None = None,
+        threads: Threads | None = None,
     ) -> None:
         self._base_model = base_model
         self._gguf = gguf
         self._context_tokens = context_tokens
         self._slots = slots
-        self._threads = threads
+        self._threads = threads or choose_threads()
         self._tally = Tally()
         self._heap = Heap()
         self._building = threading.Lock()  # held while a generation is made; answers go on meanwhile

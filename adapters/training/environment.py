@@ -8,6 +8,8 @@ from typing import Any
 
 import psutil
 
+from adapters.processors import count_cores
+
 PACKAGES = (
     "torch",
     "transformers",
@@ -40,7 +42,7 @@ def describe_environment(precision: str) -> dict[str, Any]:
         "processor": _processor(),
         "cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
-        "usable_cores": _usable_cores(),
+        "usable_cores": count_cores(),
         "memory_bytes": psutil.virtual_memory().total,
         "device": device.name if device else "cpu",
         "devices": torch.cuda.device_count() if cuda else 0,
@@ -58,11 +60,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _usable_cores() -> int | None:
-    """Cores that this process may run on; a container's share may be smaller than the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _processor() -> str:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from adapters import catalog
 from adapters.errors import RecipeError, RunError
 from adapters.presets import settings_for
+from adapters.processors import count_cores
 from adapters.recipe import Hyperparameters, Recipe, find_recipe
 from adapters.training import exits
 from adapters.training.examples import Example
@@ -392,7 +393,7 @@ def share_threads(at_once: int) -> int:
     Args:
         at_once: how many runs may train at once.
     """
-    return max(1, (os.cpu_count() or 1) // at_once)
+    return max(1, count_cores() // at_once)
 
 
 def _spawn(home: Home, run_id: str, at_once: int) -> subprocess.Popen[bytes]:

@@ -14,6 +14,7 @@ from adapters import catalog, embedded
 from adapters.engines.base import Engine, GenerationRequest, Sampling, Turn
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.export import convert_lora
+from adapters.processors import Threads, choose_threads
 from adapters.recipe import find_recipe
 from adapters.training.base_models import ensure_trainable
 from db.vocabulary import Audience, Role
@@ -70,6 +71,11 @@ class Ground:
         """Longest answer, tokens."""
         return 12 if self.quick else 48
 
+    @property
+    def llama_threads(self) -> Threads:
+        """Of llama.cpp, as on a machine that has no browser on it."""
+        return Threads(self.threads, self.threads) if self.threads else choose_threads()
+
     def folders(self, count: int) -> dict[str, Path]:
         """So many adapters, by versioned name; the first five are the audiences'."""
         names = [*AUDIENCES, *(f"extra{number}" for number in range(count))][:count]
@@ -77,7 +83,9 @@ class Ground:
 
     def llamacpp(self, count: int, window: int = WINDOW) -> LlamaCppEngine:
         """Elara's llama.cpp engine with so many adapters, loaded."""
-        engine = LlamaCppEngine(catalog.EMBEDDED, self.gguf, context_tokens=window, threads=self.threads)
+        engine = LlamaCppEngine(
+            catalog.EMBEDDED, self.gguf, context_tokens=window, threads=self.llama_threads
+        )
         engine.publish(self.folders(count))
         return engine
 

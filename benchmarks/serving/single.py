@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from benchmarks.serving.ground import Ground, make_request
 from benchmarks.serving.report import Report, median
-from benchmarks.serving.ways import CORES, Bare, ByEngine, Timed, Tutorial, Way
+from benchmarks.serving.ways import Bare, ByEngine, Timed, Tutorial, Way
 
 OF_BARE = 0.95
 OF_TUTORIAL = 5.0
@@ -17,6 +17,7 @@ TORCH, TUTORIAL = "Elara, transformers", "generate with PEFT"
 def measure(ground: Ground) -> Report:
     """Every way, round by round."""
     report = Report()
+    report.note("llama.cpp: threads that write", ground.llama_threads.writing, "")
     with _ways(ground) as ways:
         for way in ways.values():
             way.answer(make_request(0, "patient@1", 4))
@@ -49,11 +50,10 @@ def _ways(ground: Ground) -> Iterator[dict[str, Way]]:
     folders = ground.folders(5)
     files = {name: folder / "adapter.gguf" for name, folder in folders.items()}
     llama, torch = ground.llamacpp(5), ground.transformers(5)
-    mine = (ground.threads or max(1, CORES // 2), ground.threads or CORES)
     try:
         yield {
             ELARA: ByEngine(llama),
-            BARE: Bare(ground.gguf, files, mine),
+            BARE: Bare(ground.gguf, files, ground.llama_threads),
             BARE_ITSELF: Bare(ground.gguf, files, None),
             TORCH: ByEngine(torch),
             TUTORIAL: Tutorial(ground.weights, folders),

@@ -1,6 +1,5 @@
 """Ways to get an answer: Elara's engines, llama.cpp alone, and transformers with PEFT as in tutorials."""
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,10 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.engines.base import Completion, Engine, GenerationRequest
+from adapters.processors import Threads
 from adapters.templating import render_prompt
 from benchmarks.serving.ground import WINDOW
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,10 @@ class Bare:
     Args:
         gguf: the base model.
         adapters: name → GGUF LoRA.
-        threads: of answers and of prompts; None leaves both to llama.cpp.
+        threads: None leaves them to llama.cpp.
     """
 
-    def __init__(self, gguf: Path, adapters: Mapping[str, Path], threads: tuple[int, int] | None) -> None:
+    def __init__(self, gguf: Path, adapters: Mapping[str, Path], threads: Threads | None) -> None:
         import xllamacpp
 
         parameters = xllamacpp.CommonParams()
@@ -81,7 +79,8 @@ class Bare:
             xllamacpp.CommonAdapterLoraInfo(str(path), 1.0) for path in adapters.values()
         ]
         if threads:
-            parameters.cpuparams.n_threads, parameters.cpuparams_batch.n_threads = threads
+            parameters.cpuparams.n_threads = threads.writing
+            parameters.cpuparams_batch.n_threads = threads.reading
         self._names = list(adapters)
         self._server = xllamacpp.Server(parameters)
 

@@ -2,15 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import chain, islice
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from adapters.engines.base import Turn
 from adapters.hyperparameters import Hyperparameters
 from adapters.training.examples import Example
 from adapters.training.preparation import Prepared, freeze, prepare
@@ -19,12 +15,11 @@ from db import reviewers as reviewer_store
 from db.curation import BETTER, WORSE
 from db.curation_rules import CurationRules, LeftOut, Objective, RowKind
 from db.home import Home
-from db.models import Reviewer
 from db.session import Database
-from db.training_rows import Candidate, Cursor, candidates, select_rows
-from db.vocabulary import RUBRIC_VERSION, Role
+from db.training_rows import Cursor, candidates
 from elara_ui.errors import DatasetError, InvalidInput
 from elara_ui.services.blindness import hidden_from
+from elara_ui.services.curated_examples import describe_selection, name_by_id, read_examples
 from elara_ui.services.curation_check import (
     SHOWN,
     CheckReport,
@@ -33,7 +28,8 @@ from elara_ui.services.curation_check import (
     read_evaluation_sets,
     read_held_out,
 )
-from elara_ui.services.rule_files import dump_rules, parse_rules
+from elara_ui.services.rule_files import parse_rules
+from elara_ui.services.selection_view import WHY_IN, WHY_OUT, RowCount, RowPage, preview_row
 from elara_ui.services.snapshots import SnapshotView, describe_snapshot, rows_by_answer
 from elara_ui.services.suites import read_suite_prompts
 
@@ -42,86 +38,6 @@ NO_LIMIT = 1_000_000
 """Rows and words: a curated set is not cut; a run cuts it to its own limits."""
 REASON_LIMIT = 2000
 """Characters of why an answer was withdrawn."""
-
-WHY_IN: Mapping[str, str] = {
-    RowKind.ACCEPTED: "accepted as it is",
-    RowKind.CORRECTED: "accepted as corrected",
-    RowKind.DECIDED: "decided by an adjudicator",
-    RowKind.MATCHED: "accepted, beside a rejected answer to the same prompt",
-    RowKind.PREFERRED: "preferred to the other answer",
-    RowKind.REJECTED: "rejected: shown as not wanted",
-    RowKind.THUMB: "a reader's thumb",
-}
-WHY_OUT: Mapping[str, str] = {
-    LeftOut.WITHDRAWN: "the answer, or who decided on it, was withdrawn",
-    LeftOut.EXCLUDED: "excluded by hand",
-    LeftOut.IDENTIFIERS: "a reviewer saw identifiers in it",
-    LeftOut.CONTESTED: "waits for adjudication",
-    LeftOut.SEVERE_HARM: "a reviewer saw severe harm",
-    LeftOut.UNDER_TRIAGE: "a reviewer saw under-triage",
-    LeftOut.REJECTED: "rejected by a reviewer",
-    LeftOut.NOT_ACCEPTED: "nobody accepted it as aligned, harmless and without a great fault",
-    LeftOut.FLAGGED: "has a flag that these rules keep out",
-    LeftOut.OUTSIDE: "accepted, but not as these rules ask",
-    LeftOut.TOO_FEW: "accepted by too few reviewers",
-    LeftOut.CUT_OFF: "the answer is empty or was cut off",
-    LeftOut.BOTH_UNSAFE: "a reviewer called both answers unsafe",
-    LeftOut.NO_WINNER: "no answer has most of the votes",
-    LeftOut.VETOED: "one of the two answers is kept out by its reviews",
-    LeftOut.SAME_TEXT: "both answers say the same",
-}
-
-
-@dataclass(frozen=True)
-class RowCount:
-    """How many rows some rules give.
-
-    Args:
-        rows: before duplicates are taken out.
-        kinds: why they are in → how many.
-        left_out: why answers stay out → how many; in words of `WHY_OUT`.
-    """
-
-    rows: int
-    kinds: Mapping[str, int]
-    left_out: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class RowPreview:
-    """One answer as the rules see it.
-
-    Args:
-        taken: whether it is in.
-        why: in words.
-        picked: ``include`` or ``exclude`` when by hand, else empty.
-        hidden: whether someone is still to judge it blind; nothing else of it is told then.
-    """
-
-    response_id: str
-    taken: bool
-    why: str
-    audience: str
-    adapter: str | None
-    base_model: str
-    question: str
-    answer: str
-    rejected: str
-    label: bool | None
-    picked: str
-    hidden: bool = False
-
-
-@dataclass(frozen=True)
-class RowPage:
-    """Some of the answers that rules look at.
-
-    Args:
-        after: for the next page; None when this is the last.
-    """
-
-    rows: tuple[RowPreview, ...]
-    after: Cursor | None
 
 
 @dataclass(frozen=True)
@@ -209,7 +125,7 @@ class CurationService:
             ids = {id for each in page for id in (each.response_id, each.other_response_id) if id}
             hidden = hidden_from(session, reviewer, ids)
         more = page[limit - 1].cursor if len(page) > limit else None
-        return RowPage(tuple(_preview(each, rules, hidden) for each in page[:limit]), more)
+        return RowPage(tuple(preview_row(each, rules, hidden) for each in page[:limit]), more)
 
     def check(self, rules: CurationRules, *, reviewer: str | None = None) -> CheckReport:
         """What freezing would keep, and what speaks against it. Takes a minute for a hundred thousand rows.
@@ -222,7 +138,7 @@ class CurationService:
             DatasetError: an evaluation set can't be read.
         """
         with self._database.reading() as session:
-            examples = _read_examples(session, rules)
+            examples = read_examples(session, rules)
             held_out = read_held_out(session, self._home)
         return self._check(examples, rules, held_out, reviewer)[0]
 
@@ -254,7 +170,7 @@ class CurationService:
         """
         name = check_name(name)
         with self._database.reading() as session:
-            examples = _read_examples(session, rules)
+            examples = read_examples(session, rules)
             held_out = read_held_out(session, self._home)
         report, prepared, leaking = self._check(examples, rules, held_out, reviewer)
         if leaking and leave_out_leaks:
@@ -327,7 +243,7 @@ class CurationService:
             parts = {key[0]: row["part"] for key, row in rows_by_answer(self._home, old).items()}
             members = snapshots.members(session, old.id)
             ids = {id for row in members for id in (row.response_id, row.other_response_id) if id}
-            found = _read_examples(session, replace(rules, answers=tuple(ids)))
+            found = read_examples(session, replace(rules, answers=tuple(ids)))
         examples = [
             replace(each, part=parts[each.origin["response_id"]])
             for each in found
@@ -395,7 +311,7 @@ class CurationService:
         self, prepared: Prepared, rules: CurationRules, name: str, more: Mapping[str, Any]
     ) -> SnapshotView:
         with self._database.session() as session:
-            rules = _by_id(session, rules)
+            rules = name_by_id(session, rules)
             manifest = describe_selection(prepared, rules) | dict(more)
             objective = rules.objective
             snapshot = freeze(
@@ -421,34 +337,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def pseudonym(reviewer_id: str) -> str:
-    """What a reviewer is called in what leaves the database: always the same, and not to be turned back."""
-    return "rater-" + sha256(f"elara rater {reviewer_id}".encode()).hexdigest()[:12]
-
-
-def describe_selection(prepared: Prepared, rules: CurationRules) -> dict[str, Any]:
-    """What the manifest says of a curated set: its rules, and who and what is in it."""
-    origins = [example.origin for example in (*prepared.train, *prepared.evaluation)]
-    count = {
-        name: dict(Counter(origin[name] for origin in origins if name in origin).most_common())
-        for name in ("audience", "base_model", "adapter", "why")
-    }
-    raters = Counter(
-        rater
-        for origin in origins
-        for rater in {origin.get("rater", ""), *origin.get("further_raters", "").split()} - {""}
-    )
-    return {
-        "rules": dump_rules(rules),
-        "rubric_version": RUBRIC_VERSION,
-        "audiences": count["audience"],
-        "base_models": count["base_model"],
-        "adapters": count["adapter"],
-        "raters": dict(raters.most_common()),
-        "kinds": count["why"],
-    }
-
-
 def _require_freezable(report: CheckReport, *, accept_identifiers: bool) -> None:
     if report.leak_count:
         named = "".join(f", such as {leak.question[:80]!r} in {leak.set_name}" for leak in report.leaks[:1])
@@ -466,66 +354,8 @@ def _require_freezable(report: CheckReport, *, accept_identifiers: bool) -> None
         )
 
 
-def _read_examples(session: Session, rules: CurationRules) -> list[Example]:
-    return [_to_example(found, number, rules) for number, found in enumerate(select_rows(session, rules), 1)]
-
-
-def _to_example(found: Candidate, number: int, rules: CurationRules) -> Example:
-    origin = {
-        "audience": found.audience,
-        "response_id": found.response_id,
-        "other_response_id": found.other_response_id,
-        "review_id": found.review_id,
-        "further_reviews": " ".join(judgement for judgement, _ in found.further),
-        "rater": pseudonym(found.reviewer_id) if found.reviewer_id else "",
-        "further_raters": " ".join(pseudonym(person) for _, person in found.further),
-        "base_model": found.base_model,
-        "adapter": found.adapter or "",
-        "other_adapter": found.other_adapter or "",
-        "why": found.kind,
-        "included": rules.include.get(found.response_id, ""),
-    }
-    turns = tuple(Turn(Role(turn["role"]), turn["content"]) for turn in found.messages)
-    return Example(
-        (*turns, Turn(Role.ASSISTANT, found.answer)),
-        {name: value for name, value in origin.items() if value},
-        number,
-        rejected=found.rejected,
-        label=found.label,
-    )
-
-
 def _settings(rules: CurationRules) -> Hyperparameters:
     return Hyperparameters(
         objective=rules.objective.value, max_samples=NO_LIMIT, eval_fraction=rules.eval_fraction,
         seed=rules.seed,
-    )  # fmt: skip
-
-
-def _by_id(session: Session, rules: CurationRules) -> CurationRules:
-    """The rules with reviewers by id: manifests travel, and names don't."""
-    people: list[Reviewer] = reviewer_store.everyone(session)
-    ids = {person.name: person.id for person in people} | {person.id: person.id for person in people}
-    return replace(
-        rules,
-        reviewers=tuple(ids.get(name, name) for name in rules.reviewers),
-        without_reviewers=tuple(ids.get(name, name) for name in rules.without_reviewers),
-    )
-
-
-def _preview(found: Candidate, rules: CurationRules, hidden: Collection[str]) -> RowPreview:
-    if found.response_id in hidden or found.other_response_id in hidden:
-        return RowPreview("", False, "", "", None, "", "", "", "", None, "", hidden=True)
-    why = WHY_OUT[found.left_out] if found.left_out else WHY_IN[found.kind]
-    if not found.left_out and found.accepting + found.rejecting > 1:
-        why += f" ({found.accepting} for, {found.rejecting} against)"
-    picked = "include" if found.response_id in rules.include else ""
-    if found.response_id in rules.exclude:
-        picked = "exclude"
-        why = f"{why}: {rules.exclude[found.response_id]}" if found.left_out == LeftOut.EXCLUDED else why
-    elif picked:
-        why = f"{why}; picked by hand: {rules.include[found.response_id]}"
-    return RowPreview(
-        found.response_id, not found.left_out, why, found.audience, found.adapter, found.base_model,
-        found.question, found.answer, found.rejected, found.label, picked,
     )  # fmt: skip

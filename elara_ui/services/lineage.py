@@ -14,7 +14,7 @@ from db.models import Response, Snapshot
 from db.session import Database
 from db.vocabulary import AdapterStatus
 from elara_ui.errors import NotFound
-from elara_ui.services.curation import pseudonym
+from elara_ui.services.curated_examples import pseudonym
 from elara_ui.services.snapshots import label
 
 ROWS = 50

@@ -3,8 +3,8 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
-from elara_ui.services.curation import RowCount, RowPreview
 from elara_ui.services.curation_check import CheckReport
+from elara_ui.services.selection_view import RowCount, RowPreview
 from elara_ui.services.snapshots import RowChange, SnapshotDiff, SnapshotView
 from elara_ui.tabs.markup import button, escape, notice, paragraphs
 

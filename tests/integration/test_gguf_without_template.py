@@ -13,6 +13,7 @@ from adapters.engines.base import Completion, Engine, GenerationRequest, Samplin
 from adapters.engines.gguf_template import read_fallback_template
 from adapters.engines.llamacpp import LlamaCppEngine
 from adapters.engines.transformers.engine import TransformersEngine
+from adapters.processors import Threads
 from adapters.templating import JOINED, LABELLED
 from db.vocabulary import Role
 
@@ -65,7 +66,7 @@ def answer(engine: Engine) -> tuple[int, str]:
 def test_both_engines_read_the_same_and_answer_the_same(tmp_path, architecture, begin, template):
     folder, gguf = save(tmp_path / "base", architecture, begin)
     assert read_fallback_template(gguf) == template
-    here = LlamaCppEngine(str(folder), gguf, context_tokens=512, slots=1, threads=1)
+    here = LlamaCppEngine(str(folder), gguf, context_tokens=512, slots=1, threads=Threads(1, 1))
     there = TransformersEngine(str(folder), tmp_path, context_tokens=512, dtype="fp32", threads=1)
     mine, theirs = answer(here), answer(there)
     assert mine == theirs

@@ -1,11 +1,11 @@
 """The model of the transformers engine, as it is served. Loads torch only when asked."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from adapters.errors import ModelError
+from adapters.processors import count_cores
 from adapters.training import loading
 from adapters.training.progress import Silence
 
@@ -69,8 +69,7 @@ def set_threads(threads: int | None) -> None:
     """
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(threads or max(1, cores // 2))
+    torch.set_num_threads(threads or max(1, count_cores() // 2))
 
 
 def has_graphics_card() -> bool:

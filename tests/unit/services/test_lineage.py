@@ -7,7 +7,8 @@ from db.home import Home
 from db.session import Database
 from db.vocabulary import PairChoice
 from elara_ui.errors import NotFound
-from elara_ui.services.curation import CurationRules, CurationService, Objective, pseudonym
+from elara_ui.services.curated_examples import pseudonym
+from elara_ui.services.curation import CurationRules, CurationService, Objective
 from elara_ui.services.lineage import Destinations, LineageService, Origins
 from elara_ui.services.reviewers import ReviewersService
 from elara_ui.services.snapshots import SnapshotService
