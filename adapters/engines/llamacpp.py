@@ -26,6 +26,8 @@ from db.errors import ElaraError
 ADAPTER_FILE = "adapter.gguf"
 _CLOSE_SECONDS = 10.0
 _SMALL_WINDOW = 256  # tokens; enough to see whether a file loads
+# What a chat template adds to a turn and to all, tokens, with much to spare; text has one a byte at most.
+_TURN_TOKENS, _TEMPLATE_TOKENS = 64, 256
 
 
 @dataclass(eq=False)
@@ -192,8 +194,7 @@ class LlamaCppEngine:
         """Send the request to its worker thread; returns the prompt's length, tokens."""
         generation = self._enter(call)
         try:
-            prompt_tokens = generation.server.count_tokens(call.request.turns)
-            check_room(prompt_tokens, call.request.sampling.max_new_tokens, self._context_tokens)
+            prompt_tokens = self._check_room(call.request, generation.server)
             worker = threading.Thread(target=self._work, args=(call, generation), daemon=True)
             worker.start()
         except BaseException:
@@ -201,8 +202,25 @@ class LlamaCppEngine:
             raise
         return prompt_tokens
 
+    def _check_room(self, request: GenerationRequest, server: LlamaServer) -> int:
+        """The prompt's length, tokens; 0, until the server tells, where it is plain that it fits.
+
+        Raises:
+            ContextOverflow: the turns leave no room for the answer.
+        """
+        longest = request.sampling.max_new_tokens
+        at_most = sum(
+            _TURN_TOKENS + 2 * len(turn.content.encode("utf-8", "replace")) for turn in request.turns
+        )
+        if _TEMPLATE_TOKENS + at_most + longest <= self._context_tokens:
+            return 0
+        prompt_tokens = server.count_tokens(request.turns)
+        check_room(prompt_tokens, longest, self._context_tokens)
+        return prompt_tokens
+
     def _work(self, call: Call, generation: _Generation) -> None:
         """The life of a worker thread: one answer, once it is its turn."""
+        failed = None
         try:
             if seat := generation.slots.take(call.request, call.cancelled):
                 try:
@@ -210,10 +228,10 @@ class LlamaCppEngine:
                 finally:
                     generation.slots.give_back(seat)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it belongs to the reader of the stream
-            call.arrivals.put(_as_elara_error(error))
+            failed = _as_elara_error(error)
         finally:
             self._leave(call, generation)
-            call.arrivals.put(None)
+            call.end(failed)
             if not self._calls:
                 self._heap.trim_seldom()
 

@@ -7,7 +7,6 @@ once, in whatever phase it is, which is how these servers are told to stop.
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -139,15 +138,15 @@ class RemoteServer:
 
     async def _follow(self, call: Call, model: str) -> None:
         """Hand a request's chunks over."""
-        begun = threading.Event()
+        begun, failed = threading.Event(), None
         try:
             await self._try(lambda: self._read(call, model, begun), begun.is_set)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it belongs to the reader
-            call.arrivals.put(explain(error, self.url, self._silence, call.request.adapter))
+            failed = explain(error, self.url, self._silence, call.request.adapter)
             if self._doubted is not None:
                 self._doubted.set()
         finally:
-            call.arrivals.put(None)
+            call.end(failed)
             with self._changed:
                 self._calls.pop(call.request.request_id, None)
 
@@ -195,7 +194,7 @@ class RemoteServer:
                 finished = finished or any(choice.get("finish_reason") for choice in choices)
                 if any(choice.get("delta", {}).get("content") for choice in choices):
                     begun.set()
-                call.arrivals.put((time.perf_counter(), chunk))
+                call.receive_seldom(chunk)
         if not finished:
             raise EngineError(f"{self.url} broke off in the middle of its answer. Try again.")
 
