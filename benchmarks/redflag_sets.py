@@ -36,6 +36,7 @@ BLIND = (
     *(f"twentieth_set_{part}" for part in "bc"),
     *(f"twentyfourth_set_{part}" for part in "abc"),
     *(f"twentyseventh_set_{part}" for part in "abcdefghijklmnopqr"),
+    *(f"twentyninth_set_{part}" for part in "abcdefghijk"),
 )
 PARTS = 5
 

@@ -16,8 +16,8 @@ from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.likeness import Likeness, Resemblance
 from elara_ui.clinical.redflags.text import Passage
 
-ALARMING: Final = 0.5  # log odds from which a message counts though no rule fires
-ALARMING_TO_ONESELF: Final = 0.0  # the same where it most likely speaks of suicide or self-harm
+ALARMING: Final = 1.0  # log odds from which a message counts though no rule fires
+ALARMING_TO_ONESELF: Final = 0.5  # the same where it most likely speaks of suicide or self-harm
 HARMLESS: Final = -2.0  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -5.0  # the same where what goes on stands beside a date, a lesson or a screen
 HARMLESS_TO_ONESELF: Final = -5.0  # the same about suicide and self-harm
