@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from adapter_factory import make_adapter, make_peft_folder
+from engine_threads import BESIDE_OTHERS
 
 from adapters.engines.base import GenerationRequest, Sampling, Turn
 from adapters.engines.llama_call import Call
@@ -43,7 +44,7 @@ def answer(engine, wanted):
 
 
 def make_engine(gguf, slots=4):
-    return LlamaCppEngine("smollm2-135m", gguf, context_tokens=WINDOW, slots=slots)
+    return LlamaCppEngine("smollm2-135m", gguf, context_tokens=WINDOW, slots=slots, threads=BESIDE_OTHERS)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_the_prompt_is_the_models_own_template(embedded_gguf, embedded_hf):
     messages = [{"role": turn.role.value, "content": turn.content} for turn in turns]
     tokenizer = AutoTokenizer.from_pretrained(embedded_hf)
     expected = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-    server = LlamaServer(embedded_gguf, {}, 1, WINDOW, None)
+    server = LlamaServer(embedded_gguf, {}, 1, WINDOW, BESIDE_OTHERS)
     assert server.render(turns) == expected
     assert server.count_tokens(turns) == len(tokenizer(expected, add_special_tokens=False)["input_ids"])
     assert tokenizer(server.render(turns), add_special_tokens=False)["input_ids"] == render_prompt(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from adapter_factory import EMBEDDED_CONFIG, lora_tensors, make_adapter, make_peft_folder
+from engine_threads import BESIDE_OTHERS
 
 from adapters import registry
 from adapters.engines.base import Completion, GenerationRequest, Sampling, Turn
@@ -26,7 +27,7 @@ OTHER_SIZE = {**EMBEDDED_CONFIG, "hidden_size": 512, "num_attention_heads": 8}
 def services(home: Home, embedded_gguf: Path):
     services = build_services(
         Settings.read(home=home.root),
-        engine_factory=lambda *_: LlamaCppEngine("smollm2-135m", embedded_gguf, 512, slots=1),
+        engine_factory=lambda *_: LlamaCppEngine("smollm2-135m", embedded_gguf, 512, 1, BESIDE_OTHERS),
     )
     yield services
     services.close()

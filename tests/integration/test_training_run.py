@@ -13,6 +13,8 @@ from safetensors.numpy import load_file
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "training"))
 
+from engine_threads import BESIDE_OTHERS
+
 from adapters import embedded, registry
 from adapters.engines.base import Turn
 from adapters.recipe import Hyperparameters, find_recipe, override
@@ -265,7 +267,7 @@ def assert_served_differently(gguf, folder):
 
     recipe = find_recipe("patient")
     turns = (Turn(Role.SYSTEM, recipe.system_prompt), Turn(Role.USER, "What is type 2 diabetes?"))
-    engine = LlamaCppEngine("smollm2-135m", gguf, context_tokens=1024)
+    engine = LlamaCppEngine("smollm2-135m", gguf, context_tokens=1024, threads=BESIDE_OTHERS)
     engine.load()
     try:
         engine.publish({"patient@1": folder})

@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 
 import torch
 from adapter_factory import make_adapter, make_peft_folder
+from engine_threads import BESIDE_OTHERS
 from safetensors.torch import load_file, save_file
 from serving_factory import ask, make_base, make_lora, solo
 from tiny_models import save_tiny
@@ -400,7 +401,9 @@ def test_on_the_embedded_model_both_engines_say_the_same(test_models, embedded_g
     """Template, adapters and penalty mean the same in both; as they round differently, beginnings count."""
     folders = {f"{name}@1": make_adapter(tmp_path / name, seed) for name, seed in (("a", 1), ("b", 2))}
     here = TransformersEngine("smollm2-135m", test_models, context_tokens=WINDOW, dtype="fp32")
-    there = LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=WINDOW, slots=1)
+    there = LlamaCppEngine(
+        "smollm2-135m", embedded_gguf, context_tokens=WINDOW, slots=1, threads=BESIDE_OTHERS
+    )
     requests = [ask(adapter=voice, repetition_penalty=1.3, max_new_tokens=24) for voice in (None, *folders)]
     try:
         for engine in (here, there):

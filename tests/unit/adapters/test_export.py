@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 from adapter_factory import ATTENTION, EMBEDDED_CONFIG, MLP, make_peft_folder
+from engine_threads import BESIDE_OTHERS
 
 from adapters.engines.base import GenerationRequest, Sampling, Turn
 from adapters.engines.llamacpp import LlamaCppEngine
@@ -184,7 +185,7 @@ def test_llama_cpp_says_what_peft_says(tmp_path, embedded_gguf, embedded_hf, mod
     convert_lora(folder, folder / "adapter.gguf", config)
 
     turns = (Turn(Role.SYSTEM, "You are a careful nurse."), Turn(Role.USER, "What is asthma?"))
-    engine = LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=512, slots=1)
+    engine = LlamaCppEngine("smollm2-135m", embedded_gguf, context_tokens=512, slots=1, threads=BESIDE_OTHERS)
     engine.publish({"a@1": folder})
     greedy = Sampling(temperature=0, repetition_penalty=1, top_p=1, max_new_tokens=32)
     served = list(engine.stream(GenerationRequest(turns, "a@1", greedy)))[-1].text
