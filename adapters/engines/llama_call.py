@@ -13,8 +13,8 @@ from adapters.errors import EngineError
 from db.vocabulary import FinishReason
 
 GATHERING_SECONDS = 0.025
-"""How long chunks are gathered before their reader is woken. Waking it for each takes the processor from the
-threads that compute the next ones: 7% of their speed on two cores."""
+"""How long chunks are gathered before their reader is woken: waking it for each takes the processor from the
+threads that compute the next ones."""
 
 Arrived = tuple[float, Chunk]
 """When a chunk came, and the chunk."""
