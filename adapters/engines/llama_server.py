@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adapters.engines.base import GenerationRequest, Turn
+from adapters.engines.base import GenerationRequest, Sampling, Turn
 from adapters.engines.gguf_template import read_fallback_template
 from adapters.engines.llama_slots import Seat
 from adapters.engines.text import defuse
@@ -34,8 +34,10 @@ _BATCH_TOKENS = 128
 # llama.cpp's own default. At a penalty of 1.3 a longer memory also punishes the words every sentence needs:
 # with 256 tokens the embedded model rambles on to its limit, with the whole context it says nothing at all.
 _PENALTY_TOKENS = 64
-# The order in which transformers applies them, so that the same sampling means the same in every engine.
-_SAMPLERS = ("penalties", "temperature", "top_k", "top_p")
+# Cutting comes first: tempering and summing a whole vocabulary for every token costs a fifth of the speed.
+_SAMPLERS = ("penalties", "top_k", "temperature", "top_p")
+# Likeliest tokens that are drawn from at temperatures up to this; the others then have next to no chance.
+_CANDIDATES, _COOL = 256, 0.7
 _TIMEOUT_SECONDS = 60.0
 # Turns of the waiting loop; 100,000 take about a millisecond, says libgomp (config/linux/wait.h, env.c).
 _WAITING = {"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "300000"}
@@ -107,7 +109,7 @@ class LlamaServer:
             "temperature": sampling.temperature,
             "repeat_penalty": sampling.repetition_penalty,
             "repeat_last_n": _PENALTY_TOKENS,
-            "top_k": 0,
+            "top_k": _candidates(sampling),
             "top_p": sampling.top_p,
             "min_p": 0.0,
             "samplers": _SAMPLERS,
@@ -221,6 +223,13 @@ def _load_library() -> Any:
         for name in wanted:  # not for the processes that are started from here
             del os.environ[name]
     return xllamacpp
+
+
+def _candidates(sampling: Sampling) -> int:
+    """How many of the likeliest tokens are drawn from; 0 is all."""
+    if sampling.temperature == 0:
+        return 1
+    return _CANDIDATES if sampling.temperature <= _COOL else 0
 
 
 def _conversation(turns: Sequence[Turn]) -> dict[str, Any]:

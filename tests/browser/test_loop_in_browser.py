@@ -317,7 +317,7 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     page = page.context.browser.new_page(viewport={"width": 1440, "height": 900})  # type: ignore[union-attr]
     page.goto(app.url)
     open_tab(page, "Fine-tune")
-    expect(page.locator("#run-detail")).to_contain_text("succeeded", timeout=300_000)
+    expect(page.locator("#run-detail")).to_contain_text("succeeded", timeout=900_000)
     look(page, "fine-tune")
     page.locator("#adapters").get_by_role("button", name="Details").click()
     details = page.locator("#adapter-details")

@@ -2,9 +2,8 @@
 
 A rule can stumble over a sense that it doesn't know ("battered by burpees"), and knows only its own words.
 So the log odds are asked that a message reads like an emergency. Where they are high, it counts though no
-rule fires; where they are low, a rule that fires doesn't count. The limits were chosen by cross-validation,
-each set of examples judged by what was learned from the others (benchmarks/redflag_sets.py; figures in
-docs/safety.md).
+rule fires; where they are low, a rule that fires doesn't count. The limits were chosen by messages that
+nothing was learned from (docs/decisions/0040-limits-by-a-set-of-their-own.md; figures in docs/safety.md).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,14 +15,14 @@ from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.likeness import Likeness, Resemblance
 from elara_ui.clinical.redflags.text import Passage
 
-ALARMING: Final = 1.0  # log odds from which a message counts though no rule fires
-ALARMING_TO_ONESELF: Final = 0.5  # the same where it most likely speaks of suicide or self-harm
-HARMLESS: Final = -2.0  # log odds under which a rule doesn't count
+ALARMING: Final = 3.0  # log odds from which a message counts though no rule fires
+HARMLESS: Final = -1.5  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -5.0  # the same where what goes on stands beside a date, a lesson or a screen
-HARMLESS_TO_ONESELF: Final = -5.0  # the same about suicide and self-harm
+HARMLESS_TO_ONESELF: Final = -3.0  # the same about suicide and self-harm
 HARMLESS_GRAVE_TURNS: Final = -5.0  # the same in a conversation about violence and the like
 HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
 HARMLESS_LONG: Final = -5.0  # the same in a long message, where a danger may be told in passing
+HARMLESS_FIRM: Final = -8.0  # the same where a rule is firm; about suicide and self-harm it stays
 CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
 """Categories whose harm is to the one who writes, or to whom they write of."""
@@ -64,6 +63,7 @@ def weigh(
     *,
     is_grave: bool,
     is_firm: bool,
+    is_settled: bool,
     is_clear: bool,
 ) -> tuple[Reason, ...]:
     """What counts of the rules' reasons, and what the examples add to them.
@@ -73,7 +73,9 @@ def weigh(
         own: the user's own words.
         reasons: what the rules found.
         is_grave: whether one of them is hard to overrule: violence and the like.
-        is_firm: whether none may be, as where somebody asks how one dies: they ask it like any question.
+        is_firm: whether one of them is harder still, for no harmless message was seen that meets it;
+            one about suicide can't be overruled, for how one dies is asked like any question.
+        is_settled: whether none may be, as where one of them counted before more was said.
         is_clear: whether many rules of one category agree.
 
     Returns:
@@ -84,11 +86,11 @@ def weigh(
     read = likeness.compare(own, [reason.category for reason in reasons])
     asks_how_one_dies = bool(read.lethal) and read.lethality >= _lethal(own, read)
     if len(own.live_words) >= _FEWEST:
-        harmless = read.log_odds < _harmless(own, reasons, is_grave=is_grave, is_clear=is_clear)
-        if reasons and harmless and not (is_firm or asks_how_one_dies):
+        limit = _harmless(own, reasons, is_grave=is_grave, is_firm=is_firm, is_clear=is_clear)
+        if reasons and read.log_odds < limit and not (is_settled or asks_how_one_dies):
             return ()
-        if read.log_odds >= ALARMING_TO_ONESELF and len(read.telling) >= _FEWEST_TELLING:
-            kinds = _alarming(read.log_odds, tuple(_likely(likeness.find_kinds(read))))
+        if read.log_odds >= ALARMING and len(read.telling) >= _FEWEST_TELLING:
+            kinds = _likely(likeness.find_kinds(read))
             reasons = _join(reasons, (_tell(own.passage, kind, read.telling) for kind in kinds))
     if asks_how_one_dies:
         reasons = _join(reasons, [_tell(own.passage, _DYING, read.lethal)])
@@ -108,22 +110,27 @@ def _lethal(own: Reading, read: Resemblance) -> float:
     return LETHAL_OF_THINGS if asking in things else LETHAL
 
 
-def _harmless(own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_clear: bool) -> float:
+def _harmless(
+    own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_firm: bool, is_clear: bool
+) -> float:
     """The log odds under which the rules' reasons don't count: the lowest limit of those that apply.
 
     None where help is asked for at once, or the story is said to be one's own.
     """
-    if own.context.is_urgent or own.context.is_owned:
+    to_oneself = any(reason.category in TO_ONESELF for reason in reasons)
+    is_long = len(own.passage.words) > _SHORT
+    if own.context.is_urgent or own.context.is_owned or (is_firm and (to_oneself or is_long)):
         return -inf
     return min(
         limit
         for limit, applies in (
             (HARMLESS, True),
             (HARMLESS_MIXED, own.context.is_mixed),
-            (HARMLESS_TO_ONESELF, any(reason.category in TO_ONESELF for reason in reasons)),
+            (HARMLESS_TO_ONESELF, to_oneself),
             (HARMLESS_GRAVE_TURNS, is_grave and own.passage.words[-1].turn > 0),
             (HARMLESS_CLEAR, is_clear),
-            (HARMLESS_LONG, len(own.passage.words) > _SHORT),
+            (HARMLESS_LONG, is_long),
+            (HARMLESS_FIRM, is_firm),
         )
         if applies
     )
@@ -134,12 +141,6 @@ def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
     for place, (kind, probability) in enumerate(kinds[:_MOST_KINDS]):
         if place == 0 or probability >= _LIKELY_KIND:
             yield kind
-
-
-def _alarming(log_odds: float, kinds: Sequence[str]) -> Sequence[str]:
-    """The likely categories where they are likely enough to count."""
-    limit = ALARMING_TO_ONESELF if kinds[0] in TO_ONESELF else ALARMING
-    return kinds if log_odds >= limit else ()
 
 
 def _tell(passage: Passage, kind: str, telling: Sequence[tuple[int, int]]) -> Reason:

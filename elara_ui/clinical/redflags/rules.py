@@ -125,7 +125,7 @@ class Rules:
             if len(spoken) > 1:
                 reasons, counts_alone = self._without_harmless_turns(self.learned, spoken, own_words, met)
             reasons = self._weigh(
-                self.learned, own, reasons, read, is_clear=_is_clear(met), is_firm=counts_alone
+                self.learned, own, reasons, read, is_clear=_is_clear(met), is_settled=counts_alone
             )
         names = tuple(reason.category for reason in reasons)
         return Finding(
@@ -182,12 +182,19 @@ class Rules:
         read: Reading,
         *,
         is_clear: bool,
-        is_firm: bool = False,
+        is_settled: bool = False,
     ) -> tuple[Reason, ...]:
         """The reasons that count of a passage as it was read, in the order of the categories."""
         is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
-        is_firm = is_firm or self._is_firm(read)
-        weighed = weigh(learned, own, reasons, is_grave=is_grave, is_firm=is_firm, is_clear=is_clear)
+        weighed = weigh(
+            learned,
+            own,
+            reasons,
+            is_grave=is_grave,
+            is_firm=self._is_firm(read),
+            is_settled=is_settled,
+            is_clear=is_clear,
+        )
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
 

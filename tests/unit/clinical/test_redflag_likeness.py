@@ -270,7 +270,7 @@ def test_what_other_sets_taught_finds_a_set_that_they_have_not_seen(rules: Rules
 
     messages = [json.loads(line) for line in (HERE / unseen).read_text(encoding="utf-8").splitlines()]
     found = [fires(blind, message) for message in messages if message["expected"]]
-    assert sum(found) >= 0.96 * len(found)
+    assert sum(found) >= 0.95 * len(found)
     known = others[::40]
     agree = [fires(blind, message) == fires(rules, message) for message in known]
     assert sum(agree) >= 0.98 * len(agree)  # what is shipped learned the same, and a set more
