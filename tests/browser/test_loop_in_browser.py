@@ -340,7 +340,7 @@ def test_8_fine_tune_promote_and_ask_the_adapter(page: Page, app: App) -> None:
     expect(page.locator(".el-answering p")).to_contain_text("patient@1")
     ask(page, "What is asthma?")
     expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
-    look(page, "chat")
+    look(page, "chat", keep=False)
     page.close()
 
 
@@ -358,7 +358,7 @@ def test_9_everything_is_there_after_a_restart(page: Page, app: App) -> None:
     embedded.locator(".el-model-head").click()
     expect(page.locator(".el-form-row")).to_contain_text("GB of memory")
     expect(page.locator("#models-shelf")).to_contain_text("patient@1")
-    look(page, "models")
+    look(page, "models", keep=False)
 
 
 def test_leaving_a_conversation_breaks_its_answer_off_and_keeps_it(page: Page) -> None:
