@@ -119,11 +119,13 @@ class Context:
     def status(self, start: int, end: int) -> int:
         """What is meant by the words from `start` to before `end`: a sum of Status."""
         status = self._status[start]
-        if (end == start + 1 and start in self._other_sense) or any(
-            scope.start <= start and end <= scope.end for scope in self._figurative
-        ):
+        other_sense = end == start + 1 and start in self._other_sense
+        if other_sense or (self._figurative and self._is_figurative(start, end)):
             status |= Status.FIGURATIVE
         return status
+
+    def _is_figurative(self, start: int, end: int) -> bool:
+        return any(scope.start <= start and end <= scope.end for scope in self._figurative)
 
     def _mark(self, scopes: Iterable[_Scope], status: int) -> None:
         for scope in scopes:

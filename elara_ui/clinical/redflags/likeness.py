@@ -151,8 +151,9 @@ class Likeness:
         """The categories that a message may be of with their probabilities, the likeliest first."""
         scores = dict(self.kind_bases)
         for row, share in read.shares:
-            for kind, towards in _parse_kinds(self.weights.kinds[row]):
-                scores[kind] += share * towards
+            if told := self.weights.kinds[row]:
+                for kind, towards in _parse_kinds(told):
+                    scores[kind] += share * towards
         top = max(scores.values(), default=0.0)
         powers = {kind: exp(score - top) for kind, score in scores.items()}
         total = sum(powers.values())

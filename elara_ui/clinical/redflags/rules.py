@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -124,9 +125,7 @@ class Rules:
             counts_alone = False
             if len(spoken) > 1:
                 reasons, counts_alone = self._without_harmless_turns(self.learned, spoken, own_words, met)
-            reasons = self._weigh(
-                self.learned, own, reasons, read, is_clear=_is_clear(met), is_settled=counts_alone
-            )
+            reasons = self._weigh(self.learned, own, reasons, met, is_settled=counts_alone)
         names = tuple(reason.category for reason in reasons)
         return Finding(
             bool(reasons), names, reasons, self.advice_book.for_categories(names, country), self.version
@@ -172,67 +171,79 @@ class Rules:
         met = tuple(self._match(alone))
         if not met:
             return None
-        return bool(self._weigh(learned, alone, _reasons(met), alone, is_clear=_is_clear(met)))
+        return bool(self._weigh(learned, alone, _reasons(met), met))
 
     def _weigh(
         self,
         learned: Likeness,
         own: Reading,
         reasons: tuple[Reason, ...],
-        read: Reading,
+        met: Sequence["_Met"],
         *,
-        is_clear: bool,
         is_settled: bool = False,
     ) -> tuple[Reason, ...]:
-        """The reasons that count of a passage as it was read, in the order of the categories."""
-        is_grave = any(self.advice_book.is_compassionate(reason.category) for reason in reasons)
+        """The reasons that count of a passage in which rules were met, in the order of the categories."""
         weighed = weigh(
             learned,
             own,
             reasons,
-            is_grave=is_grave,
-            is_firm=self._is_firm(read),
+            is_grave=any(self.advice_book.is_compassionate(reason.category) for reason in reasons),
+            is_firm=any(each.is_firm for each in met),
             is_settled=is_settled,
-            is_clear=is_clear,
+            is_clear=any(each.rules >= CLEAR for each in met),
         )
         places = [category.name for category in self.categories]
         return tuple(sorted(weighed, key=lambda reason: places.index(reason.category)))
 
-    def _is_firm(self, read: Reading) -> bool:
-        """Whether a rule is met that counts however harmless the message reads."""
-        return any(rule.match(read.findings) for rule in self._firm_rules)
-
-    @cached_property
-    def _firm_rules(self) -> tuple[Rule, ...]:
-        return tuple(rule for category in self.categories for rule in category.rules if rule.always)
-
     def _match(self, read: Reading) -> Iterator["_Met"]:
         """Of each category the first rule that is met, and how many are."""
-        passage = read.passage
-        for category in self.categories:
-            found = [places for rule in category.rules if (places := rule.match(read.findings))]
+        passage, findings = read.passage, read.findings
+        begun = frozenset[int]().union(*(self._rules_by_need.get(name, ()) for name in ("", *findings)))
+        for category, rules in self._numbered:
+            tried = (rule for number, rule in rules if number in begun)
+            found = [(rule, places) for rule in tried if (places := rule.match(findings))]
             if found:
-                written = tuple(_as_written(passage, place) for place in found[0])
-                reason = Reason(category.name, written, passage.sentence_text(found[0][0].sentence))
-                turns = frozenset(passage.words[place.start].turn for place in found[0])
-                yield _Met(reason, turns, len(found))
+                first = found[0][1]
+                written = tuple(_as_written(passage, place) for place in first)
+                reason = Reason(category.name, written, passage.sentence_text(first[0].sentence))
+                turns = frozenset(passage.words[place.start].turn for place in first)
+                yield _Met(reason, turns, len(found), any(rule.always for rule, _ in found))
+
+    @cached_property
+    def _numbered(self) -> tuple[tuple[Category, tuple[tuple[int, Rule], ...]], ...]:
+        """The categories and their rules, which have numbers here."""
+        number = count()
+        return tuple((each, tuple((next(number), rule) for rule in each.rules)) for each in self.categories)
+
+    @cached_property
+    def _rules_by_need(self) -> Mapping[str, frozenset[int]]:
+        """The rules that can only be met where a concept is; under no name those that need none.
+
+        A rule stands under every concept of one of its parts, the one with the fewest: most rules needn't be
+        tried then.
+        """
+        numbers: dict[str, set[int]] = {}
+        for _, rules in self._numbered:
+            for number, rule in rules:
+                for name in min(rule.needed, key=len, default=("",)):
+                    numbers.setdefault(name, set()).add(number)
+        return {name: frozenset(found) for name, found in numbers.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """A reason, the user's turns that its words stand in, and how many rules of its category agree."""
+    """A reason, the user's turns that its words stand in, how many rules of its category agree, and whether
+    one of them counts whatever the examples say.
+    """
 
     reason: Reason
     turns: frozenset[int]
     rules: int
+    is_firm: bool
 
 
 def _reasons(met: Iterable[_Met]) -> tuple[Reason, ...]:
     return tuple(each.reason for each in met)
-
-
-def _is_clear(met: Iterable[_Met]) -> bool:
-    return any(each.rules >= CLEAR for each in met)
 
 
 def load_rules(

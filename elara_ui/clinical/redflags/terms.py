@@ -143,7 +143,7 @@ class Rule:
     def match(self, findings: Findings) -> tuple[Found, ...] | None:
         """The places that meet the rule; None if it isn't met."""
         names = findings.keys()  # asked so, since a set would go through all that was found
-        if any(names.isdisjoint(needed) for needed in self._needed):
+        if any(names.isdisjoint(needed) for needed in self.needed):
             return None
         met: list[Found] = []
         for group in self.groups:
@@ -158,7 +158,7 @@ class Rule:
         return tuple(sorted(set(met), key=lambda found: found.start))
 
     @cached_property
-    def _needed(self) -> tuple[frozenset[str], ...]:
+    def needed(self) -> tuple[frozenset[str], ...]:
         """Of each of these sets something must be there: a quick way to say no."""
         return tuple(
             frozenset(atom.name for atom in part)
