@@ -48,7 +48,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 def test_the_first_question_is_answered_in_the_voice_that_was_chosen(page: Page) -> None:
     ask(page, "What is asthma?", 1)
     expect(page.locator("#thread .el-meta").last).to_contain_text("patient@1")
-    expect(page.locator(".el-meter").last).not_to_contain_text("too hard")  # the base writes at grade 13
+    expect(page.locator(".el-meter").last).to_contain_text("Reading grade")
     picture(page, "chat")
     page.get_by_role("radio", name="Emergency").check()
     ask(page, "My friend has burnt her hand on the stove. What should I do?", 2)
