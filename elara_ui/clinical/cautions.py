@@ -20,6 +20,7 @@ _AMOUNT = (
 _SENTENCE = re.compile(r"[^.!?\n]+(?:\.\d[^.!?\n]*)*")
 _WORD = re.compile(r"[^\W\d_][\w'-]*")
 _BETWEEN = 4  # words that may stand between "it sounds like" and a condition: "a mild urinary tract"
+_BEFORE = 4  # words that may stand between "take" and what: "take a short course of"
 _APART = frozenset(("for", "to", "about", "against", "no", "not"))  # "you may have tests for cancer"
 _ARTICLE = re.compile(r"^\W*(?:(?:a|an|the|your|that|you have)\s+)*", re.IGNORECASE)
 
@@ -29,7 +30,8 @@ class Cautions:
     """What was found, each once, as written, in the order of the text.
 
     Args:
-        medicines: names of medicines.
+        medicines: names of medicines, and what they are called together ("antibiotics") where they are to be
+            taken.
         doses: amounts of something to take.
         diagnoses: conditions put to the reader.
     """
@@ -50,6 +52,7 @@ class CautionWords:
     Args:
         medicines: lower-case names.
         not_medicine: phrases in which a name is no medicine.
+        taking_class: words that tell to have medicines, up to what these are called together.
         dose: an amount with its unit.
         assertion: words that put something to the reader.
         open_to_all: a beginning that speaks of nobody in particular.
@@ -58,6 +61,7 @@ class CautionWords:
 
     medicines: frozenset[str]
     not_medicine: re.Pattern[str]
+    taking_class: re.Pattern[str]
     dose: re.Pattern[str]
     assertion: re.Pattern[str]
     open_to_all: re.Pattern[str]
@@ -86,6 +90,11 @@ def read_words(path: Path = WORDS_FILE) -> CautionWords:
     return CautionWords(
         medicines=frozenset(document["medicines"].split()),
         not_medicine=re.compile(rf"\b(?:{listed['not_medicine']})\b", re.IGNORECASE),
+        taking_class=re.compile(
+            rf"(?<![\w'-])(?:{listed['taking']})(?:[ \t]+[\w'-]+){{0,{_BEFORE}}}?"
+            rf"[ \t]+({listed['classes']})(?![\w'-])",
+            re.IGNORECASE,
+        ),
         dose=re.compile(
             rf"\b(?:{_AMOUNT})\s?-?(?:{listed['units']})(?![\w'])"
             rf"(?!\s?(?:{listed['not_dose']})(?![\w'-]))",
@@ -101,9 +110,11 @@ def read_words(path: Path = WORDS_FILE) -> CautionWords:
 
 
 def _medicines(text: str, words: CautionWords) -> Iterator[str]:
-    for word in _WORD.findall(words.not_medicine.sub(" ", text)):
-        if word.casefold().removesuffix("'s") in words.medicines:
-            yield word.removesuffix("'s")
+    plain = words.not_medicine.sub(" ", text)
+    found = [(word.start(), word[0].removesuffix("'s")) for word in _WORD.finditer(plain)]
+    named = [(at, word) for at, word in found if word.casefold() in words.medicines]
+    together = [(match.start(1), match[1]) for match in words.taking_class.finditer(plain)]
+    yield from (name for _, name in sorted(named + together))
 
 
 def _diagnoses(text: str, words: CautionWords) -> Iterator[str]:
