@@ -37,6 +37,7 @@ BLIND = (
     *(f"twentyfourth_set_{part}" for part in "abc"),
     *(f"twentyseventh_set_{part}" for part in "abcdefghijklmnopqr"),
     *(f"twentyninth_set_{part}" for part in "abcdefghijk"),
+    *(f"thirtysecond_set_{part}" for part in "abcdefghijklmnopqrstu"),
 )
 PARTS = 5
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import reduce
+from itertools import accumulate
 from operator import or_
 from typing import Final
 
@@ -64,10 +65,10 @@ class Context:
         self._cues: dict[str, list[Hit]] = defaultdict(list)
         for hit in hits:
             if hit.concept.startswith(CUE):
-                self._cues[hit.concept.removeprefix(CUE)].append(hit)
+                self._cues[hit.concept[len(CUE) :]].append(hit)
         self._frames = Frames(passage, self._cues)
         self._sentences = _spans(passage.words)
-        self._figurative = [_Scope(hit.start, hit.end) for hit in self._cues["figurative"]]
+        self._figurative_until = self._reach(self._cues["figurative"])
         self._other_sense = frozenset(cue.start for cue in self._cues["other_sense"])
         self._status: list[int] = [Status.LIVE] * len(passage.words)
         self._mark(self._negations(), Status.NEGATED)
@@ -96,6 +97,11 @@ class Context:
         return bool(self._cues["owned"])
 
     @property
+    def is_excepted(self) -> bool:
+        """Whether something is told as all that is wrong ("fine apart from")."""
+        return bool(self._cues["excepted"])
+
+    @property
     def is_at_hand(self) -> bool:
         """Whether somebody is at hand, or something goes on or has come back."""
         return any(self._cues[name] for name in _PRESENT)
@@ -113,19 +119,23 @@ class Context:
     @property
     def statuses(self) -> int:
         """What is meant by any of the words: a sum of Status."""
-        figurative = Status.FIGURATIVE if self._figurative or self._other_sense else Status.LIVE
+        figurative = Status.FIGURATIVE if self._cues["figurative"] or self._other_sense else Status.LIVE
         return reduce(or_, self._status, figurative)
 
     def status(self, start: int, end: int) -> int:
         """What is meant by the words from `start` to before `end`: a sum of Status."""
         status = self._status[start]
         other_sense = end == start + 1 and start in self._other_sense
-        if other_sense or (self._figurative and self._is_figurative(start, end)):
+        if other_sense or end <= self._figurative_until[start]:
             status |= Status.FIGURATIVE
         return status
 
-    def _is_figurative(self, start: int, end: int) -> bool:
-        return any(scope.start <= start and end <= scope.end for scope in self._figurative)
+    def _reach(self, hits: Iterable[Hit]) -> Sequence[int]:
+        """Of each word, how far a hit goes that holds it or stands before it; 0 where none does."""
+        reach = [0] * len(self._words)
+        for hit in hits:
+            reach[hit.start] = max(reach[hit.start], hit.end)
+        return tuple(accumulate(reach, max))
 
     def _mark(self, scopes: Iterable[_Scope], status: int) -> None:
         for scope in scopes:

@@ -8,6 +8,7 @@
 - **rules**: the categories whose rules are met, and whether any is.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -84,6 +85,16 @@ class Reading:
         words = enumerate(self.passage.words)
         return [(at, word) for at, word in words if not self.context.status(at, at + 1) & _NOT_MEANT]
 
+    @property
+    def last_turn(self) -> int:
+        """The place of the first word of the last turn."""
+        words = self.passage.words
+        return next((at for at, word in enumerate(words) if word.turn == words[-1].turn), 0)
+
+    def names(self, concepts: AbstractSet[str], begin: int) -> bool:
+        """Whether any of the concepts stands at a place or behind it."""
+        return any(place.start >= begin for name in concepts for place in self.findings.get(name, ()))
+
 
 def find_features(own: Reading, met: Collection[str], first: int = 0) -> Features:
     """What a message is weighed by.
@@ -105,19 +116,20 @@ def find_features(own: Reading, met: Collection[str], first: int = 0) -> Feature
 
 def find_pairs(words: Placed) -> dict[str, Spans]:
     """Words and pairs of neighbours in a sentence, base forms, with where they stand."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for at, word in words:
-        found.setdefault(_name(word), []).append((at, at + 1))
-    for (at, word), (then, following) in pairwise(words):
-        if word.sentence == following.sentence:
-            found.setdefault(f"{_name(word)} {_name(following)}", []).append((at, then + 1))
+    named = [(at, _name(word), word.sentence) for at, word in words]
+    found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for at, name, _ in named:
+        found[name].append((at, at + 1))
+    for (at, name, sentence), (then, following, its_sentence) in pairwise(named):
+        if sentence == its_sentence:
+            found[f"{name} {following}"].append((at, then + 1))
     return dict(found)
 
 
 def _find_said(words: Sequence[Word], first: int) -> dict[str, Spans]:
-    found: dict[str, list[tuple[int, int]]] = {}
+    found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for at in range(first, len(words)):
-        found.setdefault(words[at].raw, []).append((at, at + 1))
+        found[words[at].raw].append((at, at + 1))
     return dict(found)
 
 
@@ -127,7 +139,10 @@ def _find_concepts(findings: Findings, first: int) -> AbstractSet[str]:
     for concept, places in findings.items():
         for status in {place.status for place in places if place.start >= first}:
             meant = [name for sign, name in _STATUS_NAMES.items() if status & sign] if status else ()
-            found.update([f"{concept} {name}" for name in meant] if meant else (concept,))
+            if meant:
+                found.update([f"{concept} {name}" for name in meant])
+            else:
+                found.add(concept)
     return found
 
 

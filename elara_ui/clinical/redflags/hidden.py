@@ -56,7 +56,8 @@ class HiddenLayer:
             log odds that they add, and what each feature's share is multiplied by to have its part of them;
             the parts and what the awake units begin with make up the sum.
         """
-        chosen = self.weights[rows] * self.step
-        inputs = shares @ chosen + self.bases
-        awake = np.where(inputs > 0, self.outputs, np.float32(0))
-        return float(inputs @ awake), chosen @ awake
+        steps = self.weights[rows].astype(np.float32)
+        inputs = (shares @ steps) * self.step + self.bases
+        awake: Floats = np.where(inputs > 0, self.outputs, np.float32(0))
+        said: Floats = awake * self.step
+        return float(inputs @ awake), steps @ said

@@ -7,7 +7,7 @@ nothing was learned from (docs/decisions/0040-limits-by-a-set-of-their-own.md; f
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -15,30 +15,33 @@ from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.likeness import Likeness, Resemblance
 from elara_ui.clinical.redflags.text import Passage
 
-ALARMING: Final = 3.0  # log odds from which a message counts though no rule fires
-HARMLESS: Final = -1.5  # log odds under which a rule doesn't count
+ALARMING: Final = 2.25  # log odds from which a message counts though no rule fires
+HARMLESS: Final = -0.75  # log odds under which a rule doesn't count
 HARMLESS_MIXED: Final = -5.0  # the same where what goes on stands beside a date, a lesson or a screen
 HARMLESS_TO_ONESELF: Final = -3.0  # the same about suicide and self-harm
 HARMLESS_GRAVE_TURNS: Final = -5.0  # the same in a conversation about violence and the like
 HARMLESS_CLEAR: Final = -3.0  # the same where many rules of one category agree
 HARMLESS_LONG: Final = -5.0  # the same in a long message, where a danger may be told in passing
-HARMLESS_FIRM: Final = -8.0  # the same where a rule is firm; about suicide and self-harm it stays
+HARMLESS_SHORT: Final = -8.0  # the same of few words
+HARMLESS_FIRM: Final = -8.0  # the same where a rule is firm; about suicide and self-harm it mostly stays
 CLEAR: Final = 6  # rules of one category that make a picture clear
 TO_ONESELF: Final = frozenset({"suicidal", "self_harm"})
 """Categories whose harm is to the one who writes, or to whom they write of."""
-LETHAL: Final = -1.25  # log odds from which a message counts as a question how one dies
-LETHAL_OF_THINGS: Final = 2.0  # the same where the same sentence names a pet, a pest, a game or the like
+LETHAL: Final = -1.0  # log odds from which a message counts as a question how one dies
+NOT_LETHAL: Final = -7.0  # log odds under which even a firm rule about suicide gives way, at HARMLESS_FIRM
 _DYING = "suicidal"  # the category of such a question
-_OF_THINGS = "of_things"  # the concept of what isn't human that one asks such things of
-_FEWEST_LETHAL = 3  # words of such a question
-_FEWEST_TELLING = 2  # words and pairs that speak for an emergency; one alone ("and") says nothing
-_FEWEST = 8  # words; what is shorter is left to the rules
+_WAYS: Final = frozenset({"poison_asked", "way_asked", "grim_way", "felt_way", "gentle_way", "quick_way"})
+"""Concepts of what one may die of."""
+_DEATH: Final = frozenset({"death_asked", "lethal"})
+_LEANING: Final = frozenset({"it", "this", "that", "they", "them", "these", "those"})
+_FEWEST = 2  # words; what is shorter is left to the rules, and a last turn to those before it
+_FEWEST_TELLING = 2  # words and pairs that speak for it; one alone ("and", "no") says nothing
+_FEW = 8  # words
 _SHORT = 80  # words; in a longer one a danger may be told in passing
 _LIKELY_KIND = (
     0.08  # probability from which a category is told beside the likeliest, or beside those of the rules
 )
 _MOST_KINDS = 3  # learned categories that are told
-_TELLING = 3  # words and pairs that are told as the reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +84,36 @@ def weigh(
     Returns:
         Nothing where the message reads harmless; else the rules' reasons and the likeliest categories.
     """
-    if len(own.live_words) < _FEWEST_LETHAL:
+    if len(own.live_words) < _FEWEST:
         return tuple(reasons)
-    read = likeness.compare(own, [reason.category for reason in reasons])
-    asks_how_one_dies = bool(read.lethal) and read.lethality >= _lethal(own, read)
-    if len(own.live_words) >= _FEWEST:
-        limit = _harmless(own, reasons, is_grave=is_grave, is_firm=is_firm, is_clear=is_clear)
-        if reasons and read.log_odds < limit and not (is_settled or asks_how_one_dies):
-            return ()
-        if read.log_odds >= ALARMING and len(read.telling) >= _FEWEST_TELLING:
-            kinds = _likely(likeness.find_kinds(read))
-            reasons = _join(reasons, (_tell(own.passage, kind, read.telling) for kind in kinds))
+    read = _read(likeness, own, reasons)
+    asks_how_one_dies = len(read.lethal) >= _FEWEST_TELLING and read.lethality >= LETHAL
+    limit = _harmless(own, read, reasons, is_grave=is_grave, is_firm=is_firm, is_clear=is_clear)
+    if reasons and read.log_odds < limit and not (is_settled or asks_how_one_dies):
+        return ()
+    if read.log_odds >= ALARMING and len(read.telling) >= _FEWEST_TELLING:
+        kinds = _likely(likeness.find_kinds(read))
+        reasons = _join(reasons, (_tell(own.passage, kind, read.telling) for kind in kinds))
     if asks_how_one_dies:
         reasons = _join(reasons, [_tell(own.passage, _DYING, read.lethal)])
     return tuple(reasons)
+
+
+def _read(likeness: Likeness, own: Reading, reasons: Sequence[Reason]) -> Resemblance:
+    """How a message reads: its last turn alone or all together, whichever is more alarming.
+
+    A last turn that leans on what was said before says nothing by itself: "does it hurt?" and "is it fatal?"
+    may be about a vaccine. So one that names neither a way to die nor, of nothing said before, death, is
+    weighed with the others, and so is a single word.
+    """
+    whole, last = likeness.compare(own, [reason.category for reason in reasons])
+    begin = own.last_turn
+    live = sum(at >= begin for at, _ in own.live_words)
+    worse = max(whole, last, key=lambda read: read.log_odds) if live >= _FEWEST else whole
+    leans = any(word.raw in _LEANING for word in own.passage.words[begin:])
+    stands = own.names(_WAYS if leans else _WAYS | _DEATH, begin)
+    asking = max(whole, last, key=lambda read: read.lethality) if stands else whole
+    return replace(worse, lethality=asking.lethality, lethal=asking.lethal)
 
 
 def _join(reasons: Sequence[Reason], learned: Iterable[Reason]) -> tuple[Reason, ...]:
@@ -103,15 +122,14 @@ def _join(reasons: Sequence[Reason], learned: Iterable[Reason]) -> tuple[Reason,
     return (*reasons, *(reason for reason in learned if reason.category not in found))
 
 
-def _lethal(own: Reading, read: Resemblance) -> float:
-    """The log odds from which a message counts as a question how one dies."""
-    asking = own.passage.words[read.lethal[0][0]].sentence
-    things = (place.sentence for place in own.findings.get(_OF_THINGS, ()))
-    return LETHAL_OF_THINGS if asking in things else LETHAL
-
-
 def _harmless(
-    own: Reading, reasons: Sequence[Reason], *, is_grave: bool, is_firm: bool, is_clear: bool
+    own: Reading,
+    read: Resemblance,
+    reasons: Sequence[Reason],
+    *,
+    is_grave: bool,
+    is_firm: bool,
+    is_clear: bool,
 ) -> float:
     """The log odds under which the rules' reasons don't count: the lowest limit of those that apply.
 
@@ -119,17 +137,20 @@ def _harmless(
     """
     to_oneself = any(reason.category in TO_ONESELF for reason in reasons)
     is_long = len(own.passage.words) > _SHORT
-    if own.context.is_urgent or own.context.is_owned or (is_firm and (to_oneself or is_long)):
+    context = own.context
+    is_asked = to_oneself and read.lethality >= NOT_LETHAL
+    if context.is_urgent or context.is_owned or (is_firm and (is_asked or is_long)):
         return -inf
     return min(
         limit
         for limit, applies in (
             (HARMLESS, True),
-            (HARMLESS_MIXED, own.context.is_mixed),
+            (HARMLESS_MIXED, context.is_mixed or context.is_excepted),
             (HARMLESS_TO_ONESELF, to_oneself),
             (HARMLESS_GRAVE_TURNS, is_grave and own.passage.words[-1].turn > 0),
             (HARMLESS_CLEAR, is_clear),
             (HARMLESS_LONG, is_long),
+            (HARMLESS_SHORT, len(own.live_words) < _FEW),
             (HARMLESS_FIRM, is_firm),
         )
         if applies
@@ -145,7 +166,7 @@ def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
 
 def _tell(passage: Passage, kind: str, telling: Sequence[tuple[int, int]]) -> Reason:
     """A category, with the words that spoke most for it."""
-    spans = sorted(telling[:_TELLING])
+    spans = sorted(telling)
     words = [passage.text[passage.words[start].start : passage.words[end - 1].end] for start, end in spans]
     first = passage.words[telling[0][0]].sentence
     return Reason(kind, tuple(dict.fromkeys(words)), passage.sentence_text(first))

@@ -10,16 +10,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from elara_ui.clinical.redflags.text import Word
 
 _TOKEN = re.compile(r"[()\[\]|]|[^\s()\[\]|]+")
+_BRACKETS = frozenset("()[]|")
 _CLOSING = {"(": ")", "[": "]"}
 _MOST_FILLERS = 3  # small words between two words of a phrase
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A phrase found.
 
     Args:
@@ -36,6 +37,7 @@ class Hit:
 @dataclass(slots=True)
 class _Node:
     after: dict[str, list["_Node"]] = field(default_factory=dict)
+    alone: dict[str, "_Node"] = field(default_factory=dict)  # those that no other node leads to
     concepts: tuple[str, ...] = ()
 
 
@@ -63,49 +65,51 @@ class PhraseBook:
         root = _Node()
         self._fillers = fillers
         self._words = words_of(concepts)
-        for name in concepts:
-            for phrase in gather_phrases(name, concepts):
-                for end in _grow(parse_phrase(phrase), [root]):
-                    if end is root:
-                        raise ValueError(f"Concept {name!r}: everything in {phrase!r} may be missing.")
-                    if name not in end.concepts:
-                        end.concepts = (*end.concepts, name)
+        for phrase, names in _holders(concepts).items():
+            for end in _grow(parse_phrase(phrase), [root]):
+                if end is root:
+                    raise ValueError(f"Concept {names[0]!r}: everything in {phrase!r} may be missing.")
+                end.concepts = (*end.concepts, *names)
         self._start = _State((root,))
         self._states: dict[tuple[int, ...], _State] = {}
 
     def find(self, words: Sequence[Word]) -> list[Hit]:
         """Every phrase in the words, each concept's longest at a place."""
         hits: list[Hit] = []
-        keys = [self._key(word) for word in words]
-        for start in range(len(words)):
-            longest: dict[str, int] = {}
-            state = self._move(self._start, words[start], keys[start])
+        keyed = [(self._key(word), word) for word in words]
+        clause_end = 0
+        for start, (key, word) in enumerate(keyed):
+            if start == clause_end:
+                clause_end = _clause_end(words, start)
+            state = self._move(self._start, word, key)
             if state is not None:
-                self._follow(state, words, keys, start + 1, longest)
-                hits.extend(Hit(concept, start, end) for concept, end in longest.items())
+                longest = self._follow(state, keyed, start + 1, clause_end)
+                hits += [Hit(concept, start, end) for concept, end in longest.items()]
         return hits
 
     def _follow(
-        self, state: "_State", words: Sequence[Word], keys: Sequence[str], at: int, longest: dict[str, int]
-    ) -> None:
-        """Walk on from a state to the end of the clause, noting where each concept ends last."""
-        for concept in state.concepts:
-            longest[concept] = at
+        self, state: "_State", keyed: Sequence[tuple[str, Word]], begin: int, end: int
+    ) -> Mapping[str, int]:
+        """Where each concept ends last, walking on from a state to the end of the clause."""
+        longest = dict.fromkeys(state.concepts, begin)
         active = {state: 0} if state.goes_on else {}  # state → small words skipped since its last step
-        clause = words[at - 1].clause
-        while active and at < len(words) and words[at].clause == clause:
+        for at in range(begin, end):
+            key, word = keyed[at]
             following: dict[_State, int] = {}
             for reached, skipped in active.items():
-                moved = self._move(reached, words[at], keys[at])
+                moves = reached.moves
+                moved = moves[key] if key in moves else self._move(reached, word, key)
                 if moved is not None:
                     for concept in moved.concepts:
                         longest[concept] = at + 1
                     if moved.goes_on:
                         following[moved] = 0
-                if skipped < _MOST_FILLERS and words[at].raw in self._fillers:
+                if skipped < _MOST_FILLERS and word.raw in self._fillers:
                     following[reached] = min(skipped + 1, following.get(reached, _MOST_FILLERS))
+            if not following:
+                break
             active = following
-            at += 1
+        return longest
 
     def _key(self, word: Word) -> str:
         """Under what a step is remembered: words that no phrase has are all alike."""
@@ -117,16 +121,13 @@ class PhraseBook:
         """The state behind a word, worked out once and remembered: the phrases make a graph, not a tree."""
         if key in state.moves:
             return state.moves[key]
-        nodes = {
-            id(node): node
-            for name in _keys(word)
-            for before in state.nodes
-            for node in before.after.get(name, ())
-        }
+        nodes = {id(node): node for name in _keys(word) for node in state.after.get(name, ())}
         reached = None
         if nodes:
             identity = tuple(sorted(nodes))
-            reached = self._states.setdefault(identity, _State(tuple(nodes[number] for number in identity)))
+            reached = self._states.get(identity)
+            if reached is None:
+                reached = self._states[identity] = _State(tuple(nodes[number] for number in identity))
         state.moves[key] = reached
         return reached
 
@@ -134,24 +135,35 @@ class PhraseBook:
 class _State:
     """Several nodes at once: what may have been read so far."""
 
-    __slots__ = ("concepts", "goes_on", "moves", "nodes")
+    __slots__ = ("after", "concepts", "goes_on", "moves")
 
     def __init__(self, nodes: tuple[_Node, ...]) -> None:
-        self.nodes = nodes
         self.concepts = tuple(dict.fromkeys(concept for node in nodes for concept in node.concepts))
-        self.goes_on = any(node.after for node in nodes)
+        self.after: dict[str, list[_Node]] = {}
+        for node in nodes:
+            for word, following in node.after.items():
+                self.after.setdefault(word, []).extend(following)
+        self.goes_on = bool(self.after)
         self.moves: dict[str, _State | None] = {}
+
+
+def _holders(concepts: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """Phrase → the concepts that have it, for many take others' in."""
+    holders: dict[str, list[str]] = {}
+    for name in concepts:
+        for phrase in dict.fromkeys(gather_phrases(name, concepts)):
+            holders.setdefault(phrase, []).append(name)
+    return holders
 
 
 def _grow(sequence: _Sequence, starts: list[_Node]) -> list[_Node]:
     """Hang a sequence on nodes; returns where it ends."""
     current = starts
     for item in sequence:
-        shared = _Node()
         if isinstance(item, str):
-            _link(current, item, shared)
-            current = [shared]
+            current = [_step(current, item)]
             continue
+        shared = _Node()
         ends = [shared]
         for option in item.options:
             *front, last = option
@@ -162,6 +174,19 @@ def _grow(sequence: _Sequence, starts: list[_Node]) -> list[_Node]:
                 ends.extend(_grow((last,), before))
         current = ends + current if item.optional else ends
     return current
+
+
+def _step(nodes: list[_Node], word: str) -> _Node:
+    """The node that a word leads to; phrases that begin alike share it."""
+    if len(nodes) > 1:
+        target = _Node()
+        _link(nodes, word, target)
+        return target
+    [node] = nodes
+    if word not in node.alone:
+        node.alone[word] = _Node()
+        _link(nodes, word, node.alone[word])
+    return node.alone[word]
 
 
 def _link(nodes: Sequence[_Node], word: str, target: _Node) -> None:
@@ -192,6 +217,8 @@ def parse_phrase(phrase: str) -> _Sequence:
     Raises:
         ValueError: its brackets don't match.
     """
+    if not _BRACKETS.intersection(phrase):
+        return tuple(phrase.lower().split())
     tokens = _TOKEN.findall(phrase.lower())[::-1]
     options = _parse_options(tokens, phrase, closing="")
     if tokens:
@@ -227,13 +254,15 @@ def split_phrases(written: str | Sequence[str]) -> list[str]:
 
 def words_of(concepts: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """Every word that occurs in a phrase."""
-    return frozenset(
-        word
-        for phrases in concepts.values()
-        for phrase in phrases
-        if not phrase.startswith("@")
-        for word in re.findall(r"[a-z0-9'/]+", phrase.lower())
-    )
+    own = (phrase for phrases in concepts.values() for phrase in phrases if not phrase.startswith("@"))
+    return frozenset(re.findall(r"[a-z0-9'/]+", " ".join(own).lower()))
+
+
+def _clause_end(words: Sequence[Word], start: int) -> int:
+    """The place behind the clause that a word stands in."""
+    clause = words[start].clause
+    ahead = range(start + 1, len(words))
+    return next((at for at in ahead if words[at].clause != clause), len(words))
 
 
 def _keys(word: Word) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,7 +21,7 @@ from elara_ui.clinical.redflags.context import CUE, Context
 from elara_ui.clinical.redflags.dialogue import spoken_turns
 from elara_ui.clinical.redflags.features import Reading
 from elara_ui.clinical.redflags.judgement import CLEAR, Reason, weigh
-from elara_ui.clinical.redflags.likeness import NUMBERS_SUFFIX, Likeness
+from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.measures import find_measures
 from elara_ui.clinical.redflags.phrases import Hit, PhraseBook, split_phrases, words_of
 from elara_ui.clinical.redflags.spelling import Speller
@@ -198,36 +199,34 @@ class Rules:
     def _match(self, read: Reading) -> Iterator["_Met"]:
         """Of each category the first rule that is met, and how many are."""
         passage, findings = read.passage, read.findings
-        begun = frozenset[int]().union(*(self._rules_by_need.get(name, ()) for name in ("", *findings)))
-        for category, rules in self._numbered:
-            tried = (rule for number, rule in rules if number in begun)
-            found = [(rule, places) for rule in tried if (places := rule.match(findings))]
-            if found:
-                first = found[0][1]
-                written = tuple(_as_written(passage, place) for place in first)
-                reason = Reason(category.name, written, passage.sentence_text(first[0].sentence))
-                turns = frozenset(passage.words[place.start].turn for place in first)
-                yield _Met(reason, turns, len(found), any(rule.always for rule, _ in found))
+        begun = {number for name in ("", *findings) for number in self._rules_by_need.get(name, ())}
+        tried = (self._numbered[number] for number in sorted(begun))
+        met = ((category, rule, places) for category, rule in tried if (places := rule.match(findings)))
+        for category, alike in groupby(met, key=itemgetter(0)):
+            found = [(rule, places) for _, rule, places in alike]
+            first = found[0][1]
+            written = tuple(_as_written(passage, place) for place in first)
+            reason = Reason(category.name, written, passage.sentence_text(first[0].sentence))
+            turns = frozenset(passage.words[place.start].turn for place in first)
+            yield _Met(reason, turns, len(found), any(rule.always for rule, _ in found))
 
     @cached_property
-    def _numbered(self) -> tuple[tuple[Category, tuple[tuple[int, Rule], ...]], ...]:
-        """The categories and their rules, which have numbers here."""
-        number = count()
-        return tuple((each, tuple((next(number), rule) for rule in each.rules)) for each in self.categories)
+    def _numbered(self) -> tuple[tuple[Category, Rule], ...]:
+        """The rules with their categories, in the order of the file."""
+        return tuple((category, rule) for category in self.categories for rule in category.rules)
 
     @cached_property
-    def _rules_by_need(self) -> Mapping[str, frozenset[int]]:
-        """The rules that can only be met where a concept is; under no name those that need none.
+    def _rules_by_need(self) -> Mapping[str, Sequence[int]]:
+        """The rules, by number, that can only be met where a concept is; under no name those that need none.
 
         A rule stands under every concept of one of its parts, the one with the fewest: most rules needn't be
         tried then.
         """
-        numbers: dict[str, set[int]] = {}
-        for _, rules in self._numbered:
-            for number, rule in rules:
-                for name in min(rule.needed, key=len, default=("",)):
-                    numbers.setdefault(name, set()).add(number)
-        return {name: frozenset(found) for name, found in numbers.items()}
+        numbers: dict[str, list[int]] = {}
+        for number, (_, rule) in enumerate(self._numbered):
+            for name in min(rule.needed, key=len, default=("",)):
+                numbers.setdefault(name, []).append(number)
+        return numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,11 +277,10 @@ def load_rules(
         for name, entry in rules["categories"].items()
     )
     _check_names(categories, lexicon)
-    learned = (likeness_file, likeness_file.with_suffix(NUMBERS_SUFFIX))
     lexicon |= {CUE + name: phrases for name, phrases in language["cues"].items()}
     reader = make_reader(language, words_of(lexicon))
     return Rules(
-        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, *learned)}",
+        f"{rules['version']}+{_digest(rules_file, language_file, numbers_file, likeness_file)}",
         categories,
         reader,
         PhraseBook(lexicon, frozenset(language["fillers"])),
@@ -344,11 +342,14 @@ def find_concepts(passage: Passage, hits: Sequence[Hit], context: Context) -> Fi
     """Every concept and figure in a passage, and what is meant by it."""
     words = passage.words
     findings: dict[str, list[Found]] = {}
-    for hit in hits:
-        if not hit.concept.startswith(CUE):
-            findings.setdefault(hit.concept, []).append(
-                Found(hit.start, hit.end, words[hit.start].sentence, context.status(hit.start, hit.end))
-            )
+    places: dict[tuple[int, int], Found] = {}  # many concepts share one
+    for concept, start, end in hits:
+        if not concept.startswith(CUE):
+            found = places.get((start, end))
+            if found is None:
+                found = Found(start, end, words[start].sentence, context.status(start, end))
+                places[start, end] = found
+            findings.setdefault(concept, []).append(found)
     for figure in find_measures(words, hits):
         findings.setdefault(figure.kind, []).append(
             Found(

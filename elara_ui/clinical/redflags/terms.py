@@ -12,17 +12,27 @@ age<90d & !better            figures (units: d, w, m, y for age), and nothing of
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, product
-from typing import Final
+from typing import Final, NamedTuple
 
 from elara_ui.clinical.redflags.context import Status
 from elara_ui.clinical.redflags.measures import DAYS, KINDS
 
 _NEVER: Final = Status.TEXTBOOK | Status.HYPOTHETICAL | Status.FIGURATIVE
 _NEVER_MEANT: Final = _NEVER | Status.GENERAL
+_UNLESS: Final = {
+    "": _NEVER_MEANT | Status.PAST | Status.NEGATED,
+    "~": _NEVER_MEANT | Status.PAST | Status.ABLE,
+    "^": _NEVER_MEANT | Status.NEGATED,
+    "?": _NEVER | Status.PAST | Status.NEGATED,
+    "*": _NEVER_MEANT | Status.PAST,
+}
+"""Mode of an atom → what must not be meant."""
+_ONLY: Final = {"~": Status.NEGATED | Status.UNABLE}
+"""Mode of an atom → what must be meant, one of it, where anything must."""
 _ALWAYS: Final = " always"
 WINDOW = 7  # words that may stand between two parts joined by +
 _MOST_PLACES = 8  # of one part in one sentence
@@ -31,8 +41,7 @@ _NAME = re.compile(r"[~^?]?[a-z][a-z0-9_]*")
 _AGE_UNITS = {"d": DAYS["day"], "w": DAYS["week"], "m": DAYS["month"], "y": DAYS["year"], "": 1.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A phrase or figure, and what is meant by it.
 
     Args:
@@ -70,15 +79,14 @@ class Atom:
     sign: str = ""
     limit: float = 0.0
 
-    def places(self, findings: Findings) -> Iterator[Found]:
+    def places(self, findings: Findings) -> list[Found]:
         """Where it is met."""
-        for found in findings.get(self.name, ()):
-            if _counts(found.status, self.mode) and self._holds(found.value):
-                yield found
+        found = findings.get(self.name, ())
+        unless, only = _UNLESS[self.mode], _ONLY.get(self.mode, 0)
+        met = [each for each in found if not each.status & unless and (not only or each.status & only)]
+        return [each for each in met if self._holds(each.value)] if self.sign else met
 
     def _holds(self, value: float) -> bool:
-        if not self.sign:
-            return True
         if value == self.limit:
             return "=" in self.sign
         return (value < self.limit) == self.sign.startswith("<")
@@ -102,7 +110,7 @@ class Group:
         """The nearest places that meet all parts; None if there are none."""
         places: list[list[Found]] = []
         for part in self.parts:
-            here = [found for atom in part for found in atom.places(findings)]
+            here = [found for atom in part if atom.name in findings for found in atom.places(findings)]
             if not here:
                 return None
             places.append(here)
@@ -143,8 +151,9 @@ class Rule:
     def match(self, findings: Findings) -> tuple[Found, ...] | None:
         """The places that meet the rule; None if it isn't met."""
         names = findings.keys()  # asked so, since a set would go through all that was found
-        if any(names.isdisjoint(needed) for needed in self.needed):
-            return None
+        for needed in self.needed:
+            if names.isdisjoint(needed):
+                return None
         met: list[Found] = []
         for group in self.groups:
             places = group.match(findings)
@@ -212,13 +221,3 @@ def _parse_atom(text: str, rule: str) -> Atom:
         raise ValueError(f"Rule {rule!r}: {text!r} is neither a concept nor a figure.")
     mode = text[0] if text[0] in "~^?" else ""
     return Atom(text[len(mode) :], mode)
-
-
-def _counts(status: int, mode: str) -> bool:
-    if status & (_NEVER if mode == "?" else _NEVER_MEANT):
-        return False
-    if status & Status.PAST and mode != "^":
-        return False
-    if mode == "~":
-        return bool(status & (Status.NEGATED | Status.UNABLE)) and not status & Status.ABLE
-    return mode == "*" or not status & Status.NEGATED

@@ -6,20 +6,23 @@ nothing of medicine.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from elara_ui.clinical.redflags.spelling import Speller
 
 # Numbers (82/50, 39.4, 38,5), words (don't, spo2), and the marks that end a clause or a sentence.
 _TOKEN = re.compile(r"\d{2,3}/\d{2,3}|\d+(?:[.,]\d+)?|[^\W\d_]\w*(?:'\w+)*|\n|[.!?…]+|[,;:()]|\s[-–—]+\s|&")
+_KEPT = 16_384  # written words remembered
+_JOINING = frozenset({"and", "so", "then", "plus"})
 _SENTENCE_END = frozenset(".!?…\n")
 _LONG_DRAWN = re.compile(r"([a-z])\1{2,}")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of a message.
 
     Args:
@@ -104,25 +107,24 @@ class Reader:
             if written[0] in ",;:()" or written[0].isspace():
                 clause, joint = clause + 1, False
                 continue
-            while turn + 1 < len(starts) and match.start() >= starts[turn + 1]:
+            start, end = match.span()
+            while turn + 1 < len(starts) and start >= starts[turn + 1]:
                 turn += 1
-            for raw in self._spell(written):
+            for raw, base, number in self._read_token(written):
                 if raw in self.breakers or (joint and raw in self.openers):
                     clause += 1
-                joint = raw in {"and", "so", "then", "plus"}
-                words.append(
-                    Word(
-                        raw,
-                        self.base_of(raw),
-                        match.start(),
-                        match.end(),
-                        turn,
-                        sentence,
-                        clause,
-                        self._number_of(raw),
-                    )
-                )
+                joint = raw in _JOINING
+                words.append(Word(raw, base, start, end, turn, sentence, clause, number))
         return Passage(text, tuple(words), frozenset(questions))
+
+    @cached_property
+    def _read_token(self) -> Callable[[str], tuple[tuple[str, str, float | None], ...]]:
+        """The words that a written one stands for, each with its base form and its value; remembered."""
+
+        def read_token(written: str) -> tuple[tuple[str, str, float | None], ...]:
+            return tuple((raw, self.base_of(raw), self._number_of(raw)) for raw in self._spell(written))
+
+        return lru_cache(maxsize=_KEPT)(read_token)
 
     def base_of(self, word: str) -> str:
         """The base form of a word, as far as it is in the vocabulary."""

@@ -9,7 +9,7 @@ language.yaml. The questions of `ordinary_questions.txt` are read as ordinary on
 import json
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from elara_ui.clinical.redflags.features import SHARES, Family, Features, find_features
-from elara_ui.clinical.redflags.likeness import Likeness, Weights
+from elara_ui.clinical.redflags.kinds import KindWeights, Pointers
+from elara_ui.clinical.redflags.likeness import Likeness
 from elara_ui.clinical.redflags.rules import LIKENESS_FILE, Rules, load_rules
 
 HERE = Path(__file__).resolve().parent
@@ -34,18 +35,21 @@ OF_KINDS = (Family.MEANT, Family.CONCEPTS)
 """Families that tell the category; the others tell none and would take as long."""
 ASKING = "method"  # kind of the messages that ask how one dies
 DYING = "suicidal"  # and the category of them and of others, which are not told from them
-KINDS_KEPT = 5  # categories a feature
-LETHAL_STRENGTH, KIND_STRENGTH = 20.0, 30.0  # inverse of the regularisation, by cross-validation over sets
+KINDS_KEPT, LEAST_POINTER = 12, 0.1  # categories a feature speaks of, and the least weight that is kept
+DYING_UNITS = 16  # of the network that tells who asks how one dies
+KIND_STRENGTH = 30.0  # inverse of the regularisation, by cross-validation over sets
 
 
 def read_sets(left_out: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The messages of all sets but some.
+    """The messages of all sets but some, and harmless conversations' last turns, which are weighed alone too.
 
     Args:
         left_out: names of their files.
     """
     files = sorted(path for path in HERE.glob("redflag_*.jsonl") if path.name not in left_out)
-    return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+    read = [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
+    harmless = [message for message in read if "messages" in message and not message["expected"]]
+    return read + [{"text": message["messages"][-1]["content"], "expected": []} for message in harmless]
 
 
 def read_ordinary() -> list[dict[str, Any]]:
@@ -80,40 +84,31 @@ def fit(
         matrix: messages × features, their shares.
         networks: how many learn from it.
     """
-    of_kinds = [at for at, (family, _) in enumerate(names) if family in OF_KINDS]
     asking = [message.get("kind") == ASKING for message in messages]
     others = [at for at, asks in enumerate(asking) if not asks]
-    emergencies = [at for at in others if messages[at]["expected"]]
-    whether = train(matrix[others], np.array([bool(messages[at]["expected"]) for at in others]), networks)
+    alarming = np.array([bool(messages[at]["expected"]) for at in others])
+    emergency = train(matrix[others], alarming, networks)
     unlike = [at for at, message in enumerate(messages) if asking[at] or DYING not in message["expected"]]
-    lethal = _fit(matrix[unlike], [asking[at] for at in unlike])
-    which = LogisticRegression(C=KIND_STRENGTH, max_iter=300).fit(
-        matrix[emergencies][:, of_kinds], [messages[at]["expected"][0] for at in emergencies]
-    )
-    kinds = {
-        at: _strongest(zip(which.classes_, which.coef_[:, place], strict=True))
-        for place, at in enumerate(of_kinds)
-    }
+    dying = train(matrix[unlike], np.array([asking[at] for at in unlike]), 1, DYING_UNITS)
     rows: dict[Family, dict[str, int]] = {family: {} for family in Family}
     for row, (family, name) in enumerate(names):
         rows[family][name] = row
-    lethality = lethal.coef_[0].astype(np.float32)
-    told = Weights(
-        np.float32(rarities), whether.direct, lethality, [kinds.get(row, "") for row in range(len(names))]
-    )
+    emergencies = [at for at, alarms in zip(others, alarming, strict=True) if alarms]
+    kinds = [messages[at]["expected"][0] for at in emergencies]
+    pointers = _fit_kinds(names, matrix[emergencies], kinds)
+    return Likeness(rows, np.float32(rarities), emergency, dying, pointers)
+
+
+def _fit_kinds(names: Sequence[tuple[Family, str]], matrix: csr_matrix, kinds: Sequence[str]) -> KindWeights:
+    """Which features point to which kind, however many messages of it there are."""
+    of_kinds = [at for at, (family, _) in enumerate(names) if family in OF_KINDS]
+    which = LogisticRegression(C=KIND_STRENGTH, max_iter=300, class_weight="balanced")
+    which.fit(matrix[:, of_kinds], kinds)
+    told: list[Pointers] = [()] * len(names)
+    for place, at in enumerate(of_kinds):
+        told[at] = _strongest(zip(which.classes_, which.coef_[:, place], strict=True))
     bases = zip(which.classes_, which.intercept_, strict=True)
-    return Likeness(
-        rows,
-        told,
-        whether.hidden,
-        round(whether.base, 2),
-        round(float(lethal.intercept_[0]), 2),
-        {str(kind): round(float(base), 2) for kind, base in bases},
-    )
-
-
-def _fit(matrix: csr_matrix, labels: Sequence[bool]) -> LogisticRegression:
-    return LogisticRegression(C=LETHAL_STRENGTH, max_iter=3000).fit(matrix, labels)
+    return KindWeights.of({str(kind): float(base) for kind, base in bases}, told)
 
 
 def tabulate(
@@ -144,13 +139,10 @@ def _turns(message: dict[str, Any]) -> list[dict[str, str]]:
     return message.get("messages") or [{"role": "user", "content": message["text"]}]
 
 
-def _strongest(kinds: Iterable[tuple[str, float]]) -> str:
-    return " ".join(f"{kind}:{weight:.1f}" for kind, weight in _rank(kinds))
-
-
-def _rank(kinds: Iterable[tuple[str, float]]) -> Iterator[tuple[str, float]]:
-    best = sorted(((str(kind), float(weight)) for kind, weight in kinds), key=lambda kind: -kind[1])
-    return ((kind, weight) for kind, weight in best[:KINDS_KEPT] if weight >= 0.1)
+def _strongest(kinds: Iterable[tuple[str, float]]) -> Pointers:
+    """What a feature says most loudly, for a kind or against it."""
+    loudest = sorted(((str(kind), float(weight)) for kind, weight in kinds), key=lambda kind: -abs(kind[1]))
+    return tuple((kind, weight) for kind, weight in loudest[:KINDS_KEPT] if abs(weight) >= LEAST_POINTER)
 
 
 def main() -> None:
@@ -159,7 +151,7 @@ def main() -> None:
     path = folder / LIKENESS_FILE.name
     learned = learn(read_sets() + read_ordinary())
     learned.write(path)
-    features = len(learned.weights.direct)
+    features = len(learned.rarities)
     print(f"{path.name}: {features:,} features, {path.stat().st_size / 1000:,.0f} kB.")
 
 

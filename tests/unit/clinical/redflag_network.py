@@ -6,14 +6,13 @@ message rests on one (dropout: N. Srivastava et al., 2014). Widths, shares and r
 cross-validation over sets.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.sparse import csr_matrix
 
 from elara_ui.clinical.redflags.hidden import HiddenLayer
+from elara_ui.clinical.redflags.weighing import Weighing
 
 NETWORKS, UNITS, EPOCHS, BATCH = 3, 32, 20, 256  # units a network, messages a batch
 FEATURES_LEFT_OUT, UNITS_LEFT_OUT = 0.4, 0.5  # shares
@@ -21,30 +20,15 @@ RATE, LAST_RATE, DECAY = 5e-3, 1e-4, 1e-5  # AdamW; the rate falls in a line fro
 SPREAD = 0.1  # standard deviation of the weights that it begins with
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What it learned.
-
-    Args:
-        direct: of each feature, what it says by itself.
-        hidden: what they say together.
-        base: what every message begins with.
-    """
-
-    direct: npt.NDArray[np.float32]
-    hidden: HiddenLayer
-    base: float
-
-
 class Network(torch.nn.Module):
     """Features' shares in, log odds of an emergency out."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, units: int) -> None:
         super().__init__()
         self.direct = torch.nn.EmbeddingBag(features, 1, mode="sum")
-        self.weights = torch.nn.EmbeddingBag(features, UNITS, mode="sum")
-        self.bases = torch.nn.Parameter(torch.zeros(UNITS))
-        self.outputs = torch.nn.Linear(UNITS, 1)
+        self.weights = torch.nn.EmbeddingBag(features, units, mode="sum")
+        self.bases = torch.nn.Parameter(torch.zeros(units))
+        self.outputs = torch.nn.Linear(units, 1)
         torch.nn.init.zeros_(self.direct.weight)
         torch.nn.init.normal_(self.weights.weight, std=SPREAD)
 
@@ -60,29 +44,31 @@ class Network(torch.nn.Module):
         return (self.outputs(units) + direct).squeeze(1)
 
 
-def train(rows: csr_matrix, labels: npt.NDArray[np.bool_], networks: int = NETWORKS) -> Learned:
+def train(
+    rows: csr_matrix, labels: npt.NDArray[np.bool_], networks: int = NETWORKS, units: int = UNITS
+) -> Weighing:
     """What tells the rows that are labelled from the others.
 
     Args:
         rows: messages × features, their shares.
-        labels: whether each is an emergency.
+        labels: whether each is one of those that are to be told.
         networks: how many learn it, each from other first weights; what counts is what they say on average.
+        units: of each network.
     """
-    learned = [
-        _train_one(rows, torch.from_numpy(labels.astype(np.float32)), seed) for seed in range(networks)
-    ]
+    wanted = torch.from_numpy(labels.astype(np.float32))
+    learned = [_train_one(rows, wanted, seed, units) for seed in range(networks)]
     weights = np.concatenate([each.weights.weight.detach().numpy() for each in learned], axis=1)
     bases = np.concatenate([each.bases.detach().numpy() for each in learned])
     outputs = np.concatenate([each.outputs.weight.detach().numpy()[0] for each in learned]) / networks
     direct = sum(each.direct.weight.detach().numpy()[:, 0] for each in learned) / networks
     base = sum(each.outputs.bias.item() for each in learned) / networks
-    return Learned(direct, HiddenLayer.of(weights, bases, outputs), base)
+    return Weighing(direct, HiddenLayer.of(weights, bases, outputs), round(base, 2))
 
 
-def _train_one(rows: csr_matrix, wanted: torch.Tensor, seed: int) -> "Network":
+def _train_one(rows: csr_matrix, wanted: torch.Tensor, seed: int, units: int) -> "Network":
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = Network(rows.shape[1])
+        network = Network(rows.shape[1], units)
         _descend(network, rows, wanted)
     return network
 

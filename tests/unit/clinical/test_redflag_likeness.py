@@ -201,9 +201,11 @@ def test_what_is_written_is_read_again(tmp_path: Path, rules: Rules) -> None:
     rules.learned.write(path)
     read = Likeness.read(path)
     assert read.rows == rules.learned.rows
-    assert read.weights.kinds == rules.learned.weights.kinds
     own = rules.read_own(said(UNTOLD))
-    assert read.compare(own, []) == rules.learned.compare(own, [])
+    [anew, _], [before, _] = read.compare(own, []), rules.learned.compare(own, [])
+    assert (anew.log_odds, anew.telling) == (before.log_odds, before.telling)
+    assert (anew.lethality, anew.lethal) == (before.lethality, before.lethal)
+    assert read.find_kinds(anew) == rules.learned.find_kinds(before)
 
 
 def test_weights_of_other_features_are_refused(tmp_path: Path, rules: Rules) -> None:
@@ -214,7 +216,21 @@ def test_weights_of_other_features_are_refused(tmp_path: Path, rules: Rules) -> 
     path.write_text(written.replace("chest pain\n", "chest pane\n", 1), encoding="utf-8")
     with pytest.raises(ValueError, match="belongs to others"):
         Likeness.read(path)
-    path.write_text(written.rstrip("\n."), encoding="utf-8")
+    path.write_text(written.rpartition("\n")[0], encoding="utf-8")
+    with pytest.raises(ValueError, match="belongs to others"):
+        Likeness.read(path)
+
+
+def test_other_weights_of_the_same_features_are_refused_and_are_another_version(
+    tmp_path: Path, rules: Rules
+) -> None:
+    assert rules.learned is not None
+    path, other = tmp_path / "likeness.txt", tmp_path / "other.txt"
+    rules.learned.write(path)
+    emergency = rules.learned.emergency
+    replace(rules.learned, emergency=replace(emergency, direct=emergency.direct * 2)).write(other)
+    assert load_rules(likeness_file=path).version != load_rules(likeness_file=other).version
+    other.with_suffix(".npz").rename(path.with_suffix(".npz"))
     with pytest.raises(ValueError, match="belongs to others"):
         Likeness.read(path)
 
@@ -226,6 +242,46 @@ def test_signs_tell_how_a_message_opens_and_ends_and_what_it_holds(rules: Rules)
     assert {"cue self", "cue at_stake"} & signs
     empty = rules.read_own(said(""))
     assert not find_signs(empty.passage, empty.context)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "does it hurt?",
+        "how long does it take?",
+        "is it fatal?",
+        "can you die from it?",
+        "how many?",
+        "tell me more",
+        "no",
+    ],
+)
+@pytest.mark.parametrize(
+    "asked", ["What is asthma and how is it treated?", "Which vaccines do I need for Kenya?"]
+)
+def test_a_reply_that_leans_on_a_harmless_question_raises_no_card(
+    rules: Rules, asked: str, reply: str
+) -> None:
+    answer = {"role": "assistant", "content": "It is common, and most people do well."}
+    assert not rules.triage([*said(asked), answer, *said(reply)]).emergency
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["does drowning hurt", "how many tablets would kill a person", "which is the quickest way to die"],
+)
+def test_a_reply_that_names_a_way_to_die_raises_it_whatever_was_asked_before(
+    rules: Rules, reply: str
+) -> None:
+    answer = {"role": "assistant", "content": "It is common, and most people do well."}
+    assert "suicidal" in rules.triage([*said("What is asthma?"), answer, *said(reply)]).categories
+
+
+def test_what_is_told_as_all_that_is_wrong_counts(rules: Rules, alone: Rules) -> None:
+    text = "I feel completely well apart from chest pain"
+    assert rules.read_own(said(text)).context.is_excepted
+    assert alone.triage(said(text)).emergency
+    assert rules.triage(said(text)).emergency
 
 
 def test_what_is_denied_is_said_but_not_meant_and_its_concept_says_so(rules: Rules) -> None:
@@ -256,7 +312,7 @@ def test_the_file_knows_the_features_of_the_messages(rules: Rules, alone: Rules)
     kept = rules.learned
     assert kept is not None
     assert [(family, name) for family, known in kept.rows.items() for name in known] == names
-    assert np.allclose(kept.weights.rarities, rarities, atol=0.01)
+    assert np.allclose(kept.rarities, rarities, atol=0.01)
 
 
 @pytest.mark.slow
