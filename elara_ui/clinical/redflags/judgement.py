@@ -41,6 +41,9 @@ _SHORT = 80  # words; in a longer one a danger may be told in passing
 _LIKELY_KIND = (
     0.08  # probability from which a category is told beside the likeliest, or beside those of the rules
 )
+_LIKELY_TO_ONESELF = (
+    0.2  # the same for suicide and self-harm, whose card comes first and answers for the model
+)
 _MOST_KINDS = 3  # learned categories that are told
 
 
@@ -160,7 +163,8 @@ def _harmless(
 def _likely(kinds: Sequence[tuple[str, float]]) -> Iterator[str]:
     """The likeliest category, and others that may well be it."""
     for place, (kind, probability) in enumerate(kinds[:_MOST_KINDS]):
-        if place == 0 or probability >= _LIKELY_KIND:
+        least = _LIKELY_TO_ONESELF if kind in TO_ONESELF else _LIKELY_KIND
+        if place == 0 or probability >= least:
             yield kind
 
 

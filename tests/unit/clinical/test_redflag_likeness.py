@@ -300,6 +300,22 @@ def test_the_last_turn_alone_is_weighed_too(rules: Rules, alone: Rules) -> None:
     assert rules.triage(said(lovely, UNTOLD)).emergency
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("the bleeding won't stop", "severe_bleeding"),
+        ("bleeding won't stop", "severe_bleeding"),
+        ("My throat is closing up", "anaphylaxis"),
+    ],
+)
+def test_a_bodily_emergency_is_not_answered_with_the_card_for_self_harm(
+    rules: Rules, text: str, first: str
+) -> None:
+    found = rules.triage(said(text))
+    assert found.advice[0].category == first
+    assert not {"suicidal", "self_harm"} & set(found.categories)
+
+
 def test_other_likely_categories_are_told_at_most_three(rules: Rules) -> None:
     [told, *others] = rules.triage(said(UNTOLD)).reasons
     assert len(others) <= 2
